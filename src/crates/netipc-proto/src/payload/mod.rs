@@ -1,0 +1,1 @@
+//! Building blocks of payloads, used by generated codecs (spec section 10).

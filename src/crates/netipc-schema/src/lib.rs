@@ -1,0 +1,2 @@
+//! The schema compiler: KDL in, a checked model, one backend a language.
+#![forbid(unsafe_code)]

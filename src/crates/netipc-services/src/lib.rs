@@ -1,0 +1,2 @@
+//! The services of the netipc contract: generated code only.
+#![forbid(unsafe_code)]
