@@ -1,0 +1,113 @@
+//! Names, in the spellings of the target languages.
+
+use std::fmt;
+
+/// A name of a schema: words of `a-z0-9`, written as the schema's author wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Name {
+    text: String,
+    words: Vec<String>,
+}
+
+impl Name {
+    /// A name from `kebab-case`, `snake_case` or `PascalCase`.
+    ///
+    /// Returns `None` if it is empty, starts with something other than an ASCII letter, ends in a
+    /// separator, or holds anything but ASCII letters, digits, `-` and `_`.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        if !text.starts_with(|first: char| first.is_ascii_alphabetic()) {
+            return None;
+        }
+        let mut words = vec![String::new()];
+        for letter in text.chars() {
+            let word = words.last_mut()?;
+            match letter {
+                '-' | '_' if word.is_empty() => return None,
+                '-' | '_' => words.push(String::new()),
+                'A'..='Z' if word.ends_with(|last: char| !last.is_ascii_uppercase()) => {
+                    words.push(letter.to_string().to_ascii_lowercase());
+                }
+                'a'..='z' | '0'..='9' | 'A'..='Z' => word.push(letter.to_ascii_lowercase()),
+                _ => return None,
+            }
+        }
+        if words.last()?.is_empty() {
+            return None;
+        }
+        Some(Self { text: text.to_owned(), words })
+    }
+
+    /// As the schema has it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// `cgroups_lookup`.
+    #[must_use]
+    pub fn snake(&self) -> String {
+        self.words.join("_")
+    }
+
+    /// `cgroups-lookup`.
+    #[must_use]
+    pub fn kebab(&self) -> String {
+        self.words.join("-")
+    }
+
+    /// `CGROUPS_LOOKUP`.
+    #[must_use]
+    pub fn screaming(&self) -> String {
+        self.snake().to_ascii_uppercase()
+    }
+
+    /// `CgroupsLookup`.
+    #[must_use]
+    pub fn pascal(&self) -> String {
+        let capital = |word: &String| word[..1].to_ascii_uppercase() + &word[1..];
+        self.words.iter().map(capital).collect()
+    }
+
+    /// The name of one of what this names many of: `items` gives `item`.
+    #[must_use]
+    pub fn singular(&self) -> Self {
+        let text = self.text.strip_suffix('s').unwrap_or(&self.text);
+        Self::new(text).unwrap_or_else(|| self.clone())
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Name;
+
+    #[test]
+    fn spellings_follow_from_the_words() {
+        for text in ["ip-to-asn", "ip_to_asn", "IpToAsn"] {
+            let name = Name::new(text).unwrap();
+            assert_eq!(name.snake(), "ip_to_asn");
+            assert_eq!(name.kebab(), "ip-to-asn");
+            assert_eq!(name.screaming(), "IP_TO_ASN");
+            assert_eq!(name.pascal(), "IpToAsn");
+        }
+    }
+
+    #[test]
+    fn the_singular_names_one_of_many() {
+        assert_eq!(Name::new("items").unwrap().singular().as_str(), "item");
+        assert_eq!(Name::new("s").unwrap().singular().as_str(), "s");
+    }
+
+    #[test]
+    fn what_no_language_could_spell_is_refused() {
+        for text in ["", "-a", "a-", "a--b", "1a", "é", "a b", "_", "a_", "a.b"] {
+            assert!(Name::new(text).is_none(), "{text:?}");
+        }
+    }
+}
