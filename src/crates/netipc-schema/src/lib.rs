@@ -9,6 +9,7 @@
 //! depends on it but the command, so that broken output never keeps the compiler from being built.
 #![forbid(unsafe_code)]
 
+pub mod backend;
 pub mod ir;
 
 mod name;

@@ -1,0 +1,329 @@
+//! Directories: `u32 offset, u32 length` a piece, and the elements that they point at, each at a
+//! multiple of 8 from the start of the packed area (spec sections 10.3 to 10.5).
+
+use core::marker::PhantomData;
+
+use bstr::BStr;
+
+use super::{ALIGNMENT, BuildError, DIRECTORY_ENTRY_LEN, align8, get_u32, put_u32};
+use crate::{DecodeError, Defect};
+
+/// A kind of element that a directory holds.
+pub trait Element {
+    /// What reading one gives.
+    type View<'a>;
+
+    /// Reads an element that was checked. Must not fail on bytes that were not.
+    fn view(element: &[u8]) -> Self::View<'_>;
+}
+
+/// The elements that are a string by themselves: its bytes and one NUL.
+#[derive(Debug)]
+pub enum BareString {}
+
+impl Element for BareString {
+    type View<'a> = &'a BStr;
+
+    #[inline]
+    fn view(element: &[u8]) -> &BStr {
+        BStr::new(element.split_last().map_or(&[][..], |(_nul, text)| text))
+    }
+}
+
+/// A directory that was checked, and the area behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct DirectoryView<'a> {
+    entries: &'a [[u8; DIRECTORY_ENTRY_LEN]],
+    packed: &'a [u8],
+    /// Where the packed area starts in the payload, for errors.
+    packed_at: usize,
+}
+
+impl<'a> DirectoryView<'a> {
+    /// Checks the directory of `count` entries behind a header of `header_len` bytes: entries
+    /// within `payload`, aligned, their elements within the packed area and, where `ascending`,
+    /// in order and apart (spec section 10.7). What the elements hold is for the caller to check,
+    /// with [`check_each`](Self::check_each).
+    ///
+    /// # Errors
+    /// The first defect, in bytes from the start of `payload`.
+    #[inline]
+    pub fn decode(
+        payload: &'a [u8],
+        header_len: usize,
+        count: u32,
+        ascending: bool,
+    ) -> Result<Self, DecodeError> {
+        let len = (count as usize).checked_mul(DIRECTORY_ENTRY_LEN);
+        let end = len.and_then(|len| header_len.checked_add(len));
+        let Some(end) = end.filter(|end| *end <= payload.len()) else {
+            return Err(DecodeError::new(Defect::Count, header_len));
+        };
+        let (entries, _) = payload[header_len..end].as_chunks();
+        let packed_at = align8(end);
+        let packed = payload.get(packed_at..).unwrap_or_default();
+        let mut least = 0;
+        for (index, entry) in entries.iter().enumerate() {
+            let place = || header_len + index * DIRECTORY_ENTRY_LEN;
+            let (offset, length) = (get_u32::<0, _>(entry), get_u32::<4, _>(entry));
+            if !(offset as usize).is_multiple_of(ALIGNMENT) {
+                return Err(DecodeError::new(Defect::Alignment, place()));
+            }
+            let end = u64::from(offset) + u64::from(length);
+            if end > packed.len() as u64 {
+                return Err(DecodeError::new(Defect::Bounds, place()));
+            }
+            if ascending && u64::from(offset) < least {
+                return Err(DecodeError::new(Defect::Order, place()));
+            }
+            least = end;
+        }
+        Ok(Self { entries, packed, packed_at })
+    }
+
+    /// Runs `check` over each element. An error that it finds at a byte of the element is reported
+    /// at the byte of the payload.
+    ///
+    /// # Errors
+    /// The first that `check` finds.
+    #[inline]
+    pub fn check_each(
+        self,
+        check: impl Fn(&[u8]) -> Result<(), DecodeError>,
+    ) -> Result<Self, DecodeError> {
+        for entry in self.entries {
+            if let Err(error) = check(element_at(self.packed, entry)) {
+                return Err(error.shifted(self.packed_at + get_u32::<0, _>(entry) as usize));
+            }
+        }
+        Ok(self)
+    }
+
+    /// How many elements there are.
+    #[inline]
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    #[inline]
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The elements, in order.
+    #[inline]
+    #[must_use]
+    pub fn records<E: Element>(&self) -> Records<'a, E> {
+        Records { entries: self.entries.iter(), packed: self.packed, element: PhantomData }
+    }
+
+    /// The element at `index`.
+    #[inline]
+    #[must_use]
+    pub fn get<E: Element>(&self, index: usize) -> Option<E::View<'a>> {
+        self.entries.get(index).map(|entry| E::view(element_at(self.packed, entry)))
+    }
+}
+
+/// The bytes that an entry points at. Checking excluded places outside the area; they would read
+/// as empty.
+#[inline(always)]
+fn element_at<'a>(packed: &'a [u8], entry: &[u8; DIRECTORY_ENTRY_LEN]) -> &'a [u8] {
+    let start = get_u32::<0, _>(entry) as usize;
+    let end = start.saturating_add(get_u32::<4, _>(entry) as usize);
+    packed.get(start..end).unwrap_or_default()
+}
+
+/// The elements of a directory, in order.
+#[derive(Debug)]
+pub struct Records<'a, E> {
+    entries: core::slice::Iter<'a, [u8; DIRECTORY_ENTRY_LEN]>,
+    packed: &'a [u8],
+    element: PhantomData<E>,
+}
+
+impl<E> Clone for Records<'_, E> {
+    fn clone(&self) -> Self {
+        Self { entries: self.entries.clone(), packed: self.packed, element: PhantomData }
+    }
+}
+
+impl<'a, E: Element> Iterator for Records<'a, E> {
+    type Item = E::View<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<E::View<'a>> {
+        self.entries.next().map(|entry| E::view(element_at(self.packed, entry)))
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.entries.size_hint()
+    }
+}
+
+impl<E: Element> DoubleEndedIterator for Records<'_, E> {
+    #[inline]
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.entries.next_back().map(|entry| E::view(element_at(self.packed, entry)))
+    }
+}
+
+impl<E: Element> ExactSizeIterator for Records<'_, E> {}
+
+/// Bytes of a payload with a header of `header_len` bytes and elements of these lengths.
+pub fn directory_len(header_len: usize, elements: impl ExactSizeIterator<Item = usize>) -> usize {
+    let packed_at = align8(header_len + elements.len() * DIRECTORY_ENTRY_LEN);
+    packed_at + elements.fold(0, |end, length| align8(end) + length)
+}
+
+/// Writes a directory and its elements behind a header that the caller fills in last.
+///
+/// Room for `capacity` entries is set aside at the start; where elements turn out to be more or
+/// fewer, the packed area is moved, which leaves offsets as they are: they count from its start.
+#[derive(Debug)]
+pub struct DirectoryWriter<'b> {
+    out: &'b mut [u8],
+    header_len: usize,
+    capacity: usize,
+    count: usize,
+    /// Bytes of the packed area that are written.
+    packed_len: usize,
+}
+
+impl<'b> DirectoryWriter<'b> {
+    /// A directory without elements behind a header of `header_len` bytes, a multiple of 8.
+    ///
+    /// # Errors
+    /// [`BuildError::NoSpace`] if the header and `capacity` entries do not fit `out`.
+    #[inline]
+    pub fn new(out: &'b mut [u8], header_len: usize, capacity: usize) -> Result<Self, BuildError> {
+        let writer = Self { out, header_len, capacity, count: 0, packed_len: 0 };
+        match writer.packed_at(capacity) {
+            Some(at) if at <= writer.out.len() => Ok(writer),
+            _ => Err(BuildError::NoSpace),
+        }
+    }
+
+    /// How many elements were added.
+    #[inline]
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether none was added.
+    #[inline]
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Bytes of the packed area that are written, rounded up to where the next element starts.
+    #[inline]
+    #[must_use]
+    pub(super) const fn next_at(&self) -> usize {
+        align8(self.packed_len)
+    }
+
+    /// Bytes that elements may take in all, at the present capacity.
+    #[inline]
+    #[must_use]
+    pub(super) fn packed_room(&self) -> usize {
+        let used = self.packed_at(self.capacity).unwrap_or(self.out.len());
+        self.out.len().saturating_sub(used)
+    }
+
+    /// Adds the element that `encode` writes at the start of the buffer it is given, of which it
+    /// answers the length. On an error nothing was added.
+    ///
+    /// # Errors
+    /// [`BuildError::NoSpace`], and those of `encode`.
+    #[inline]
+    pub fn push(
+        &mut self,
+        encode: impl FnOnce(&mut [u8]) -> Result<usize, BuildError>,
+    ) -> Result<(), BuildError> {
+        if self.count == self.capacity {
+            self.make_room()?;
+        }
+        self.push_within(self.packed_room(), encode)
+    }
+
+    /// [`push`](Self::push) of an element that must end within `packed_limit` bytes of the packed
+    /// area.
+    #[inline]
+    pub(super) fn push_within(
+        &mut self,
+        packed_limit: usize,
+        encode: impl FnOnce(&mut [u8]) -> Result<usize, BuildError>,
+    ) -> Result<(), BuildError> {
+        let (index, start) = (self.count, self.next_at());
+        let packed_at = self.packed_at(self.capacity).ok_or(BuildError::NoSpace)?;
+        let (front, packed) =
+            self.out.split_at_mut_checked(packed_at).ok_or(BuildError::NoSpace)?;
+        let limit = packed_limit.min(packed.len());
+        let room = packed.get_mut(start..limit).ok_or(BuildError::NoSpace)?;
+        let length = encode(room)?.min(room.len());
+        packed[self.packed_len..start].fill(0);
+        let directory = front.get_mut(self.header_len..).unwrap_or_default();
+        let entry = directory.as_chunks_mut::<DIRECTORY_ENTRY_LEN>().0.get_mut(index);
+        let entry = entry.ok_or(BuildError::NoSpace)?;
+        put_u32::<0, _>(entry, u32::try_from(start).map_err(|_| BuildError::NoSpace)?);
+        put_u32::<4, _>(entry, u32::try_from(length).map_err(|_| BuildError::NoSpace)?);
+        self.count += 1;
+        self.packed_len = start + length;
+        Ok(())
+    }
+
+    /// Ends the directory, and answers the header's bytes, to be filled in, with the number of
+    /// elements and the length of the whole payload.
+    ///
+    /// # Errors
+    /// [`BuildError::Count`] above `u32::MAX` elements.
+    #[inline]
+    pub fn finish<const HEADER: usize>(
+        mut self,
+        field: &'static str,
+    ) -> Result<(&'b mut [u8; HEADER], u32, usize), BuildError> {
+        if self.count < self.capacity {
+            self.move_packed(self.count);
+        }
+        let count = u32::try_from(self.count).map_err(|_| BuildError::Count { field })?;
+        let packed_at = self.packed_at(self.count).ok_or(BuildError::NoSpace)?;
+        let header = self.out.first_chunk_mut().ok_or(BuildError::NoSpace)?;
+        Ok((header, count, packed_at + self.packed_len))
+    }
+
+    /// Where the packed area starts behind that many entries.
+    #[inline]
+    fn packed_at(&self, entries: usize) -> Option<usize> {
+        self.header_len.checked_add(entries.checked_mul(DIRECTORY_ENTRY_LEN)?)
+    }
+
+    /// Doubles the capacity, or raises it by what still fits.
+    #[cold]
+    fn make_room(&mut self) -> Result<(), BuildError> {
+        const LEAST_CAPACITY: usize = 8;
+        let room = self.packed_room().saturating_sub(self.packed_len) / DIRECTORY_ENTRY_LEN;
+        let more = self.capacity.max(LEAST_CAPACITY).min(room);
+        if more == 0 {
+            return Err(BuildError::NoSpace);
+        }
+        self.move_packed(self.capacity + more);
+        Ok(())
+    }
+
+    /// Moves the packed area to where it starts behind `capacity` entries, which fit.
+    fn move_packed(&mut self, capacity: usize) {
+        let from = self.packed_at(self.capacity);
+        let to = self.packed_at(capacity);
+        if let (Some(from), Some(to)) = (from, to) {
+            self.out.copy_within(from..from + self.packed_len, to);
+            self.capacity = capacity;
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The keys of a lookup: a string alone, a number alone, or several numbers.
+
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::{format_ident, quote};
+
+use super::bodies::{Body, Role};
+use super::fields::{ident, is_visible, limits, value_type};
+use crate::ir::{BareString, Element, Field, Service};
+
+#[derive(Clone, Copy)]
+pub(super) enum KeyKind<'s> {
+    Text(&'s BareString),
+    Number(&'s Field),
+    Numbers,
+}
+
+impl<'s> KeyKind<'s> {
+    /// The kind of the keys that `service` asks with; `None` if it is no lookup.
+    pub(super) fn of_service(service: &'s Service, bodies: &[Body<'s>]) -> Option<Self> {
+        match &service.request.directory.as_ref()?.element {
+            Element::BareString(text) => Some(Self::Text(text)),
+            Element::Record(_) => {
+                bodies.iter().find(|body| matches!(body.role, Role::Key)).map(Self::of_record)
+            }
+        }
+    }
+
+    pub(super) fn of_record(body: &Body<'s>) -> Self {
+        let mut fields = body.record.fields.iter().filter(|field| is_visible(field));
+        match (fields.next(), fields.next()) {
+            (Some(only), None) => Self::Number(only),
+            _ => Self::Numbers,
+        }
+    }
+
+    /// What a caller's key is called.
+    pub(super) fn name(self) -> Ident {
+        match self {
+            Self::Text(text) => format_ident!("{}", text.name.snake()),
+            Self::Number(field) => ident(field),
+            Self::Numbers => format_ident!("key"),
+        }
+    }
+
+    /// The type of a parameter that takes a key which lives for `lifetime`.
+    pub(super) fn parameter(self, key: Option<&Body<'_>>, lifetime: &TokenStream) -> TokenStream {
+        match (self, key) {
+            (Self::Text(_), _) => quote!(&#lifetime (impl AsRef<[u8]> + ?Sized)),
+            (Self::Number(field), Some(body)) => {
+                let ty = value_type(body, field);
+                quote!(#ty)
+            }
+            (_, key) => {
+                let name = key.map(Body::owned);
+                quote!(#name)
+            }
+        }
+    }
+
+    /// The type that reads keys from a request.
+    pub(super) fn element(self, key: Option<&Body<'_>>) -> TokenStream {
+        match self {
+            Self::Text(_) => quote!(codec::BareString),
+            Self::Number(_) | Self::Numbers => {
+                let name = key.map(Body::owned);
+                quote!(#name)
+            }
+        }
+    }
+
+    /// The owned type of a key.
+    pub(super) fn owned(self, key: Option<&Body<'_>>) -> TokenStream {
+        match self {
+            Self::Text(_) => quote!(codec::BString),
+            Self::Number(_) | Self::Numbers => self.parameter(key, &quote!()),
+        }
+    }
+
+    /// Writes a key to `out`.
+    pub(super) fn encode(self, key: Option<&Body<'_>>) -> TokenStream {
+        let name = self.name();
+        match (self, key) {
+            (Self::Text(text), _) => {
+                let field = text.name.snake();
+                let (min, max) = limits(text.min, text.max);
+                quote! {
+                    let #name = #name.as_ref();
+                    codec::check_length(#field, #name, #min, #max)?;
+                    codec::write_bare_string(out, #name, #field)
+                }
+            }
+            (Self::Number(_), Some(body)) => {
+                let fields = body.fields();
+                quote!(#fields { #name }.encode(out))
+            }
+            (_, Some(body)) => {
+                let fields = body.fields();
+                let members = body.record.fields.iter().filter(|field| is_visible(field));
+                let members = members.map(|field| {
+                    let member = ident(field);
+                    quote!(#member: #name.#member)
+                });
+                quote!(#fields { #(#members),* }.encode(out))
+            }
+            (_, None) => quote!(),
+        }
+    }
+
+    /// Bytes of a key in a request.
+    pub(super) fn encoded_len(self, key: Option<&Body<'_>>) -> TokenStream {
+        match (self, key) {
+            (Self::Text(_), _) => quote!(|key| key.len() + 1),
+            (_, key) => {
+                let size = Literal::usize_unsuffixed(key.map_or(0, Body::size));
+                quote!(|_| #size)
+            }
+        }
+    }
+}
