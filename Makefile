@@ -1,0 +1,39 @@
+# Thin: every target is a script in tools/ or one cargo command. `make` alone lists the targets.
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-full check bench codegen fuzz fmt clean
+
+# Seconds that `make fuzz` spends on each fuzz target.
+TIME ?= 30
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: ## Set this machine up and show the tree at work
+	@tools/demo
+
+test: ## Run every check and test, as CI does
+	@tools/test
+
+test-full: ## The same with full counts: more property cases, 30 s a fuzz target
+	@tools/test --full
+
+check: ## The quick part of make test: formatting, lints, laws, generated files, copies
+	@tools/test --quick
+
+bench: ## Run the benchmarks
+	@tools/bootstrap
+	@cargo bench --workspace
+
+codegen: ## Compile spec/schemas/ into the generated files of the tree
+	@tools/codegen
+
+fuzz: ## Fuzz each target for TIME seconds (default 30)
+	@tools/bootstrap test
+	@tools/fuzz --time $(TIME)
+
+fmt: ## Format all Rust code
+	@cargo fmt --all
+	@cargo fmt --manifest-path fuzz/Cargo.toml
+
+clean: ## Remove what builds leave behind
+	@rm -rf target fuzz/target fuzz/artifacts fuzz/coverage build

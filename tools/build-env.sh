@@ -1,0 +1,19 @@
+# shellcheck shell=bash
+# What every script of tools/ starts with: source it, do not run it.
+#
+# It leaves the shell in the root of the repository, with cargo on the PATH when rustup has put it
+# in its usual place. It installs nothing: that is tools/bootstrap.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+if ! command -v cargo >/dev/null 2>&1; then
+    PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
+    export PATH
+fi
+
+# die MESSAGE…: one message on stderr, exit 1.
+die() {
+    printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+    exit 1
+}
