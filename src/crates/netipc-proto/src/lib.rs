@@ -3,13 +3,27 @@
 //! Everything here is a pure function of its arguments, so all of it is tested without a socket.
 //! What this crate does **not** do: no I/O, no clock, no threads, no unsafe code, no service of
 //! its own (codecs of services are generated over [`payload`]).
+//!
+//! ```text
+//!  bytes                                  decisions
+//!  header  hello  chunk  batch  payload   negotiate  growth  retry
+//!  names   token                          inflight   profile
+//! ```
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+pub mod chunk;
+pub mod header;
+pub mod hello;
 pub mod payload;
+pub mod profile;
 
 mod error;
+mod message;
+mod status;
 
 pub use error::{DecodeError, Defect};
+pub use message::{Direction, Message};
+pub use status::Status;
