@@ -249,11 +249,12 @@ impl Header {
 
     /// What both sides check in a control message: its opcode, no flags, one item, message id 0
     /// (spec sections 4 and 7). When the status is not OK, flags and item count are not looked at;
-    /// whether a status may be there at all depends on the opcode and is the caller's to judge.
+    /// whether a status may be there at all, and how long the payload is, depends on the opcode and
+    /// is the caller's to judge.
     ///
     /// # Errors
-    /// `Kind`, `Code`, `Flags`, `Count` or `Length` (a message id that is not 0 is `Reserved`).
-    pub fn check_control(&self, opcode: u16, payload_len: usize) -> Result<(), DecodeError> {
+    /// `Kind`, `Code`, `Flags` or `Count`; a message id that is not 0 is `Reserved`.
+    pub fn check_control(&self, opcode: u16) -> Result<(), DecodeError> {
         if self.kind != Kind::Control {
             return Err(DecodeError::new(Defect::Kind, offset::KIND));
         }
@@ -272,9 +273,6 @@ impl Header {
         if self.message_id != 0 {
             return Err(DecodeError::new(Defect::Reserved, offset::MESSAGE_ID));
         }
-        if self.payload_len as usize != payload_len {
-            return Err(DecodeError::new(Defect::Length, offset::PAYLOAD_LEN));
-        }
         Ok(())
     }
 
@@ -283,7 +281,7 @@ impl Header {
     /// after the handshake is a violation.
     #[must_use]
     pub fn is_bye(&self) -> bool {
-        self.status.is_ok() && self.check_control(opcode::BYE, 0).is_ok()
+        self.status.is_ok() && self.payload_len == 0 && self.check_control(opcode::BYE).is_ok()
     }
 
     /// Flags, item count and limits, in this order, so that `Limit` means: nothing else is wrong.
@@ -322,7 +320,7 @@ struct RawHeader {
 }
 
 /// Where the fields are, in bytes from the start of the message, for errors.
-mod offset {
+pub(crate) mod offset {
     use core::mem::offset_of;
 
     use super::RawHeader;
@@ -333,7 +331,7 @@ mod offset {
     pub(super) const KIND: usize = offset_of!(RawHeader, kind);
     pub(super) const FLAGS: usize = offset_of!(RawHeader, flags);
     pub(super) const CODE: usize = offset_of!(RawHeader, code);
-    pub(super) const STATUS: usize = offset_of!(RawHeader, transport_status);
+    pub(crate) const STATUS: usize = offset_of!(RawHeader, transport_status);
     pub(super) const PAYLOAD_LEN: usize = offset_of!(RawHeader, payload_len);
     pub(super) const ITEM_COUNT: usize = offset_of!(RawHeader, item_count);
     pub(super) const MESSAGE_ID: usize = offset_of!(RawHeader, message_id);

@@ -13,12 +13,19 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
+pub mod batch;
 pub mod chunk;
 pub mod header;
 pub mod hello;
+pub mod inflight;
+pub mod names;
+pub mod negotiate;
 pub mod payload;
 pub mod profile;
+pub mod token;
 
 mod error;
 mod message;

@@ -18,7 +18,7 @@ pub enum Direction {
 pub struct Message<'a> {
     /// The header, checked for the direction.
     pub header: Header,
-    /// The payload, as long as the header says. For a batch, see the batch module.
+    /// The payload, as long as the header says. For a batch, see [`crate::batch::Batch`].
     pub payload: &'a [u8],
 }
 
