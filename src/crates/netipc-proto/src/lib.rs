@@ -5,9 +5,10 @@
 //! its own (codecs of services are generated over [`payload`]).
 //!
 //! ```text
-//!  bytes                                  decisions
-//!  header  hello  chunk  batch  payload   negotiate  growth  retry
-//!  names   token                          inflight   profile
+//!   bytes                              decisions
+//!   header   hello   batch   payload   negotiate   profile    how a session comes to be
+//!   chunk    names   token             call  growth  retry    what a client does next
+//!                                      inflight               what waits for its answer
 //! ```
 #![no_std]
 #![forbid(unsafe_code)]
@@ -17,7 +18,9 @@ extern crate alloc;
 extern crate std;
 
 pub mod batch;
+pub mod call;
 pub mod chunk;
+pub mod growth;
 pub mod header;
 pub mod hello;
 pub mod inflight;
@@ -25,6 +28,7 @@ pub mod names;
 pub mod negotiate;
 pub mod payload;
 pub mod profile;
+pub mod retry;
 pub mod token;
 
 mod error;
