@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backend;
+pub mod driver;
 pub mod ir;
 
 mod check;

@@ -7,7 +7,7 @@
 //! Everything panics on a vector file that is not as its README says: tests want to hear of it.
 #![forbid(unsafe_code)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 pub use serde_json::Value;
@@ -41,10 +41,21 @@ pub fn load(category: &str) -> Vec<Vector> {
     vectors
 }
 
+/// The vectors of a category as the repository has them, whatever [`VECTORS_ENV`] says: for what is
+/// this project's own, which a directory from elsewhere need not have.
+#[must_use]
+pub fn load_own(category: &str) -> Vec<Vector> {
+    list(&read_json(&own_directory(), category)).iter().map(vector).collect()
+}
+
 /// A whole vector file, for categories that are not lists of [`Vector`]s.
 #[must_use]
 pub fn load_json(category: &str) -> Value {
-    let path = directory().join(format!("{category}.json"));
+    read_json(&directory(), category)
+}
+
+fn read_json(directory: &Path, category: &str) -> Value {
+    let path = directory.join(format!("{category}.json"));
     let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
@@ -52,10 +63,11 @@ pub fn load_json(category: &str) -> Value {
 /// The directory of the vectors.
 #[must_use]
 pub fn directory() -> PathBuf {
-    env::var_os(VECTORS_ENV).map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/vectors")),
-        PathBuf::from,
-    )
+    env::var_os(VECTORS_ENV).map_or_else(own_directory, PathBuf::from)
+}
+
+fn own_directory() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/vectors"))
 }
 
 /// An integer field of any width: a JSON number, or a string when it is above 2^53. Exact.

@@ -49,7 +49,7 @@ pub(super) fn of_message(body: &Body<'_>) -> TokenStream {
     };
     let label_member = table.as_ref().map(|_| quote!(labels: L,));
     quote! {
-        #[doc = #docs]
+        #docs
         #[derive(Debug)]
         #[must_use = "nothing is written until `finish`"]
         pub struct #name<'b #parameter> {
@@ -86,7 +86,7 @@ pub(super) fn blanks(
     let value = |field| {
         let name = ident(field);
         let value = given(field).unwrap_or_else(|| blank(body, field));
-        quote!(#name: #value)
+        if name == value.to_string() { quote!(#name) } else { quote!(#name: #value) }
     };
     visible(body).map(value).collect()
 }
@@ -167,7 +167,7 @@ pub(super) fn of_item(
     )]);
     let key = key.map(|key| quote!(&#key,));
     quote! {
-        #[doc = #noun]
+        #noun
         #[derive(Debug)]
         #[must_use = "nothing is written until `finish`"]
         pub struct #name<'x, 'b #parameter> {

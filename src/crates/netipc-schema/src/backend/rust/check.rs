@@ -17,7 +17,7 @@ pub(super) fn declare(body: &Body<'_>) -> TokenStream {
     let tail = tail(body);
     let rules = rules(body, &body.record.rules);
     quote! {
-        #[doc = #docs]
+        #docs
         #[inline]
         fn #name(record: &[u8]) -> Result<&[u8; #size], DecodeError> {
             let fixed = codec::fixed_part(record)?;
@@ -36,11 +36,11 @@ fn fixed_field(body: &Body<'_>, field: &Field) -> TokenStream {
     match &field.kind {
         FieldKind::Const { scalar, value } => {
             let (found, value) = (get(field, *scalar, &fixed), number(*scalar, *value));
-            quote!(codec::check(#found == #value, Defect::Layout, #at)?;)
+            quote!(codec::check(#found == #value, codec::Defect::Layout, #at)?;)
         }
         FieldKind::Reserved { bytes } => {
             let zero = reserved_is_zero(field, *bytes);
-            quote!(codec::check(#zero, Defect::Reserved, #at)?;)
+            quote!(codec::check(#zero, codec::Defect::Reserved, #at)?;)
         }
         FieldKind::Value { scalar, enumeration, .. } => {
             let found = get(field, *scalar, &fixed);
@@ -96,7 +96,7 @@ fn span(field: &Field) -> TokenStream {
     let (offset, length) = get_span(field, &quote!(fixed));
     let place = spec.place.map(|place| {
         let place = Literal::u32_unsuffixed(place);
-        quote!(codec::check(#name.offset == #place, Defect::Layout, #at)?;)
+        quote!(codec::check(#name.offset == #place, codec::Defect::Layout, #at)?;)
     });
     let limited = spec.min > 0 || spec.max.is_some();
     let limits = limited.then(|| {
@@ -178,14 +178,14 @@ fn requirements(body: &Body<'_>, targets: &[Target], blank_wanted: bool) -> Toke
                     quote!(#name == #blank)
                 }
             };
-            quote!(codec::check(#holds, Defect::Rule, #at)?;)
+            quote!(codec::check(#holds, codec::Defect::Rule, #at)?;)
         }
         Target::Table => match body.table() {
             Some(table) => {
                 let (name, at) =
                     (format_ident!("{}", table.name.snake()), at(body.record.field(table.count)));
                 let holds = if blank_wanted { quote!(#name == 0) } else { quote!(#name != 0) };
-                quote!(codec::check(#holds, Defect::Rule, #at)?;)
+                quote!(codec::check(#holds, codec::Defect::Rule, #at)?;)
             }
             None => quote!(),
         },

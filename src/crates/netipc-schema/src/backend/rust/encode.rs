@@ -24,7 +24,7 @@ pub(super) fn declare(body: &Body<'_>) -> TokenStream {
     let elided = lifetime.as_ref().map(|_| quote!(<'_>));
     let lifetime = lifetime.map(|lifetime| quote!(<#lifetime>));
     quote! {
-        #[doc = #docs]
+        #docs
         #[derive(Clone, Copy, Debug)]
         struct #name #lifetime { #(#members),* }
 

@@ -115,8 +115,7 @@ fn enum_doc(enumeration: &Enum, kind: &str) -> TokenStream {
         true => format!("`{}` of the schema.", enumeration.name),
         false => enumeration.doc.clone(),
     };
-    let text = doc_lines(&[written, String::new(), kind.to_owned()]);
-    quote!(#[doc = #text])
+    doc_lines(&[written, String::new(), kind.to_owned()])
 }
 
 fn variant_doc(variant: &Variant) -> TokenStream {

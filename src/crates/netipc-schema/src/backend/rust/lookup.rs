@@ -219,7 +219,7 @@ impl<'s> Lookup<'s, '_> {
         );
         let docs = super::doc_lines(&lines);
         quote! {
-            #[doc = #docs]
+            #docs
             #[inline]
             pub fn #method(&mut self, #key: #parameter) -> Result<(), BuildError> {
                 let fields = #fields;
@@ -256,7 +256,7 @@ impl<'s> Lookup<'s, '_> {
         match self.kind {
             KeyKind::Text(_) => {
                 let name = values.next().map(|(name, _)| name);
-                quote!(BStr::new(#fields.#name))
+                quote!(codec::BStr::new(#fields.#name))
             }
             KeyKind::Number(_) => {
                 let name = values.next().map(|(name, _)| name);

@@ -42,7 +42,7 @@ pub(super) fn declare(body: &Body<'_>) -> TokenStream {
         None => encode_record(body),
     };
     quote! {
-        #[doc = #docs]
+        #docs
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct #name { #(#members,)* #member }
 
@@ -93,7 +93,7 @@ fn element(body: &Body<'_>, directory: &Directory) -> (TokenStream, TokenStream)
     let key = bodies.iter().find(|body| matches!(body.role, Role::Key));
     match (&directory.element, body.stem.as_str()) {
         (Element::BareString(_), _) => {
-            (quote!(codec::BString), quote!(.map(<BStr as ToOwned>::to_owned)))
+            (quote!(codec::BString), quote!(.map(<codec::BStr as ToOwned>::to_owned)))
         }
         (Element::Record(_), "Request") => match key.map(KeyKind::of_record) {
             Some(kind) => (kind.owned(key), quote!()),

@@ -17,7 +17,7 @@ pub(in crate::backend) fn generate(services: &[Service]) -> Vec<Output> {
         file_name: format!("{}.rs", service.name.snake()),
         text: format!("// {}\n\n{}", marker(service), print(&module(service))),
     });
-    modules.chain([super::list(services)]).collect()
+    modules.chain([super::list(services, &quote!())]).collect()
 }
 
 fn module(service: &Service) -> TokenStream {
@@ -33,7 +33,7 @@ fn module(service: &Service) -> TokenStream {
         Shape::Call { .. } | Shape::Snapshot => (quote!(), quote!(message_suite)),
     };
     quote! {
-        use netipc::codec::{BuildError, DecodeError, Overflow, ResponseBudget};
+        use netipc::codec::{BuildError, DecodeError};
         use netipc_services::#name as service;
         use proptest::prelude::*;
         use serde_json::Value;
@@ -51,7 +51,9 @@ fn module(service: &Service) -> TokenStream {
 /// `impl Message for Request`.
 fn message(body: &Body<'_>, bodies: &[Body<'_>]) -> TokenStream {
     let (owned, view) = (body.owned(), body.view());
-    let json = from_json(body, bodies, &quote!(json));
+    let value = from_json(body, bodies, &quote!(json));
+    let is_empty = !body.record.fields.iter().any(is_visible) && body.directory().is_none();
+    let json = if is_empty { quote!(_) } else { quote!(json) };
     let strategy = strategy(body, bodies);
     quote! {
         impl Message for service::#owned {
@@ -65,7 +67,7 @@ fn message(body: &Body<'_>, bodies: &[Body<'_>]) -> TokenStream {
 
             fn encoded_len(&self) -> usize { self.encoded_len() }
 
-            fn from_json(json: &Value) -> Self { #json }
+            fn from_json(#json: &Value) -> Self { #value }
 
             fn strategy() -> BoxedStrategy<Self> { #strategy }
         }
@@ -77,14 +79,24 @@ fn item(body: &Body<'_>, bodies: &[Body<'_>]) -> TokenStream {
     let owned = body.owned();
     let json = from_json(body, bodies, &quote!(json));
     let members = strategy(body, bodies);
-    let rules = keep_rules(body, &body.record.rules);
+    let (map, keep_rules) = match body.record.rules.as_slice() {
+        [] => (quote!(), quote!()),
+        rules => (quote!(.prop_map(keep_rules).boxed()), keep_rules_function(body, rules)),
+    };
     quote! {
         fn item_from_json(json: &Value) -> service::#owned { #json }
 
         fn item_strategy() -> BoxedStrategy<service::#owned> {
-            #members.prop_map(keep_rules).boxed()
+            #members #map
         }
 
+        #keep_rules
+    }
+}
+
+fn keep_rules_function(body: &Body<'_>, rules: &[Rule]) -> TokenStream {
+    let (owned, rules) = (body.owned(), keep_rules(body, rules));
+    quote! {
         /// The item, changed as little as the rules of its schema demand.
         fn keep_rules(mut item: service::#owned) -> service::#owned {
             #rules
@@ -175,7 +187,7 @@ fn strategy(body: &Body<'_>, bodies: &[Body<'_>]) -> TokenStream {
         pattern = quote!((#pattern, #name));
         tuple = quote!((#tuple, #strategy));
     }
-    quote!((#tuple).prop_map(|#pattern| service::#owned { #(#names),* }).boxed())
+    quote!(#tuple.prop_map(|#pattern| service::#owned { #(#names),* }).boxed())
 }
 
 fn field_strategy(body: &Body<'_>, field: &Field) -> TokenStream {
@@ -283,11 +295,11 @@ fn make_filled(body: &Body<'_>, target: Target) -> TokenStream {
     match target {
         Target::Field(id) => {
             let name = ident(body.record.field(id));
-            quote!(if item.#name.is_empty() { item.#name.push(b'x'); })
+            quote!(support::fill(&mut item.#name);)
         }
         Target::Table => {
             let name = body.table().map(|table| format_ident!("{}", table.name.snake()));
-            quote!(if item.#name.is_empty() { item.#name.push(("k".into(), "v".into())); })
+            quote!(support::fill_pairs(&mut item.#name);)
         }
     }
 }
@@ -330,10 +342,10 @@ fn lookup(service: &Service, roles: LookupRoles, bodies: &[Body<'_>]) -> TokenSt
                 service::Request { #(#request_fields: 0,)* #keys: self.#items.iter().map(|item| #key).collect() }
             }
 
-            fn overflowed(mut item: service::#owned, overflow: Overflow) -> service::#owned {
+            fn overflowed(mut item: service::#owned, overflow: netipc::codec::Overflow) -> service::#owned {
                 item.#status = match overflow {
-                    Overflow::Retry => #retry,
-                    Overflow::Oversized => #oversized,
+                    netipc::codec::Overflow::Retry => #retry,
+                    netipc::codec::Overflow::Oversized => #oversized,
                 };
                 keep_rules(item)
             }
@@ -345,7 +357,7 @@ fn lookup(service: &Service, roles: LookupRoles, bodies: &[Body<'_>]) -> TokenSt
                 keep_rules(item)
             }
 
-            fn answer(&self, request: &[u8], budget: ResponseBudget<'_>) -> Result<usize, BuildError> {
+            fn answer(&self, request: &[u8], budget: netipc::codec::ResponseBudget<'_>) -> Result<usize, BuildError> {
                 let request = service::RequestView::decode(request).expect("a valid request");
                 let mut response = service::ResponseBuilder::new(&request, budget)?;
                 #(response.#response_fields(self.#response_fields);)*
@@ -411,11 +423,11 @@ fn answer(item: &Body<'_>, roles: LookupRoles, key: &TokenStream) -> TokenStream
         let (path, method) =
             (variant_path(statuses, variant), format_ident!("{}", variant.name.snake()));
         match is_blank(item, roles, index) {
-            true => quote!(service::#path => response.#method(#key)?),
-            false => quote!(service::#path => response.#method(#key)#setters.finish()?),
+            true => quote!(service::#path => { response.#method(#key)?; }),
+            false => quote!(service::#path => { response.#method(#key)#setters.finish()?; }),
         }
     });
-    quote!(match item.#status { #(#arms,)* _ => panic!("no answer of a handler") })
+    quote!(match item.#status { #(#arms)* _ => panic!("no answer of a handler") })
 }
 
 fn visible<'s>(body: &Body<'s>) -> impl Iterator<Item = &'s Field> + use<'s> {

@@ -31,7 +31,7 @@ fn key(body: &Body<'_>) -> TokenStream {
             let doc = doc_lines(&[format!("Reads keys: each is its `{}`.", field.name.snake())]);
             let ty = value_type(body, field);
             let value = reading(field);
-            (quote!(#[doc = #doc] #[derive(Debug)] pub enum #name {}), quote!(#ty), value)
+            (quote!(#doc #[derive(Debug)] pub enum #name {}), quote!(#ty), value)
         }
         KeyKind::Text(_) | KeyKind::Numbers => {
             let fields = body.record.fields.iter().filter(|field| is_visible(field));
@@ -76,7 +76,7 @@ fn element(body: &Body<'_>) -> TokenStream {
     )]);
     let accessors = accessors(body);
     quote! {
-        #[doc = #docs]
+        #docs
         #[derive(Clone, Copy, Debug)]
         pub struct #view<'a> {
             fixed: &'a [u8; #size],
@@ -177,12 +177,12 @@ fn listing(body: &Body<'_>, directory: &Directory) -> TokenStream {
             #[must_use]
             pub fn #elements(&self) -> codec::Records<'a, #element> { self.#elements.records() }
 
-            #[doc = #get_doc]
+            #get_doc
             #[inline]
             #[must_use]
             pub fn get(&self, index: usize) -> Option<#item> { self.#elements.get::<#element>(index) }
 
-            #[doc = #len_doc]
+            #len_doc
             #[inline]
             #[must_use]
             pub const fn len(&self) -> usize { self.#elements.len() }
@@ -201,7 +201,7 @@ fn element_of(body: &Body<'_>, directory: &Directory) -> (TokenStream, TokenStre
         Element::BareString(text) => {
             let (min, max) = super::fields::limits(text.min, text.max);
             let check = quote!(|element| codec::check_bare_string(element, #min, #max));
-            (quote!(codec::BareString), quote!(&'a BStr), check)
+            (quote!(codec::BareString), quote!(&'a codec::BStr), check)
         }
         Element::Record(_) => {
             let one = directory.name.singular();
@@ -264,7 +264,7 @@ fn accessor(body: &Body<'_>, field: &Field) -> TokenStream {
     let (ty, value) = match string(field) {
         Some(_) => {
             let (offset, length) = get_span(field, &quote!(self.fixed));
-            (quote!(&'a BStr), quote!(codec::string_at(self.record, #offset, #length)))
+            (quote!(&'a codec::BStr), quote!(codec::string_at(self.record, #offset, #length)))
         }
         None => {
             let ty = value_type(body, field);
@@ -318,8 +318,7 @@ pub(super) fn field_doc(field: &Field) -> TokenStream {
 fn message_doc(body: &Body<'_>) -> TokenStream {
     let text =
         format!("{}, borrowed from the payload that it was decoded from.", capital(&body.noun));
-    let text = doc_lines(&[text]);
-    quote!(#[doc = #text])
+    doc_lines(&[text])
 }
 
 fn decode_docs() -> TokenStream {
