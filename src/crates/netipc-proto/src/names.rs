@@ -3,6 +3,7 @@
 //! Names are made and recognised here, as bytes; nothing is opened, listed or removed. Paths of
 //! every platform can be made on every platform.
 
+use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -84,15 +85,15 @@ impl fmt::Display for Thing {
 }
 
 /// A service name that follows the rules: 1 or more of `A-Z a-z 0-9 . _ -`, neither `.` nor `..`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ServiceName<'a>(&'a str);
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ServiceName(String);
 
-impl<'a> ServiceName<'a> {
+impl ServiceName {
     /// Takes the name as it is, or refuses it; it is never altered.
     ///
     /// # Errors
     /// `Empty`, `Dots` or `Character`.
-    pub fn new(name: &'a str) -> Result<Self, NameError> {
+    pub fn new(name: &str) -> Result<Self, NameError> {
         if name.is_empty() {
             return Err(NameError::Empty);
         }
@@ -103,19 +104,19 @@ impl<'a> ServiceName<'a> {
         if matches!(name, "." | "..") {
             return Err(NameError::Dots);
         }
-        Ok(Self(name))
+        Ok(Self(name.to_owned()))
     }
 
     /// The name.
     #[must_use]
-    pub const fn as_str(self) -> &'a str {
-        self.0
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
-impl fmt::Display for ServiceName<'_> {
+impl fmt::Display for ServiceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        f.write_str(&self.0)
     }
 }
 
@@ -126,7 +127,7 @@ impl fmt::Display for ServiceName<'_> {
 /// `NulInRunDir`, or `TooLong` above `max_len`.
 pub fn socket_path(
     run_dir: &[u8],
-    service: ServiceName<'_>,
+    service: &ServiceName,
     max_len: usize,
 ) -> Result<Vec<u8>, NameError> {
     path_in(run_dir, &format!("{service}.sock"), Thing::Socket, max_len)
@@ -138,7 +139,7 @@ pub fn socket_path(
 /// `NulInRunDir`, or `TooLong` above [`MAX_REGION_PATH_LEN`].
 pub fn region_path(
     run_dir: &[u8],
-    service: ServiceName<'_>,
+    service: &ServiceName,
     session_id: u64,
 ) -> Result<Vec<u8>, NameError> {
     let file_name = format!("{service}-{session_id:016x}{REGION_SUFFIX}");
@@ -149,7 +150,7 @@ pub fn region_path(
 /// hexadecimal digits and `.ipcshm`. A server that has won its endpoint looks at those and at no
 /// others when it removes what a dead one left (spec section 7).
 #[must_use]
-pub fn region_session_id(service: ServiceName<'_>, file_name: &[u8]) -> Option<u64> {
+pub fn region_session_id(service: &ServiceName, file_name: &[u8]) -> Option<u64> {
     let digits = file_name
         .strip_prefix(service.0.as_bytes())?
         .strip_prefix(b"-")?
@@ -166,7 +167,7 @@ pub fn region_session_id(service: ServiceName<'_>, file_name: &[u8]) -> Option<u
 ///
 /// # Errors
 /// `TooLong` above [`MAX_WINDOWS_NAME_LEN`].
-pub fn pipe_name(run_dir: &[u8], service: ServiceName<'_>) -> Result<String, NameError> {
+pub fn pipe_name(run_dir: &[u8], service: &ServiceName) -> Result<String, NameError> {
     let name = format!(r"\\.\pipe\netipc-{:016x}-{service}", fnv1a64(run_dir));
     windows_name(name, Thing::Pipe)
 }
@@ -188,7 +189,7 @@ pub struct WindowsSession<'a> {
     /// The run directory, byte for byte as given.
     pub run_dir: &'a [u8],
     /// The service.
-    pub service: ServiceName<'a>,
+    pub service: &'a ServiceName,
     /// The token of the service.
     pub auth_token: u64,
     /// The profile of the session.
@@ -274,7 +275,7 @@ mod tests {
 
     use super::*;
 
-    fn service(name: &str) -> ServiceName<'_> {
+    fn service(name: &str) -> ServiceName {
         ServiceName::new(name).unwrap()
     }
 
@@ -283,16 +284,16 @@ mod tests {
         let name = service("svc");
         for max in [MAX_SOCKET_PATH_LEN, MAX_SOCKET_PATH_LEN_MACOS] {
             let run_dir = alloc::vec![b'd'; max - "/svc.sock".len()];
-            assert_eq!(socket_path(&run_dir, name, max).map(|p| p.len()), Ok(max));
+            assert_eq!(socket_path(&run_dir, &name, max).map(|p| p.len()), Ok(max));
             let longer = alloc::vec![b'd'; run_dir.len() + 1];
-            let error = socket_path(&longer, name, max).unwrap_err();
+            let error = socket_path(&longer, &name, max).unwrap_err();
             assert_eq!(error, NameError::TooLong { thing: Thing::Socket, len: max + 1, max });
         }
     }
 
     #[test]
     fn the_error_of_a_long_name_says_what_to_do() {
-        let error = socket_path(&[b'd'; 107], service("svc"), MAX_SOCKET_PATH_LEN).unwrap_err();
+        let error = socket_path(&[b'd'; 107], &service("svc"), MAX_SOCKET_PATH_LEN).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the name of the socket has 116 bytes, at most 107 are possible: use a shorter run \
@@ -304,19 +305,19 @@ mod tests {
     fn regions_and_windows_names_have_255_bytes() {
         let name = service("svc");
         let rest = "/svc-0000000000000001.ipcshm".len();
-        assert!(region_path(&alloc::vec![b'd'; 255 - rest], name, 1).is_ok());
-        let error = region_path(&alloc::vec![b'd'; 256 - rest], name, 1).unwrap_err();
+        assert!(region_path(&alloc::vec![b'd'; 255 - rest], &name, 1).is_ok());
+        let error = region_path(&alloc::vec![b'd'; 256 - rest], &name, 1).unwrap_err();
         assert_eq!(error, NameError::TooLong { thing: Thing::Region, len: 256, max: 255 });
 
         let rest = r"\\.\pipe\netipc-0123456789abcdef-".len();
-        assert!(pipe_name(b"", service(&"s".repeat(255 - rest))).is_ok());
-        assert!(pipe_name(b"", service(&"s".repeat(256 - rest))).is_err());
+        assert!(pipe_name(b"", &service(&"s".repeat(255 - rest))).is_ok());
+        assert!(pipe_name(b"", &service(&"s".repeat(256 - rest))).is_err());
 
         let long = |len: usize| {
             let name = "s".repeat(len);
             WindowsSession {
                 run_dir: b"",
-                service: service(&name),
+                service: &service(&name),
                 auth_token: 1,
                 profile: Profile::SHM_BUSYWAIT,
                 session_id: 1,
@@ -331,8 +332,8 @@ mod tests {
     #[test]
     fn a_nul_in_the_run_directory_is_refused() {
         let error = NameError::NulInRunDir { at: 2 };
-        assert_eq!(socket_path(b"/d\0/e", service("s"), 107), Err(error.clone()));
-        assert_eq!(region_path(b"/d\0/e", service("s"), 1), Err(error));
+        assert_eq!(socket_path(b"/d\0/e", &service("s"), 107), Err(error.clone()));
+        assert_eq!(region_path(b"/d\0/e", &service("s"), 1), Err(error));
     }
 
     #[test]
@@ -348,8 +349,8 @@ mod tests {
     #[test]
     fn only_a_services_own_regions_are_recognised() {
         let name = service("svc");
-        let own = region_path(b"", name, 0x1f).unwrap();
-        assert_eq!(region_session_id(name, &own[1..]), Some(0x1f));
+        let own = region_path(b"", &name, 0x1f).unwrap();
+        assert_eq!(region_session_id(&name, &own[1..]), Some(0x1f));
         for other in [
             &b"svc-000000000000001.ipcshm"[..],
             b"svc-00000000000000001.ipcshm",
@@ -363,7 +364,7 @@ mod tests {
             b"xsvc-0000000000000001.ipcshm",
             b"",
         ] {
-            assert_eq!(region_session_id(name, other), None, "{other:?}");
+            assert_eq!(region_session_id(&name, other), None, "{other:?}");
         }
     }
 }

@@ -281,7 +281,9 @@ mod tests {
         assert_eq!(verdict.retry_at_ms, Some(100));
         // Still full at the next attempt: the delay doubles.
         assert_eq!(retry.met(Met::ClosedEarly, 100, 50).retry_at_ms, Some(300));
-        // An answer in between breaks the row.
+        // Anything else in between breaks the row.
+        retry.met(Met::NoEndpoint, 300, 0);
+        assert_eq!(retry.met(Met::ClosedEarly, 300, 0).state, ClientState::Broken);
         retry.answered();
         assert_eq!(retry.met(Met::ClosedEarly, 400, 0).state, ClientState::Broken);
     }

@@ -249,7 +249,7 @@ fn names_vectors_are_made_byte_for_byte() {
     let file = load_json("names");
     for entry in list(&file["names"]) {
         let run_dir = text(entry, "run_dir").as_bytes();
-        let service = ServiceName::new(text(entry, "service")).unwrap();
+        let service = &ServiceName::new(text(entry, "service")).unwrap();
         let session_id: u64 = uint(entry, "session_id");
         let socket = socket_path(run_dir, service, MAX_SOCKET_PATH_LEN).unwrap();
         assert_eq!(String::from_utf8(socket).unwrap(), text(entry, "socket"));

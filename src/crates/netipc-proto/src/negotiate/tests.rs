@@ -83,6 +83,16 @@ fn refusals_come_in_the_contracts_order() {
 }
 
 #[test]
+fn admission_and_token_are_both_needed() {
+    let stranger = Peer { admitted: false, ..PEER };
+    let rejection = negotiate(&HELLO.message(), &POLICY, &stranger).unwrap_err();
+    assert_eq!(rejection, Rejection::NotAdmitted);
+    let forger = Hello { auth_token: 8, ..HELLO };
+    let rejection = negotiate(&forger.message(), &POLICY, &PEER).unwrap_err();
+    assert_eq!(rejection, Rejection::WrongToken);
+}
+
+#[test]
 fn a_malformed_hello_is_refused_before_anything_else() {
     let good = hello_header();
     let payload = HELLO.encode();

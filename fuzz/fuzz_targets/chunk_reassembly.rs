@@ -1,0 +1,51 @@
+//! Reassembly: a stream of packets of any kind never makes it hold more than the limit, and a
+//! message that comes out is cut into the very packets that went in.
+//!
+//! The input is a packet size, and then packets: a length of two bytes before each.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use netipc_proto::Direction;
+use netipc_proto::chunk::{Incoming, PacketSize, Reassembly, Split};
+use netipc_proto::header::Limits;
+
+const LIMIT_BYTES: u32 = 4096;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&[size], mut rest)) = data.split_first_chunk::<1>() else { return };
+    let Some(packet_size) = PacketSize::new(33 + u32::from(size)) else { return };
+    let mut reassembly = Reassembly::new(Incoming {
+        direction: Direction::Requests,
+        packet_size,
+        limits: Limits { payload_bytes: LIMIT_BYTES, batch_items: 16 },
+        ceiling_bytes: LIMIT_BYTES,
+    });
+    let mut arrived: Vec<&[u8]> = Vec::new();
+    while let Some((len, after)) = rest.split_first_chunk::<2>() {
+        let len = usize::from(u16::from_le_bytes(*len)).min(after.len());
+        let (packet, after) = after.split_at(len);
+        rest = after;
+        arrived.push(packet);
+        match reassembly.accept(packet) {
+            Ok(None) => {}
+            Ok(Some(message)) => {
+                assert_eq!(message.payload.len(), message.header.payload_len as usize);
+                let split = Split::new(message.header, packet_size).expect("within the limit");
+                assert_eq!(split.len(), arrived.len());
+                for (packet, arrived) in split.zip(&arrived) {
+                    assert_eq!([&packet.head, &message.payload[packet.payload]].concat(), *arrived);
+                }
+                arrived.clear();
+            }
+            // The session would end here.
+            Err(_) => {
+                assert!(!reassembly.is_partial());
+                return;
+            }
+        }
+        let received: usize = arrived.iter().map(|packet| packet.len()).sum();
+        let held = reassembly.held_bytes();
+        assert!(held <= LIMIT_BYTES as usize);
+        assert!(!reassembly.is_partial() || held >= received - 32 * arrived.len());
+    }
+});
