@@ -117,11 +117,7 @@ pub(super) fn claim(path: &Path, options: &BindOptions) -> Result<(OwnedFd, Clai
     let id = set_access(&temporary, options)?;
     listen(&socket, i32::from(options.backlog))
         .map_err(|errno| bind_error("listen on the endpoint", errno))?;
-    match linkat(CWD, &temporary, CWD, path, AtFlags::empty()) {
-        Ok(()) => {}
-        Err(Errno::EXIST) => return Err(in_use(path, Holder::LiveServer)),
-        Err(errno) => return Err(bind_error("publish the endpoint", errno)),
-    }
+    publish(&temporary, path)?;
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     Ok((socket, Claim { path, id, _lock: lock }))
 }
@@ -216,6 +212,11 @@ fn clear_stale(path: &Path, aside: &Path) -> Result<(), BindError> {
         Probe::Refused(id) => id,
         found => return Err(in_use(path, holder(&found))),
     };
+    set_aside(path, aside, stale)
+}
+
+/// Moves `path` to `aside` and removes it there, if it is `stale`; if not, moves it back.
+fn set_aside(path: &Path, aside: &Path, stale: FileId) -> Result<(), BindError> {
     match rename(path, aside) {
         Ok(()) => {}
         Err(Errno::NOENT) => return Ok(()),
@@ -276,6 +277,15 @@ fn set_access(path: &Path, options: &BindOptions) -> Result<FileId, BindError> {
     Ok(FileId::of(&stat))
 }
 
+/// Gives the socket its name for all to see, unless something came to have it in between.
+fn publish(temporary: &Path, path: &Path) -> Result<(), BindError> {
+    match linkat(CWD, temporary, CWD, path, AtFlags::empty()) {
+        Ok(()) => Ok(()),
+        Err(Errno::EXIST) => Err(in_use(path, Holder::LiveServer)),
+        Err(errno) => Err(bind_error("publish the endpoint", errno)),
+    }
+}
+
 /// `{service}.sock` with another ending. A path without `.sock` just gets the ending.
 fn sibling(path: &Path, ending: &[u8]) -> PathBuf {
     let bytes = path.as_os_str().as_bytes();
@@ -307,5 +317,88 @@ fn bind_error(operation: &'static str, errno: Errno) -> BindError {
     match errno {
         Errno::ACCESS | Errno::PERM | Errno::ROFS => BindError::Denied { operation },
         errno => BindError::Os(refused(operation)(errno)),
+    }
+}
+
+/// The moments between two steps, where only a server that knows no lock can come in.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Abort, Deadline, connect};
+
+    fn id_of(path: &Path) -> FileId {
+        entry_kind(path).expect("looked").expect("there").expect("a socket")
+    }
+
+    fn live_server(path: &Path) -> OwnedFd {
+        let socket = bound_socket(path, DEFAULT_MODE).expect("bound");
+        listen(&socket, 1).expect("listening");
+        socket
+    }
+
+    fn answers(path: &Path) -> bool {
+        connect(path, Deadline::never(), &Abort::new().expect("one")).is_ok()
+    }
+
+    #[test]
+    fn a_server_that_came_after_the_probe_is_put_back() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (path, aside) = (dir.path().join("svc.sock"), dir.path().join("svc.tmp"));
+        drop(bound_socket(&path, DEFAULT_MODE).expect("bound"));
+        let stale = id_of(&path);
+        // Kept under another name, so that its inode number is not used again.
+        rename(&path, dir.path().join("old")).expect("moved");
+        let _server = live_server(&path);
+        assert_eq!(set_aside(&path, &aside, stale), Err(in_use(&path, Holder::LiveServer)));
+        assert!(answers(&path));
+        assert_eq!(entry_kind(&aside), Ok(None));
+    }
+
+    #[test]
+    fn what_came_after_the_probe_and_is_no_socket_is_put_back() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (path, aside) = (dir.path().join("svc.sock"), dir.path().join("svc.tmp"));
+        drop(bound_socket(&path, DEFAULT_MODE).expect("bound"));
+        let stale = id_of(&path);
+        // Kept under another name, so that its inode number is not used again.
+        rename(&path, dir.path().join("old")).expect("moved");
+        std::fs::write(&path, "precious").expect("written");
+        set_aside(&path, &aside, stale).expect_err("not stale");
+        assert_eq!(std::fs::read_to_string(&path).expect("there"), "precious");
+    }
+
+    #[test]
+    fn the_stale_socket_itself_is_removed_and_a_vanished_one_is_no_error() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (path, aside) = (dir.path().join("svc.sock"), dir.path().join("svc.tmp"));
+        drop(bound_socket(&path, DEFAULT_MODE).expect("bound"));
+        let stale = id_of(&path);
+        assert_eq!(set_aside(&path, &aside, stale), Ok(()));
+        assert_eq!(entry_kind(&path), Ok(None));
+        assert_eq!(entry_kind(&aside), Ok(None));
+        assert_eq!(set_aside(&path, &aside, stale), Ok(()));
+    }
+
+    #[test]
+    fn a_server_that_came_before_the_link_has_won() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (path, temporary) = (dir.path().join("svc.sock"), dir.path().join("svc.tmp"));
+        let _ours = live_server(&temporary);
+        let _theirs = live_server(&path);
+        let theirs = id_of(&path);
+        assert_eq!(publish(&temporary, &path), Err(in_use(&path, Holder::LiveServer)));
+        assert_eq!(id_of(&path), theirs);
+    }
+
+    #[test]
+    fn a_lock_ends_although_a_forked_child_has_a_copy() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("svc.lock");
+        let lock = Lock::take(&path).expect("free");
+        let _copy = rustix::io::fcntl_dupfd_cloexec(&lock.0, 0).expect("a copy");
+        let taken = Lock::take(&path).map(|_| ());
+        assert_eq!(taken, Err(in_use(&path, Holder::LockHolder)));
+        drop(lock);
+        Lock::take(&path).expect("free again");
     }
 }

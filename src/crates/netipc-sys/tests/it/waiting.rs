@@ -21,7 +21,9 @@ fn ends_at_its_deadline(mut step: impl FnMut(Deadline)) {
     within(TIMEOUT + LATENESS, || {
         let start = Instant::now();
         step(Deadline::after(TIMEOUT));
-        assert!(start.elapsed() >= TIMEOUT, "it ended early, after {:?}", start.elapsed());
+        let took = start.elapsed();
+        assert!(took >= TIMEOUT, "it ended early, after {took:?}");
+        took
     });
 }
 
@@ -76,7 +78,7 @@ fn an_abort_ends_every_kind_of_wait() {
         assert_eq!(reading.join().expect("done"), Err(RecvError::Aborted));
         assert_eq!(writing.join().expect("done"), Err(SendError::Aborted));
         assert_eq!(accepting.join().expect("done"), Err(AcceptError::Aborted));
-        assert!(start.elapsed() < Duration::from_secs(5));
+        start.elapsed()
     });
 }
 
@@ -134,9 +136,11 @@ fn a_peer_that_closes_wakes_who_waits_on_it() {
         let writing = asleep_in(move || {
             writer.send(&[IoSlice::new(&[0; 60_000])], Deadline::never(), &abort())
         });
+        let start = Instant::now();
         drop((peer_of_reader, peer_of_writer));
         assert_eq!(reading.join().expect("done"), Err(RecvError::Closed));
         assert_eq!(writing.join().expect("done"), Err(SendError::PeerGone));
+        start.elapsed()
     });
 }
 
