@@ -17,7 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{EventfdFlags, PollFlags, eventfd};
 use rustix::io::Errno;
-use rustix::net::{Shutdown, SocketFlags, accept_with, shutdown};
+use rustix::net::{SocketFlags, accept_with};
 
 use super::claim::{Claim, claim};
 use super::wait::wait_ready;
@@ -136,14 +136,6 @@ impl ListeningSocket {
                 Err(errno) => return Err(errno),
             }
         }
-    }
-}
-
-impl Drop for ListeningSocket {
-    fn drop(&mut self) {
-        // Closing is not enough: a child that is being forked holds a copy until its exec, and
-        // clients would connect to it and wait.
-        let _closing_does_it_then = shutdown(&self.0, Shutdown::Both);
     }
 }
 
