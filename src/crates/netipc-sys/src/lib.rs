@@ -1,0 +1,56 @@
+//! The operating system under netipc: everything that is a system call, and nothing that is the
+//! protocol.
+//!
+//! ```text
+//!     netipc:  sessions, listeners, clients, servers
+//!        |
+//!   netipc-sys, the same names on every platform
+//!        |-- connect, PacketChannel     one packet out, one packet in (spec section 6)
+//!        |-- Listener, inspect_endpoint who owns an endpoint's name, and who may take it
+//!        |-- Deadline, Abort            until when a call waits, and what ends it earlier
+//!        |-- WaitSet, Waker             many idle sessions, one sleeping thread
+//!        |
+//!      unix/        AF_UNIX SOCK_SEQPACKET, eventfd, epoll, over rustix
+//! ```
+//!
+//! A platform is a module that exports these names (`unix/` today, `windows/` beside it); the
+//! `cfg` alias below picks one, as the standard library's own `sys` does: no trait objects, no
+//! run-time choice. Shared memory is to stand in `shm/`, its mapping and wake words in the
+//! platform's module.
+//!
+//! Rules that hold for everything here:
+//!
+//! - Every descriptor is close-on-exec, every channel non-blocking underneath.
+//! - Every call that waits takes a [`Deadline`] and an [`Abort`], tries its system call first, and
+//!   sleeps in the kernel only when there is nothing to do: one system call when there is. No call
+//!   polls with a period, except [`connect`] to a server whose backlog is full, which says why.
+//! - Sending and receiving allocate nothing.
+//! - Errors name the operation and what the system said, and never carry bytes of a peer.
+//!
+//! What this crate does **not** do: it knows no header, no handshake, no session, no token, no
+//! retry, starts no thread and reads no environment variable.
+//!
+//! Unsafe code is denied crate-wide and allowed, function by function, where a system call has no
+//! safe wrapper that is sound: today that is `SO_PEERCRED` alone (`unix/peer.rs` says why).
+#![deny(unsafe_code)]
+
+mod deadline;
+mod error;
+
+#[cfg(target_os = "linux")]
+#[path = "unix/mod.rs"]
+mod platform;
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("netipc-sys has no platform module for this target yet: Linux only");
+
+pub use deadline::Deadline;
+pub use error::{
+    AcceptError, BindError, ConnectError, EntryKind, Holder, InspectError, PathError, RecvError,
+    SendError, SysError,
+};
+pub use platform::{
+    Abort, Accepted, BindOptions, DEFAULT_BACKLOG, DEFAULT_MODE, Drained, EndpointState, Event,
+    Events, Interest, Listener, MAX_SOCKET_PATH_BYTES, PACKET_OVERHEAD_BYTES, PacketChannel,
+    PeerIdentity, TrySend, WaitSet, Waker, WatchMode, connect, inspect_endpoint,
+};

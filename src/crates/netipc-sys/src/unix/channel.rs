@@ -1,0 +1,246 @@
+//! A connected packet socket: one packet out, one packet in.
+//!
+//! # A peer that closes
+//!
+//! Closing a socket that has unread packets makes the kernel report ECONNRESET at the other end,
+//! once, before what is still queued there (spec section 6). So:
+//!
+//! - receiving takes that report and reads on: it yields every packet that the peer sent, then
+//!   [`RecvError::Closed`]. There is no "reset" to handle.
+//! - sending to a peer that closed is [`SendError::PeerGone`]. A client that gets it **receives
+//!   once more** before it judges: the server's final answer (a refusal, say) may be queued.
+//! - a server that has sent a final answer calls [`PacketChannel::drain`] before it lets go, so
+//!   that the answer is not overtaken at peers that do not read once more.
+
+use std::io::IoSlice;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg, sockopt};
+
+use super::peer::peer_identity;
+use super::wait::{look, wait_ready};
+use super::{Abort, PeerIdentity, refused};
+use crate::{Deadline, RecvError, SendError, SysError};
+
+/// Bytes of `SO_SNDBUF` that the kernel keeps for itself in each packet: one packet carries
+/// `SO_SNDBUF` less these (spec section 6).
+pub const PACKET_OVERHEAD_BYTES: usize = 32;
+
+/// The piece of a packet that draining looks at; the kernel drops the rest of the packet.
+const DRAIN_PIECE_BYTES: usize = 1;
+
+/// A connected `AF_UNIX`/`SOCK_SEQPACKET` socket.
+///
+/// Packets keep their boundaries and their order; a packet goes out whole or not at all. Sending
+/// and receiving take `&self`: any number of threads may do both at once, each packet goes to one
+/// of them. Dropping it closes the connection: the peer still gets what was sent.
+///
+/// As a wait object ([`AsFd`]): readable when a packet, or the peer's close, can be received.
+#[derive(Debug)]
+pub struct PacketChannel(OwnedFd);
+
+/// What [`PacketChannel::try_send`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum TrySend {
+    /// The packet is on its way.
+    Sent,
+    /// The peer has not read enough to make room; nothing was sent. The descriptor becomes
+    /// writable when there is.
+    NoRoom,
+}
+
+/// How [`PacketChannel::drain`] ended. Whichever it is, the channel may be closed now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drained {
+    /// The peer closed: it has seen everything.
+    PeerClosed,
+    /// The peer sent more than it was granted.
+    TooMuch,
+    /// The peer did not close before the deadline.
+    TimedOut,
+    /// The abort handle was set.
+    Aborted,
+}
+
+impl PacketChannel {
+    /// `socket` is connected, non-blocking and close-on-exec.
+    pub(super) const fn new(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+
+    /// Sends one packet, given in pieces, whole; waits for room until the deadline.
+    ///
+    /// Never raises SIGPIPE.
+    ///
+    /// # Errors
+    /// Each variant of [`SendError`]; nothing was sent then. After [`SendError::PeerGone`], receive
+    /// once more before judging (see the module's text).
+    pub fn send(
+        &self,
+        pieces: &[IoSlice<'_>],
+        deadline: Deadline,
+        abort: &Abort,
+    ) -> Result<(), SendError> {
+        loop {
+            if abort.is_set() {
+                return Err(SendError::Aborted);
+            }
+            match self.try_send(pieces)? {
+                TrySend::Sent => return Ok(()),
+                TrySend::NoRoom => wait_ready(self.as_fd(), PollFlags::OUT, deadline, abort)?,
+            }
+        }
+    }
+
+    /// Sends one packet whole if there is room for it now.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), without the waiting.
+    pub fn try_send(&self, pieces: &[IoSlice<'_>]) -> Result<TrySend, SendError> {
+        if pieces.iter().all(|piece| piece.is_empty()) {
+            return Err(SendError::Empty);
+        }
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        loop {
+            return match sendmsg(&self.0, pieces, &mut SendAncillaryBuffer::default(), flags) {
+                // All of it: a packet socket sends no part of a packet.
+                Ok(_len) => Ok(TrySend::Sent),
+                Err(Errno::AGAIN) => Ok(TrySend::NoRoom),
+                Err(Errno::INTR) => continue,
+                Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => Err(SendError::PeerGone),
+                Err(Errno::MSGSIZE) => Err(self.too_long(pieces)),
+                Err(errno) => Err(SendError::Os(refused("send a packet")(errno))),
+            };
+        }
+    }
+
+    /// Receives one packet into `buffer` and returns its length, which is never zero; waits for
+    /// one until the deadline.
+    ///
+    /// # Errors
+    /// Each variant of [`RecvError`]. A packet longer than `buffer` is consumed and reported as
+    /// [`RecvError::TooLong`] with its real length. What a peer sent before it closed comes before
+    /// [`RecvError::Closed`].
+    pub fn recv(
+        &self,
+        buffer: &mut [u8],
+        deadline: Deadline,
+        abort: &Abort,
+    ) -> Result<usize, RecvError> {
+        loop {
+            if abort.is_set() {
+                return Err(RecvError::Aborted);
+            }
+            if let Some(len) = self.try_recv(buffer)? {
+                return Ok(len);
+            }
+            wait_ready(self.as_fd(), PollFlags::IN, deadline, abort)?;
+        }
+    }
+
+    /// Receives one packet if one is there now; `None` if not.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), without the waiting.
+    pub fn try_recv(&self, buffer: &mut [u8]) -> Result<Option<usize>, RecvError> {
+        let max = buffer.len();
+        // With TRUNC the kernel returns the packet's real length, whatever fits.
+        let flags = RecvFlags::TRUNC | RecvFlags::DONTWAIT;
+        let mut was_reset = false;
+        loop {
+            return match recv(&self.0, &mut *buffer, flags) {
+                Ok((_, 0)) => Err(RecvError::Closed),
+                Ok((_, len)) if len > max => Err(RecvError::TooLong { len, max }),
+                Ok((_, len)) => Ok(Some(len)),
+                Err(Errno::AGAIN) => Ok(None),
+                Err(Errno::INTR) => continue,
+                Err(Errno::CONNRESET) if !was_reset => {
+                    was_reset = true;
+                    continue;
+                }
+                Err(Errno::CONNRESET) => Err(RecvError::Closed),
+                Err(errno) => Err(RecvError::Os(refused("receive a packet")(errno))),
+            };
+        }
+    }
+
+    /// One look, without waiting, whether the peer has closed its end. Consumes nothing: packets
+    /// that it sent before can still be received.
+    ///
+    /// # Errors
+    /// The system refused to look.
+    pub fn peer_gone(&self) -> Result<bool, SysError> {
+        let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::RDHUP;
+        let shown = look(self.as_fd(), PollFlags::RDHUP).map_err(refused("look at a socket"))?;
+        Ok(shown.intersects(gone))
+    }
+
+    /// Who is at the other end.
+    ///
+    /// # Errors
+    /// The system refused to tell.
+    pub fn peer(&self) -> Result<PeerIdentity, SysError> {
+        peer_identity(self.as_fd())
+    }
+
+    /// The longest packet that can be sent, in bytes: `SO_SNDBUF` − 32 (spec section 6).
+    ///
+    /// # Errors
+    /// The system refused to tell.
+    pub fn max_packet_size(&self) -> Result<usize, SysError> {
+        let buffer_bytes = sockopt::socket_send_buffer_size(&self.0)
+            .map_err(refused("tell the size of the send buffer"))?;
+        Ok(buffer_bytes.saturating_sub(PACKET_OVERHEAD_BYTES))
+    }
+
+    /// Receives and drops what comes until the peer closes: at most `max_bytes`, until the
+    /// deadline. For after a final answer (spec section 6).
+    ///
+    /// Waits, so it is for a thread that may; a readiness loop calls [`try_recv`](Self::try_recv)
+    /// with a buffer of one byte and counts the lengths (of [`RecvError::TooLong`], too).
+    ///
+    /// # Errors
+    /// The system refused to receive.
+    pub fn drain(
+        &self,
+        max_bytes: usize,
+        deadline: Deadline,
+        abort: &Abort,
+    ) -> Result<Drained, SysError> {
+        let mut left_bytes = max_bytes;
+        let mut piece = [0_u8; DRAIN_PIECE_BYTES];
+        loop {
+            let len = match self.recv(&mut piece, deadline, abort) {
+                Ok(len) | Err(RecvError::TooLong { len, .. }) => len,
+                Err(RecvError::Closed) => return Ok(Drained::PeerClosed),
+                Err(RecvError::TimedOut) => return Ok(Drained::TimedOut),
+                Err(RecvError::Aborted) => return Ok(Drained::Aborted),
+                Err(RecvError::Os(error)) => return Err(error),
+            };
+            let Some(left) = left_bytes.checked_sub(len) else { return Ok(Drained::TooMuch) };
+            // Packets that are there at once would be taken without a look at the clock.
+            if deadline.has_passed() {
+                return Ok(Drained::TimedOut);
+            }
+            left_bytes = left;
+        }
+    }
+
+    #[cold]
+    fn too_long(&self, pieces: &[IoSlice<'_>]) -> SendError {
+        let len = pieces.iter().fold(0_usize, |sum, piece| sum.saturating_add(piece.len()));
+        match self.max_packet_size() {
+            Ok(max) => SendError::TooLong { len, max },
+            Err(error) => SendError::Os(error),
+        }
+    }
+}
+
+impl AsFd for PacketChannel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,41 @@
+//! The platform of Unix sockets: `AF_UNIX`/`SOCK_SEQPACKET`, eventfd, epoll (spec section 6).
+//!
+//! | file | what |
+//! |---|---|
+//! | `channel` | a connected socket: packets out and in |
+//! | `connect` | from a path to a channel |
+//! | `endpoint` | paths, and the probe: what stands at a path |
+//! | `claim` | taking a name, keeping it, giving it back |
+//! | `listener` | accepting |
+//! | `event` | abort and waker: eventfds |
+//! | `wait` | sleeping until a descriptor is ready, the deadline passes or an abort comes |
+//! | `wait_set` | the same for a thousand descriptors: epoll |
+//! | `peer` | who is at the other end |
+
+mod channel;
+mod claim;
+mod connect;
+mod endpoint;
+mod event;
+mod listener;
+mod peer;
+mod wait;
+mod wait_set;
+
+pub use channel::{Drained, PACKET_OVERHEAD_BYTES, PacketChannel, TrySend};
+pub use claim::{BindOptions, DEFAULT_BACKLOG, DEFAULT_MODE};
+pub use connect::connect;
+pub use endpoint::{EndpointState, MAX_SOCKET_PATH_BYTES, inspect_endpoint};
+pub use event::{Abort, Waker};
+pub use listener::{Accepted, Listener};
+pub use peer::PeerIdentity;
+pub use wait_set::{Event, Events, Interest, WaitSet, WatchMode};
+
+use rustix::io::Errno;
+
+use crate::SysError;
+
+/// Names the operation that an error number belongs to.
+fn refused(operation: &'static str) -> impl Fn(Errno) -> SysError + Copy {
+    move |errno| SysError::new(operation, errno.raw_os_error())
+}

@@ -1,0 +1,189 @@
+//! Many descriptors, one sleeping thread: epoll.
+//!
+//! An idle descriptor in the set costs the kernel some memory and nothing else: no system call, no
+//! wake-up. With [`WatchMode::OneShot`] several threads may wait on one set: each event goes to one of
+//! them, and its descriptor stays silent until that thread arms it again.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll;
+use rustix::io::Errno;
+
+use super::refused;
+use super::wait::timespec;
+use crate::{Deadline, SysError};
+
+/// A set of descriptors to sleep on.
+///
+/// A descriptor must be removed before it is closed where a copy of it may live on (the kernel
+/// forgets it by itself only with the last copy). All methods take `&self` and may run while other
+/// threads wait.
+#[derive(Debug)]
+pub struct WaitSet(OwnedFd);
+
+/// What a descriptor is watched for. Errors and the peer's close are always reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// A packet, a client or a wake-up to take.
+    Read,
+    /// Room to send.
+    Write,
+    /// Either.
+    ReadWrite,
+}
+
+/// How often a descriptor reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WatchMode {
+    /// As long as it is ready, every wait reports it.
+    Level,
+    /// Once; then it is silent, errors included, until [`WaitSet::modify`] arms it again.
+    OneShot,
+}
+
+/// A descriptor that is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The number it was added with.
+    pub token: u64,
+    /// There is something to take (a packet, a client, or the close itself).
+    pub readable: bool,
+    /// There is room to send.
+    pub writable: bool,
+    /// The peer closed its end, or the descriptor failed: receiving says which.
+    pub closed: bool,
+}
+
+/// Room for the events of one wait; made once and used again.
+pub struct Events(Vec<epoll::Event>);
+
+impl Events {
+    /// Room for `capacity` events a wait (at least one).
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self(Vec::with_capacity(capacity.max(1)))
+    }
+
+    /// The events of the last wait.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Event> + '_ {
+        self.0.iter().map(|event| {
+            // Copied out: the kernel's record is packed.
+            let (flags, data) = (event.flags, event.data);
+            let closed = epoll::EventFlags::HUP | epoll::EventFlags::ERR | epoll::EventFlags::RDHUP;
+            Event {
+                token: data.u64(),
+                readable: flags.contains(epoll::EventFlags::IN),
+                writable: flags.contains(epoll::EventFlags::OUT),
+                closed: flags.intersects(closed),
+            }
+        })
+    }
+
+    /// How many the last wait brought.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether the last wait brought none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl WaitSet {
+    /// An empty set.
+    ///
+    /// # Errors
+    /// No descriptor or memory for it.
+    pub fn new() -> Result<Self, SysError> {
+        epoll::create(epoll::CreateFlags::CLOEXEC).map(Self).map_err(refused("create a wait set"))
+    }
+
+    /// Adds a descriptor, which reports itself as `token`.
+    ///
+    /// # Errors
+    /// It is in the set already, or there is no memory for it, or no more of this user's watches.
+    pub fn add(
+        &self,
+        source: impl AsFd,
+        token: u64,
+        interest: Interest,
+        mode: WatchMode,
+    ) -> Result<(), SysError> {
+        epoll::add(&self.0, source, epoll::EventData::new_u64(token), flags(interest, mode))
+            .map_err(refused("add to a wait set"))
+    }
+
+    /// Changes what a descriptor is watched for; arms a one-shot one again. Something that is
+    /// ready already is reported.
+    ///
+    /// # Errors
+    /// It is not in the set.
+    pub fn modify(
+        &self,
+        source: impl AsFd,
+        token: u64,
+        interest: Interest,
+        mode: WatchMode,
+    ) -> Result<(), SysError> {
+        epoll::modify(&self.0, source, epoll::EventData::new_u64(token), flags(interest, mode))
+            .map_err(refused("change a wait set"))
+    }
+
+    /// Removes a descriptor. Events of it that a wait has already returned stay where they are.
+    ///
+    /// # Errors
+    /// It is not in the set.
+    pub fn remove(&self, source: impl AsFd) -> Result<(), SysError> {
+        epoll::delete(&self.0, source).map_err(refused("remove from a wait set"))
+    }
+
+    /// Sleeps until something is ready or the deadline passes; returns how many events came, zero
+    /// at the deadline. To end it earlier, put a [`Waker`](crate::Waker) or an
+    /// [`Abort`](crate::Abort) into the set.
+    ///
+    /// # Errors
+    /// The system refused to wait.
+    pub fn wait(&self, events: &mut Events, deadline: Deadline) -> Result<usize, SysError> {
+        loop {
+            events.0.clear();
+            let timeout = timespec(deadline);
+            match epoll::wait(&self.0, spare_capacity(&mut events.0), timeout.as_ref()) {
+                // The kernel counts milliseconds here and may be early by a part of one.
+                Ok(0) if !deadline.has_passed() => {}
+                Ok(count) => return Ok(count),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(refused("wait")(errno)),
+            }
+        }
+    }
+}
+
+impl AsFd for WaitSet {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn flags(interest: Interest, mode: WatchMode) -> epoll::EventFlags {
+    let wanted = match interest {
+        Interest::Read => epoll::EventFlags::IN,
+        Interest::Write => epoll::EventFlags::OUT,
+        Interest::ReadWrite => epoll::EventFlags::IN | epoll::EventFlags::OUT,
+    };
+    let once = match mode {
+        WatchMode::Level => epoll::EventFlags::empty(),
+        WatchMode::OneShot => epoll::EventFlags::ONESHOT,
+    };
+    wanted | once | epoll::EventFlags::RDHUP
+}
