@@ -168,7 +168,7 @@ pub fn strings_end<const K: usize>(fixed_len: usize, spans: [(u32, u32); K]) -> 
 
 /// How many NULs there are: a register at a time, which the compiler sees. The last register
 /// overlaps the one before it and counts only its new lanes, so there is no loop over single bytes.
-#[inline]
+#[inline(always)]
 pub(super) fn count_nuls(bytes: &[u8]) -> usize {
     const CHUNKS_A_LANE_CAN_COUNT: usize = u8::MAX as usize - 1;
 
