@@ -81,7 +81,7 @@ impl Host {
         let number = self.completed.load(Ordering::Relaxed);
         if let Some(kept) = kept.as_ref() {
             let age = (self.clock)().saturating_duration_since(kept.scanned_at);
-            if age < GENERATION_AGE || number != completed_before {
+            if is_current(age, number != completed_before) {
                 return Ok(Arc::clone(&kept.generation));
             }
         }
@@ -93,9 +93,35 @@ impl Host {
     }
 }
 
+/// Callers that waited while another scanned take what it found, however long it took: else each of
+/// them would scan in turn on a host where a scan takes longer than a generation is kept.
+fn is_current(age: Duration, has_waited_for_it: bool) -> bool {
+    age < GENERATION_AGE || has_waited_for_it
+}
+
 /// Generations are counted from the wall clock, in microseconds, so that a provider that was
 /// restarted does not number new data as its predecessor numbered other data. Never zero.
 fn first_number() -> u64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_micros()).unwrap_or(0).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_is_kept_for_its_age_and_for_those_who_waited() {
+        let just_before = GENERATION_AGE - Duration::from_nanos(1);
+        assert!(is_current(just_before, false));
+        assert!(!is_current(GENERATION_AGE, false));
+        assert!(is_current(GENERATION_AGE * 10, true));
+    }
+
+    #[test]
+    fn a_restarted_provider_does_not_begin_with_the_same_number() {
+        let number = first_number();
+        assert!(number > 1);
+        assert!(first_number() >= number);
+    }
 }

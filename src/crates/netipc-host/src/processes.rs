@@ -97,7 +97,12 @@ pub(crate) enum Place {
 /// # Errors
 /// `proc_root` is not a directory that can be read.
 pub(crate) fn scan(proc_root: &Path) -> io::Result<Vec<Found>> {
-    let root = open_root(proc_root)?;
+    let refused = |errno: Errno| {
+        let error = io::Error::from(errno);
+        let text = format!("cannot read processes at {}: {error}", proc_root.display());
+        io::Error::new(error.kind(), text)
+    };
+    let root = open_root(proc_root).map_err(refused)?;
     let mut found = Vec::new();
     let mut text = Vec::new();
     each_directory(&root, |name| {
@@ -106,7 +111,8 @@ pub(crate) fn scan(proc_root: &Path) -> io::Result<Vec<Found>> {
         {
             found.extend(read_process(root.as_fd(), name, pid, &mut text));
         }
-    })?;
+    })
+    .map_err(refused)?;
     found.sort_by_key(|process| process.pid);
     Ok(found)
 }
