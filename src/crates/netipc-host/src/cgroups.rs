@@ -278,6 +278,9 @@ mod tests {
         )
         .unwrap();
         assert_eq!(walk_paths(root.path(), &LIMITS), (vec!["/real".into()], Omitted::default()));
+        // A link that took the place of a directory after its entry was read.
+        let parent = open_root(root.path()).unwrap();
+        assert!(is_gone(open_directory(&parent, c"link").unwrap_err()));
     }
 
     #[test]

@@ -172,6 +172,8 @@ fn kubernetes_with_the_cgroupfs_driver() {
                 "/kubepods/podPOD/ID",
                 "k8s-0123456789ab pod_uid=POD qos_class=guaranteed container_id=ID",
             ),
+            // Below a folder of the pod's, it is no container of the pod's.
+            ("/kubepods/podPOD/x/ID", "pod-POD/x/ID pod_uid=POD qos_class=guaranteed"),
             (
                 static_pod,
                 "pod-0123456789abcdef0123456789abcdef pod_uid=0123456789abcdef0123456789abcdef \
