@@ -1,5 +1,6 @@
 //! The compiler as the build uses it: it depends on nothing that is generated, so that broken output
 //! never keeps it from running. People use `netipc schema`, which is the same library.
+#![forbid(unsafe_code)]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
