@@ -296,7 +296,12 @@ pub(super) fn check(word: &Word, naming: Naming, report: &mut Report) -> Name {
     let Some(name) = spelled(word, report) else { return unnamed() };
     if let Some(reason) = naming.taken(&name) {
         let message = format!("`{name}` is {reason}");
-        let help = format!("choose another name; a second word is enough: `{name}_value`");
+        let longer = match naming {
+            Naming::Part => format!("{}_value", name.as_str().to_ascii_lowercase()),
+            Naming::Enum => format!("{}Kind", name.pascal()),
+            Naming::Variant => format!("{}-value", name.kebab()),
+        };
+        let help = format!("choose another name; a second word is enough: `{longer}`");
         report.error(Code::ReservedName, word.span, message, help);
     }
     name
