@@ -16,6 +16,9 @@ use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, S
 /// Columns at which [`Diagnostics::render`] wraps.
 const RENDER_WIDTH_COLUMNS: usize = 100;
 
+/// Most mistakes of one file that are kept: so many have few causes.
+const MAX_MISTAKES: usize = 100;
+
 macro_rules! codes {
     ($($(#[$meta:meta])* $variant:ident => $text:literal,)*) => {
         /// The kinds of mistake that the compiler knows.
@@ -208,7 +211,7 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// Each mistake, file by file, in the order of the text.
+    /// Each mistake, file by file, in the order of the text; at most 100 of a file.
     #[must_use]
     pub fn list(&self) -> &[Diagnostic] {
         &self.list
@@ -247,11 +250,13 @@ pub(crate) struct Report {
     name: String,
     text: Arc<str>,
     list: Vec<Diagnostic>,
+    /// Whether the last mistake was one too many.
+    is_full: bool,
 }
 
 impl Report {
     pub(crate) fn new(file_name: &str, text: &str) -> Self {
-        Self { name: file_name.to_owned(), text: text.into(), list: Vec::new() }
+        Self { name: file_name.to_owned(), text: text.into(), list: Vec::new(), is_full: false }
     }
 
     pub(crate) fn file_name(&self) -> &str {
@@ -270,6 +275,10 @@ impl Report {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
+        self.is_full = self.list.len() == MAX_MISTAKES;
+        if self.is_full {
+            return;
+        }
         self.list.push(Diagnostic {
             code,
             message: message.into(),
@@ -282,7 +291,7 @@ impl Report {
     /// Adds to the last mistake another place that it speaks of.
     pub(crate) fn also(&mut self, span: SourceSpan, label: &str) {
         let span = self.cut(span);
-        if let Some(last) = self.list.last_mut() {
+        if let Some(last) = self.list.last_mut().filter(|_| !self.is_full) {
             last.labels.push(LabeledSpan::new_with_span(Some(label.to_owned()), span));
         }
     }

@@ -160,7 +160,7 @@ pub enum FieldKind {
         scalar: Scalar,
         /// The enumeration it takes its values from.
         enumeration: Option<EnumId>,
-        /// What it holds when a rule says `blank`.
+        /// What it holds when a rule says `blank`; a negative number as its 64 bits (`as i64`).
         blank: u64,
         /// The key's field that it repeats (lookup items).
         echo: Option<Echo>,
@@ -169,7 +169,7 @@ pub enum FieldKind {
     Const {
         /// Its type.
         scalar: Scalar,
-        /// Its value.
+        /// Its value; a negative number as its 64 bits (`as i64`).
         value: u64,
     },
     /// The number of entries of the record's table or of the message's directory.

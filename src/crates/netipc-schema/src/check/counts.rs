@@ -53,7 +53,7 @@ fn only(draft: &Draft<'_>, name: &Word, types: &[Scalar], report: &mut Report) -
         && !is_allowed(scalar)
     {
         let names: Vec<&str> = types.iter().map(|scalar| scalar.as_str()).collect();
-        let message = format!("a {} cannot count `{}`", scalar.as_str(), name.value);
+        let message = format!("`{}` cannot count `{}`", scalar.as_str(), name.value);
         let help = format!("its type may be {}", suggest::list(&names));
         report.error(Code::CountType, field.keyword.span, message, help);
     }

@@ -75,7 +75,7 @@ pub(super) fn number(integer: &Integer, scalar: Scalar, report: &mut Report) -> 
         Scalar::I32 => (i128::from(i32::MIN), i128::from(i32::MAX)),
         Scalar::I64 => (i128::from(i64::MIN), i128::from(i64::MAX)),
     };
-    let what = format!("a {}", scalar.as_str());
+    let what = format!("`{}`", scalar.as_str());
     let value = within(integer, least, greatest, &what, report)?;
     u64::try_from(value).ok().or_else(|| i64::try_from(value).ok().map(i64::cast_unsigned))
 }
@@ -218,7 +218,7 @@ fn generation(
         return None;
     }
     if scalar != Scalar::U64 {
-        let message = format!("the generation is a u64, not a {}", scalar.as_str());
+        let message = format!("the generation is `u64`, not `{}`", scalar.as_str());
         let help = format!("write `u64 {} role=generation`", syntax.name.value);
         report.error(Code::Generation, syntax.keyword.span, message, help);
         return None;
@@ -233,9 +233,11 @@ fn typed<'e>(
     report: &mut Report,
 ) -> Option<(EnumId, &'e Enum)> {
     let (id, checked) = enums.find(word, report)?;
-    if checked.scalar != scalar && enums.syntax[id.0].scalar.is_some() {
+    let written = enums.syntax[id.0].scalar.as_ref();
+    let is_known = written.is_some_and(|word| word.value == checked.scalar.as_str());
+    if checked.scalar != scalar && is_known {
         let (own, its) = (scalar.as_str(), checked.scalar.as_str());
-        let message = format!("`{}` is a {its}, this field a {own}", word.value);
+        let message = format!("`{}` has values of `{its}`, this field is `{own}`", word.value);
         let help =
             format!("write `{its}` in front of the field, or `type={own}` behind the enumeration");
         report.error(Code::EnumType, word.span, message, help);

@@ -37,7 +37,7 @@ pub(super) fn assign(syntax: &syntax::Record, fields: &mut [Field], report: &mut
         report.error(Code::RecordSize, syntax.keyword.span, message, help);
     }
     if offset.is_some()
-        && size % DIRECTORY_ALIGNMENT_BYTES != 0
+        && !size.is_multiple_of(DIRECTORY_ALIGNMENT_BYTES)
         && let Some(directory) = syntax.directories.first()
     {
         let missing = DIRECTORY_ALIGNMENT_BYTES - size % DIRECTORY_ALIGNMENT_BYTES;
@@ -55,8 +55,8 @@ fn size(syntax: &syntax::Field) -> Option<(u32, u32)> {
         syntax::FieldKind::Scalar(scalar) => Some((scalar.size(), scalar.size())),
         syntax::FieldKind::String => Some((STRING_BYTES, STRING_ALIGNMENT_BYTES)),
         syntax::FieldKind::Reserved(bytes) => {
-            let bytes = u32::try_from(bytes.as_ref()?.value).ok()?;
-            Some((bytes, 1))
+            let bytes = u32::try_from(bytes.as_ref()?.value).ok();
+            bytes.filter(|bytes| *bytes <= MAX_RECORD_BYTES).map(|bytes| (bytes, 1))
         }
         syntax::FieldKind::Unknown => None,
     }
@@ -71,7 +71,7 @@ fn place(syntax: &syntax::Field, running: u32, alignment: u32, report: &mut Repo
     if let Some(at) = &syntax.at {
         return fixed(&title, at, running, alignment, report);
     }
-    if running % alignment == 0 {
+    if running.is_multiple_of(alignment) {
         return running;
     }
     let missing = alignment - running % alignment;
@@ -96,7 +96,7 @@ fn fixed(
         report.error(Code::Range, at.span, message, format!("write `at={running}`"));
         return running.next_multiple_of(alignment);
     };
-    if asserted % alignment != 0 {
+    if !asserted.is_multiple_of(alignment) {
         let message = format!("`{title}` cannot stand at offset {asserted}");
         let next = asserted.next_multiple_of(alignment);
         let help = format!("a multiple of {alignment} is needed: write `at={next}`");

@@ -39,7 +39,7 @@ pub(super) fn check(
     let ElementDraft::Record(item) = &mut items.element else {
         let span = items.syntax.element.keyword.span;
         let help = "write fields into it: a status, the key's echo, and what is known of it";
-        report.error(Code::Element, span, "a lookup's items are records", help);
+        report.error(Code::Element, span, "a lookup's items must be records", help);
         return None;
     };
     shapes::no_identity(item, report);
@@ -168,9 +168,8 @@ fn resolve(
 /// The item's status field, and the variants of its two roles.
 fn status(enums: &Enums<'_>, item: &Draft<'_>, report: &mut Report) -> Option<LookupRoles> {
     let roles = shapes::roles(enums);
-    for (_, _, word) in
-        roles.iter().filter(|(_, _, word)| ![RETRY, OVERSIZED].contains(&&*word.value))
-    {
+    let is_role = |word: &Word| [RETRY, OVERSIZED].contains(&word.value.as_str());
+    for (_, _, word) in roles.iter().filter(|(_, _, word)| !is_role(word)) {
         let message = format!("a variant has no role `{}`", word.value);
         report.error(
             Code::Role,
@@ -204,7 +203,7 @@ fn status(enums: &Enums<'_>, item: &Draft<'_>, report: &mut Report) -> Option<Lo
         report.error(Code::Status, second.name.span, message, help);
         report.also(syntax.name.span, "the first");
     }
-    for (_, _, word) in roles.iter().filter(|(index, ..)| *index != id.0) {
+    for (_, _, word) in roles.iter().filter(|(index, _, word)| *index != id.0 && is_role(word)) {
         let message = format!("`{}` has no place here", word.value);
         let help = format!(
             "remove it: the status is `{}`, of `{}`",
@@ -226,6 +225,7 @@ fn status(enums: &Enums<'_>, item: &Draft<'_>, report: &mut Report) -> Option<Lo
     if syntax.variants.len() < LEAST_VARIANTS && retry.is_some() && oversized.is_some() {
         let help = "add a variant without a role, `known 0`";
         report.error(Code::Status, syntax.name.span, "no status says that a key is known", help);
+        return None;
     }
     Some(LookupRoles { status: field, retry: retry?, oversized: oversized? })
 }

@@ -19,254 +19,64 @@ const C_MACRO: &str = "a macro of common C headers";
 const C_TYPE: &str = "a type of common C headers";
 const GENERATED: &str = "a name that generated code has of its own";
 
-/// Names that fields, tables, directories and strings may not have, with the reason.
-const RESERVED: &[(&str, &[&str])] = &[
+/// Names that fields, tables, directories and strings may not have: the reason, and the words.
+const RESERVED: &[(&str, &str)] = &[
     (
         RUST,
-        &[
-            "abstract", "as", "async", "await", "become", "box", "break", "const", "continue",
-            "crate", "do", "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "gen",
-            "if", "impl", "in", "let", "loop", "macro", "match", "mod", "move", "mut", "override",
-            "priv", "pub", "ref", "return", "self", "static", "struct", "super", "trait", "true",
-            "try", "type", "typeof", "union", "unsafe", "unsized", "use", "virtual", "where",
-            "while", "yield",
-        ],
+        "abstract as async await become box break const continue crate do dyn else enum \
+         extern false final fn for gen if impl in let loop macro match mod move mut override \
+         priv pub ref return self static struct super trait true try type typeof union unsafe \
+         unsized use virtual where while yield",
     ),
     (
         GO,
-        &[
-            "case",
-            "chan",
-            "default",
-            "defer",
-            "fallthrough",
-            "func",
-            "go",
-            "goto",
-            "import",
-            "interface",
-            "map",
-            "package",
-            "range",
-            "select",
-            "switch",
-            "var",
-        ],
+        "case chan default defer fallthrough func go goto import interface map package range \
+         select switch var",
     ),
     (
         GO_PREDECLARED,
-        &[
-            "any",
-            "append",
-            "bool",
-            "byte",
-            "cap",
-            "clear",
-            "close",
-            "comparable",
-            "complex",
-            "copy",
-            "delete",
-            "error",
-            "float32",
-            "float64",
-            "imag",
-            "init",
-            "int",
-            "int16",
-            "int32",
-            "int64",
-            "int8",
-            "iota",
-            "main",
-            "make",
-            "max",
-            "min",
-            "nil",
-            "panic",
-            "print",
-            "println",
-            "real",
-            "recover",
-            "rune",
-            "string",
-            "uint",
-            "uint16",
-            "uint32",
-            "uint64",
-            "uint8",
-            "uintptr",
-        ],
+        "any append bool byte cap clear close comparable complex copy delete error float32 \
+         float64 imag init int int16 int32 int64 int8 iota main make max min nil panic print \
+         println real recover rune string uint uint16 uint32 uint64 uint8 uintptr",
     ),
     (
         C,
-        &[
-            "alignas",
-            "alignof",
-            "auto",
-            "char",
-            "constexpr",
-            "double",
-            "float",
-            "inline",
-            "long",
-            "nullptr",
-            "register",
-            "restrict",
-            "short",
-            "signed",
-            "sizeof",
-            "static_assert",
-            "thread_local",
-            "typedef",
-            "unsigned",
-            "void",
-            "volatile",
-            "asm",
-        ],
+        "alignas alignof auto char constexpr double float inline long nullptr register \
+         restrict short signed sizeof static_assert thread_local typedef unsigned void \
+         volatile asm",
     ),
     (
         CPP,
-        &[
-            "and",
-            "and_eq",
-            "bitand",
-            "bitor",
-            "catch",
-            "char16_t",
-            "char32_t",
-            "char8_t",
-            "class",
-            "co_await",
-            "co_return",
-            "co_yield",
-            "compl",
-            "concept",
-            "const_cast",
-            "consteval",
-            "constinit",
-            "decltype",
-            "dynamic_cast",
-            "explicit",
-            "export",
-            "friend",
-            "mutable",
-            "namespace",
-            "noexcept",
-            "not",
-            "not_eq",
-            "operator",
-            "or",
-            "or_eq",
-            "private",
-            "protected",
-            "public",
-            "reinterpret_cast",
-            "requires",
-            "static_cast",
-            "template",
-            "this",
-            "throw",
-            "typeid",
-            "typename",
-            "using",
-            "wchar_t",
-            "xor",
-            "xor_eq",
-        ],
+        "and and_eq bitand bitor catch char16_t char32_t char8_t class co_await co_return \
+         co_yield compl concept const_cast consteval constinit decltype dynamic_cast explicit \
+         export friend mutable namespace noexcept not not_eq operator or or_eq private \
+         protected public reinterpret_cast requires static_cast template this throw typeid \
+         typename using wchar_t xor xor_eq",
     ),
     (
         C_MACRO,
-        &[
-            "assert",
-            "complex_i",
-            "environ",
-            "eof",
-            "errno",
-            "far",
-            "i386",
-            "imaginary",
-            "infinity",
-            "linux",
-            "nan",
-            "near",
-            "noreturn",
-            "null",
-            "offsetof",
-            "small",
-            "stderr",
-            "stdin",
-            "stdout",
-            "unix",
-            "va_arg",
-            "va_copy",
-            "va_end",
-            "va_start",
-        ],
+        "assert complex_i environ eof errno far i386 imaginary infinity linux nan near \
+         noreturn null offsetof small stderr stdin stdout unix va_arg va_copy va_end va_start",
     ),
     (
         C_TYPE,
-        &[
-            "int16_t",
-            "int32_t",
-            "int64_t",
-            "int8_t",
-            "intptr_t",
-            "ptrdiff_t",
-            "size_t",
-            "ssize_t",
-            "uint16_t",
-            "uint32_t",
-            "uint64_t",
-            "uint8_t",
-            "uintptr_t",
-        ],
+        "int16_t int32_t int64_t int8_t intptr_t ptrdiff_t size_t ssize_t uint16_t uint32_t \
+         uint64_t uint8_t uintptr_t",
     ),
     (
         GENERATED,
-        &[
-            "as_bytes",
-            "as_str",
-            "bind",
-            "builder",
-            "cache",
-            "client",
-            "decode",
-            "encode",
-            "encoded_len",
-            "ffi",
-            "finish",
-            "get",
-            "is_empty",
-            "item",
-            "iter",
-            "key",
-            "len",
-            "method",
-            "netipc",
-            "new",
-            "nipc",
-            "owned",
-            "request",
-            "reserved",
-            "response",
-            "serve",
-            "server",
-            "service",
-            "to_owned",
-            "view",
-        ],
+        "as_bytes as_str bind builder cache client decode encode encoded_len ffi finish get \
+         is_empty item iter key len method netipc new nipc owned request reserved response \
+         serve server service to_owned view",
     ),
 ];
 
 /// Names that enumerations may not have, as types, in lower case.
-const RESERVED_TYPES: &[&str] = &[
-    "arc", "box", "cache", "client", "cow", "err", "error", "method", "none", "ok", "option",
-    "result", "self", "server", "service", "some", "string", "vec",
-];
+const RESERVED_TYPES: &str = "arc box cache client cow err error method none ok option result self \
+                              server service some string vec";
 
 /// Names that variants may not have, as Rust spells them, in lower case.
-const RESERVED_VARIANTS: &[&str] = &["self"];
+const RESERVED_VARIANTS: &str = "self";
 
 /// What a name names.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -281,8 +91,9 @@ impl Naming {
     /// Why nothing of this kind may have that name.
     fn taken(self, name: &Name) -> Option<&'static str> {
         let spellings = [name.snake(), name.as_str().to_ascii_lowercase()];
-        let hits =
-            |words: &[&str]| words.iter().any(|word| spellings.iter().any(|each| each == word));
+        let hits = |words: &str| {
+            words.split_whitespace().any(|word| spellings.iter().any(|each| each == word))
+        };
         match self {
             Self::Part => RESERVED.iter().find(|(_, words)| hits(words)).map(|(reason, _)| *reason),
             Self::Enum => hits(RESERVED_TYPES).then_some("a type that generated code uses"),
@@ -296,7 +107,12 @@ pub(super) fn check(word: &Word, naming: Naming, report: &mut Report) -> Name {
     let Some(name) = spelled(word, report) else { return unnamed() };
     if let Some(reason) = naming.taken(&name) {
         let message = format!("`{name}` is {reason}");
-        let help = format!("choose another name; a second word is enough: `{name}_value`");
+        let longer = match naming {
+            Naming::Part => format!("{}_value", name.as_str().to_ascii_lowercase()),
+            Naming::Enum => format!("{}Kind", name.pascal()),
+            Naming::Variant => format!("{}-value", name.kebab()),
+        };
+        let help = format!("choose another name; a second word is enough: `{longer}`");
         report.error(Code::ReservedName, word.span, message, help);
     }
     name
@@ -364,12 +180,13 @@ mod tests {
 
     #[test]
     fn no_word_is_reserved_twice_or_in_capitals() {
-        let mut words: Vec<_> = RESERVED.iter().flat_map(|(_, words)| words.iter()).collect();
+        let mut words: Vec<_> =
+            RESERVED.iter().flat_map(|(_, words)| words.split_whitespace()).collect();
         let all = words.len();
         words.sort_unstable();
         words.dedup();
         assert_eq!(words.len(), all);
-        words.extend(RESERVED_TYPES.iter().chain(RESERVED_VARIANTS));
-        assert!(words.iter().all(|word| **word == word.to_ascii_lowercase()));
+        words.extend([RESERVED_TYPES, RESERVED_VARIANTS].iter().flat_map(|words| words.split(' ')));
+        assert!(words.iter().all(|word| *word == word.to_ascii_lowercase()));
     }
 }

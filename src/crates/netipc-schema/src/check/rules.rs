@@ -14,6 +14,7 @@ pub(super) fn check(draft: &Draft<'_>, enums: &Enums<'_>, report: &mut Report) -
         enums: enums.checked,
         report,
         conditions: Vec::new(),
+        unsure: false,
         statements: Vec::new(),
     };
     let rules = checker.rules(&draft.syntax.rules);
@@ -57,6 +58,8 @@ struct Checker<'c, 'a> {
     report: &'c mut Report,
     /// Those around the rule at hand.
     conditions: Vec<Condition>,
+    /// Whether one of those around it was mistaken, so that nothing follows from the others.
+    unsure: bool,
     statements: Vec<Statement<'a>>,
 }
 
@@ -68,7 +71,12 @@ impl<'a> Checker<'_, 'a> {
     fn rule(&mut self, rule: &'a syntax::Rule) -> Option<Rule> {
         match rule {
             syntax::Rule::When { field, is, variant, then } => {
-                let condition = self.condition(field, *is, variant)?;
+                let Some(condition) = self.condition(field, *is, variant) else {
+                    let outer = std::mem::replace(&mut self.unsure, true);
+                    self.rules(then);
+                    self.unsure = outer;
+                    return None;
+                };
                 self.conditions.push(condition);
                 let then = self.rules(then);
                 self.conditions.pop();
@@ -82,7 +90,7 @@ impl<'a> Checker<'_, 'a> {
 
     fn condition(&mut self, field: &Word, is: bool, variant: &Word) -> Option<Condition> {
         let Found::Field(id) = self.draft.find(field, self.report)? else {
-            let help = "`when` looks at a field with an enumeration";
+            let help = "`when` looks at numbers with `enum=NAME`";
             self.report.error(Code::WhenField, field.span, "a table has no value", help);
             return None;
         };
@@ -93,7 +101,7 @@ impl<'a> Checker<'_, 'a> {
             self.draft.record.field(id).kind
         else {
             let message = format!("`{}` has no enumeration", field.value);
-            let help = "`when` looks at a field with an enumeration: add `enum=NAME` to the field";
+            let help = "`when` looks at numbers with `enum=NAME`";
             self.report.error(Code::WhenField, field.span, message, help);
             return None;
         };
@@ -130,6 +138,9 @@ impl<'a> Checker<'_, 'a> {
                 Target::Field(id)
             }
         };
+        if self.unsure {
+            return None;
+        }
         let conditions = self.conditions.clone();
         self.statements.push(Statement { conditions, target, filled, word });
         Some(target)

@@ -69,7 +69,7 @@ fn snapshot(request: &MessageDraft<'_>, response: &mut MessageDraft<'_>, report:
     let keyword = directory.syntax.element.keyword.span;
     let ElementDraft::Record(item) = &mut directory.element else {
         let help = "write fields into it, and `identity FIELD …` behind them";
-        report.error(Code::Element, keyword, "a snapshot's items are records", help);
+        report.error(Code::Element, keyword, "a snapshot's items must be records", help);
         return;
     };
     item.record.identity = identity(item, report);
@@ -120,7 +120,7 @@ pub(super) fn needed<D>(
     report: &mut Report,
 ) -> Option<D> {
     if directory.is_none() {
-        let message = format!("{whose} has a directory in its {}", keyword.value);
+        let message = format!("{whose} needs a directory in its {}", keyword.value);
         let help = "add `u32 NAME_count count-of=NAMES` and `directory NAMES { … }`";
         report.error(Code::Directory, keyword.span, message, help);
     }
@@ -129,7 +129,7 @@ pub(super) fn needed<D>(
 
 fn no_directory(message: &MessageDraft<'_>, whose: &str, report: &mut Report) {
     if let Some(directory) = &message.directory {
-        let text = format!("{whose} has no directory");
+        let text = format!("{whose} cannot have a directory");
         let help = "write fields, strings or a table; many keys are `shape=lookup`, many items \
                     `shape=snapshot`";
         report.error(Code::Directory, directory.syntax.element.keyword.span, text, help);
@@ -138,19 +138,19 @@ fn no_directory(message: &MessageDraft<'_>, whose: &str, report: &mut Report) {
 
 /// Reports fields that carry something, where engines have nobody to take it from or give it to.
 pub(super) fn only_fixed(header: &Draft<'_>, whose: &str, report: &mut Report) {
+    const HELP: &str = "only constants, counts, the generation and reserved bytes may stand there";
+    // In front of a directory, strings and tables were reported already.
+    let is_alone = header.syntax.directories.is_empty();
     for (_, field, syntax) in header.sound() {
-        if matches!(field.kind, FieldKind::Value { .. } | FieldKind::String(_)) {
+        let is_string = matches!(field.kind, FieldKind::String(_));
+        if matches!(field.kind, FieldKind::Value { .. }) || (is_string && is_alone) {
             let message = format!("{whose} has no room for `{}`", field.name);
-            let help = "constants, the count, the generation and reserved bytes may stand there";
-            report.error(Code::Header, syntax.name.span, message, help);
+            report.error(Code::Header, syntax.name.span, message, HELP);
         }
     }
-    if header.syntax.directories.is_empty()
-        && let Some(table) = header.syntax.tables.first()
-    {
+    if is_alone && let Some(table) = header.syntax.tables.first() {
         let message = format!("{whose} has no room for `{}`", table.name.value);
-        let help = "constants and reserved bytes may stand there";
-        report.error(Code::Header, table.name.span, message, help);
+        report.error(Code::Header, table.name.span, message, HELP);
     }
 }
 

@@ -10,17 +10,25 @@ use super::{Service, service};
 use crate::diagnostic::{Code, Report};
 
 /// The largest schema file, in bytes; the largest so far has 3,500.
-const MAX_SOURCE_BYTES: usize = 128 * 1024;
+const MAX_SOURCE_BYTES: usize = 32 * 1024;
 
-/// Most `{` of a file, wherever they stand. The parser recurses into each that is nested.
+/// Most `{` of a file, wherever they stand: the parser recurses into each that is nested.
 const MAX_BLOCKS: usize = 256;
 
-/// Most `/*` of a file, wherever they stand. The parser recurses into these as well.
+/// Most `/*` of a file, wherever they stand: the parser recurses into these as well.
 const MAX_BLOCK_COMMENTS: usize = 256;
 
-/// What the parser's recursion may use, in bytes: without optimization it takes 40 KiB for a block
-/// and 10 KiB for a comment.
-const PARSER_STACK_BYTES: usize = 32 * 1024 * 1024;
+/// Most `#"` of a file, wherever they stand: for each the parser may look through all that follows.
+const MAX_RAW_STRINGS: usize = 16;
+
+/// Stack that the parser takes for a byte that makes no sense to it, and for a block, at most and
+/// without optimization.
+const STACK_FOR_A_BYTE_BYTES: usize = 4 * 1024;
+const STACK_FOR_A_BLOCK_BYTES: usize = 64 * 1024;
+
+/// What the parser's recursion may use, in bytes. It is reserved, and used only by hostile text.
+const PARSER_STACK_BYTES: usize =
+    MAX_SOURCE_BYTES * STACK_FOR_A_BYTE_BYTES + MAX_BLOCKS * STACK_FOR_A_BLOCK_BYTES;
 
 /// Most mistakes of KDL's syntax that are shown: what follows the first few is their echo.
 const MAX_SYNTAX_ERRORS: usize = 8;
@@ -48,7 +56,7 @@ pub(crate) fn parse(source: &str, report: &mut Report) -> Option<Service> {
     }
 }
 
-/// Parses on a thread whose stack bears the nesting that the limits admit.
+/// Parses on a thread whose stack bears whatever text the limits admit.
 fn parse_kdl(source: &str) -> Result<Result<KdlDocument, KdlError>, &'static str> {
     thread::scope(|scope| {
         let parser = thread::Builder::new()
@@ -66,7 +74,8 @@ fn within_limits(source: &str, report: &mut Report) -> bool {
         return false;
     }
     let mut fine = true;
-    for (token, limit) in [("{", MAX_BLOCKS), ("/*", MAX_BLOCK_COMMENTS)] {
+    for (token, limit) in [("{", MAX_BLOCKS), ("/*", MAX_BLOCK_COMMENTS), ("#\"", MAX_RAW_STRINGS)]
+    {
         if let Some((offset, _)) = source.match_indices(token).nth(limit) {
             let message = format!("more than {limit} `{token}` in one file");
             let help =
@@ -87,13 +96,20 @@ fn within_limits(source: &str, report: &mut Report) -> bool {
 /// The parser's own mistakes. Its spans are bytes, nodes' and errors' alike: it documents characters,
 /// but counts in the `&str` it is given (`kdl` 6.7; the tests hold it to that).
 fn syntax_errors(error: &KdlError, report: &mut Report) {
-    let mut last: Option<SourceSpan> = None;
-    let fresh =
-        |diagnostic: &&KdlDiagnostic| last.replace(diagnostic.span) != Some(diagnostic.span);
-    for diagnostic in error.diagnostics.iter().filter(fresh).take(MAX_SYNTAX_ERRORS) {
-        let message = diagnostic.message.as_deref().unwrap_or("this is not KDL");
-        let help = diagnostic.help.as_deref().unwrap_or(SYNTAX_HELP);
-        report.error(Code::Syntax, diagnostic.span, message, help);
+    let mut mistakes: Vec<&KdlDiagnostic> = error.diagnostics.iter().collect();
+    mistakes.dedup_by_key(|mistake| mistake.span);
+    // What spans lines is a block that did not end for the mistakes inside it.
+    let is_inside_a_line = |mistake: &&KdlDiagnostic| {
+        let end = mistake.span.offset() + mistake.span.len();
+        !error.input.get(mistake.span.offset()..end).is_some_and(|text| text.contains('\n'))
+    };
+    if mistakes.iter().any(is_inside_a_line) {
+        mistakes.retain(is_inside_a_line);
+    }
+    for mistake in mistakes.into_iter().take(MAX_SYNTAX_ERRORS) {
+        let message = mistake.message.as_deref().unwrap_or("this is not KDL");
+        let help = mistake.help.as_deref().unwrap_or(SYNTAX_HELP);
+        report.error(Code::Syntax, mistake.span, message, help);
     }
     if report.is_empty() {
         report.error(Code::Syntax, whole(&error.input), "this is not KDL", SYNTAX_HELP);

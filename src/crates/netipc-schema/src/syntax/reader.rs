@@ -186,7 +186,7 @@ pub(super) fn keyword(node: &KdlNode) -> Word {
 /// Reports a node that has no place where it stands.
 pub(super) fn unknown_node(node: &KdlNode, inside: &str, known: &[&str], report: &mut Report) {
     let word = keyword(node);
-    let message = format!("`{}` has no place in `{inside}`", word.value);
+    let message = format!("`{}` has no place in {inside}", word.value);
     let help = suggest::help(&word.value, known.iter().copied());
     report.error(Code::UnknownNode, word.span, message, help);
 }

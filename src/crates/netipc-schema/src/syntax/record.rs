@@ -55,13 +55,13 @@ fn record(keyword: Word, nodes: &[KdlNode], inside: Inside, report: &mut Report)
         match (node.name().value(), inside) {
             ("directory", Inside::Message) => record.directories.extend(directory(node, report)),
             ("bare-string", Inside::Element) => {
-                record.bare_strings.extend(bare_string(node, report))
+                record.bare_strings.extend(bare_string(node, report));
             }
             ("identity", Inside::Element) => record.identities.push(identity(node, report)),
             ("table", _) => record.tables.extend(table(node, report)),
             (word, _) if RULES.contains(&word) => record.rules.extend(rule(node, 0, report)),
             (word @ ("directory" | "bare-string" | "identity" | "enum"), _) => {
-                let parent = record.keyword.value.clone();
+                let parent = format!("`{}`", record.keyword.value);
                 let known: Vec<_> = inside.nodes().filter(|known| *known != word).collect();
                 unknown_node(node, &parent, &known, report);
             }
@@ -84,7 +84,7 @@ fn in_front(record: &Record, field: &Field, report: &mut Report) {
         let message = format!("a field stands behind the {what} `{}`", name.value);
         let help = format!("move it in front of the {what}: the text has the order of the bytes");
         report.error(Code::Order, field.keyword.span, message, help);
-        report.also(name.span, what);
+        report.also(name.span, &format!("the {what}"));
     }
 }
 
@@ -103,9 +103,7 @@ fn field(node: &KdlNode, inside: Inside, report: &mut Report) -> Field {
     let nameless = Spanned { value: String::new(), span: keyword.span };
     let mut field = blank_field(kind, keyword, nameless);
     if let FieldKind::Reserved(_) = field.kind {
-        field.kind = reader
-            .integer("reserved BYTES")
-            .map_or(FieldKind::Unknown, |bytes| FieldKind::Reserved(Some(bytes)));
+        field.kind = FieldKind::Reserved(reader.integer("reserved BYTES"));
         field.name.value = "reserved".to_owned();
         field.at = reader.integer_property("at");
         reader.finish();
@@ -139,7 +137,7 @@ fn field(node: &KdlNode, inside: Inside, report: &mut Report) -> Field {
 fn unknown_type(node: &KdlNode, inside: Inside, report: &mut Report) -> Field {
     let keyword = super::reader::keyword(node);
     let types = Scalar::ALL.iter().map(|scalar| scalar.as_str());
-    let message = format!("there is no type `{}`", keyword.value);
+    let message = format!("there is no type or node `{}`", keyword.value);
     let help = suggest::help(&keyword.value, types.chain(inside.nodes()));
     report.error(Code::UnknownType, keyword.span, message, help);
     let first = node.entries().iter().find(|entry| entry.name().is_none());
@@ -208,7 +206,7 @@ fn identity(node: &KdlNode, report: &mut Report) -> Identity {
 fn rule(node: &KdlNode, depth: usize, report: &mut Report) -> Option<Rule> {
     let mut reader = Reader::new(node, report);
     match node.name().value() {
-        "when" => return when(reader, depth),
+        "when" => when(reader, depth),
         "blank" => {
             let targets = reader.words("blank FIELD …");
             reader.finish();
@@ -220,7 +218,7 @@ fn rule(node: &KdlNode, depth: usize, report: &mut Report) -> Option<Rule> {
             Some(Rule::Filled(targets))
         }
         _ => {
-            unknown_node(node, "when", &RULES, report);
+            unknown_node(node, "`when`", &RULES, report);
             None
         }
     }

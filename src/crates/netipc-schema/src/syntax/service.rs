@@ -19,8 +19,10 @@ pub(super) fn read(document: &KdlDocument, report: &mut Report) -> Option<Servic
         }
     }
     let Some((first, more)) = services.split_first() else {
-        let help = format!("write `{SERVICE}`");
-        report.error(Code::MissingNode, (0, 0).into(), "the file holds no service", help);
+        if report.is_empty() {
+            let help = format!("write `{SERVICE}`");
+            report.error(Code::MissingNode, (0, 0).into(), "the file holds no service", help);
+        }
         return None;
     };
     for node in more {
@@ -52,7 +54,7 @@ fn service(node: &KdlNode, report: &mut Report) -> Option<Service> {
             "enum" => enums.extend(enumeration(child, report)),
             "request" => messages[0].push(record::message(child, report)),
             "response" => messages[1].push(record::message(child, report)),
-            _ => unknown_node(child, "service", &PARTS, report),
+            _ => unknown_node(child, "`service`", &PARTS, report),
         }
     }
     let [requests, responses] = messages;
