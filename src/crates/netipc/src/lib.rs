@@ -6,3 +6,5 @@ pub mod codec {
     pub use netipc_proto::payload::*;
     pub use netipc_proto::{DecodeError, Defect};
 }
+
+pub mod service;
