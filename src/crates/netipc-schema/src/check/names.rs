@@ -65,9 +65,9 @@ const RESERVED: &[(&str, &str)] = &[
     ),
     (
         GENERATED,
-        "as_bytes as_str bind builder cache client decode encode encoded_len ffi finish get \
-         is_empty item iter key len method netipc new nipc owned request reserved response \
-         serve server service to_owned view",
+        "as_bytes as_str bind builder cache client codec decode encode encoded_len ffi finish \
+         fixed get is_empty is_full item iter key len method netipc new nipc out owned payload \
+         push record request reserved response rest serve server service strings_end to_owned view",
     ),
 ];
 

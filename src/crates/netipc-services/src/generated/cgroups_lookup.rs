@@ -6,6 +6,7 @@
 //! Reading a view cannot fail: its payload was checked when it was decoded, and the
 //! fallbacks that accessors name are never met.
 use netipc::codec::{self, BuildError, DecodeError};
+use netipc::service;
 
 /// The service's name, and that of its endpoint.
 pub const SERVICE: &str = "cgroups-lookup";
@@ -587,6 +588,87 @@ impl codec::LookupItem for Item {
         given: &<codec::BareString as codec::Element>::View<'_>,
     ) -> bool {
         asked == given
+    }
+}
+
+/// The service as clients, servers and caches know it.
+#[derive(Debug)]
+pub enum Service {}
+impl service::Service for Service {
+    const NAME: &'static str = SERVICE;
+    const METHOD: u16 = METHOD;
+    type Request<'a> = RequestView<'a>;
+    type Response<'a> = ResponseView<'a>;
+    fn decode_request(payload: &[u8]) -> Result<RequestView<'_>, DecodeError> {
+        RequestView::decode(payload)
+    }
+
+    fn decode_response(payload: &[u8]) -> Result<ResponseView<'_>, DecodeError> {
+        ResponseView::decode(payload)
+    }
+}
+
+impl service::Lookup for Service {
+    const REQUEST_HEADER_BYTES: usize = 16;
+    const RESPONSE_HEADER_BYTES: usize = 16;
+    type Item = Item;
+    type RequestBuilder<'b> = RequestBuilder<'b>;
+    type ResponseBuilder<'b> = ResponseBuilder<'b>;
+    #[inline]
+    fn key_len(key: &&codec::BStr) -> usize {
+        key.len() + 1
+    }
+
+    fn request_builder(
+        out: &mut [u8],
+        expected: usize,
+    ) -> Result<RequestBuilder<'_>, BuildError> {
+        RequestBuilder::new(out, expected)
+    }
+
+    #[inline]
+    fn push_key(
+        builder: &mut RequestBuilder<'_>,
+        key: &&codec::BStr,
+    ) -> Result<(), BuildError> {
+        builder.push(*key)
+    }
+
+    fn finish_request(builder: RequestBuilder<'_>) -> Result<usize, BuildError> {
+        builder.finish()
+    }
+
+    fn generation(response: &ResponseView<'_>) -> u64 {
+        response.generation()
+    }
+
+    fn items<'a>(response: &Self::Response<'a>) -> codec::Records<'a, Item> {
+        response.items()
+    }
+
+    #[inline]
+    fn echo<'a>(item: &service::LookupItemView<'a, Self>) -> service::KeyView<'a, Self> {
+        item.path()
+    }
+
+    #[inline]
+    fn overflow(item: &ItemView<'_>) -> Option<codec::Overflow> {
+        match item.status() {
+            Status::PayloadExceeded => Some(codec::Overflow::Retry),
+            Status::OversizedItem => Some(codec::Overflow::Oversized),
+            _ => None,
+        }
+    }
+
+    fn response_builder<'b>(
+        request: &Self::Request<'b>,
+        budget: codec::ResponseBudget<'b>,
+    ) -> Result<Self::ResponseBuilder<'b>, BuildError> {
+        ResponseBuilder::new(request, budget)
+    }
+
+    fn finish_response(builder: ResponseBuilder<'_>) -> Result<usize, BuildError> {
+        builder.finish()
     }
 }
 

@@ -6,6 +6,7 @@
 //! Reading a view cannot fail: its payload was checked when it was decoded, and the
 //! fallbacks that accessors name are never met.
 use netipc::codec::{self, BuildError, DecodeError};
+use netipc::service;
 
 /// The service's name, and that of its endpoint.
 pub const SERVICE: &str = "cgroups-snapshot";
@@ -313,6 +314,61 @@ impl<'x, 'b> ItemBuilder<'x, 'b> {
     #[inline]
     pub fn finish(self) -> Result<(), BuildError> {
         self.response.items.push(|out| self.fields.encode(out))
+    }
+}
+
+/// The service as clients, servers and caches know it.
+#[derive(Debug)]
+pub enum Service {}
+impl service::Service for Service {
+    const NAME: &'static str = SERVICE;
+    const METHOD: u16 = METHOD;
+    type Request<'a> = RequestView<'a>;
+    type Response<'a> = ResponseView<'a>;
+    fn decode_request(payload: &[u8]) -> Result<RequestView<'_>, DecodeError> {
+        RequestView::decode(payload)
+    }
+
+    fn decode_response(payload: &[u8]) -> Result<ResponseView<'_>, DecodeError> {
+        ResponseView::decode(payload)
+    }
+}
+
+impl service::Snapshot for Service {
+    type Item = Item;
+    type Identity<'a> = (u32, &'a codec::BStr);
+    type ResponseBuilder<'b> = ResponseBuilder<'b>;
+    fn write_request(out: &mut [u8]) -> Result<usize, BuildError> {
+        RequestBuilder::new(out).finish()
+    }
+
+    fn generation(response: &ResponseView<'_>) -> u64 {
+        response.generation()
+    }
+
+    fn items<'a>(response: &Self::Response<'a>) -> codec::Records<'a, Item> {
+        response.items()
+    }
+
+    #[inline]
+    fn identity<'a>(item: &service::SnapshotItemView<'a, Self>) -> Self::Identity<'a> {
+        (item.hash(), item.name())
+    }
+
+    #[inline]
+    fn is(item: &ItemView<'_>, wanted: &Self::Identity<'_>) -> bool {
+        item.hash() == wanted.0 && item.name() == wanted.1
+    }
+
+    fn response_builder(
+        out: &mut [u8],
+        expected: usize,
+    ) -> Result<ResponseBuilder<'_>, BuildError> {
+        ResponseBuilder::new(out, expected)
+    }
+
+    fn finish_response(builder: ResponseBuilder<'_>) -> Result<usize, BuildError> {
+        builder.finish()
     }
 }
 

@@ -6,6 +6,7 @@
 //! Reading a view cannot fail: its payload was checked when it was decoded, and the
 //! fallbacks that accessors name are never met.
 use netipc::codec::{self, BuildError, DecodeError};
+use netipc::service;
 
 /// The service's name, and that of its endpoint.
 pub const SERVICE: &str = "increment";
@@ -134,6 +135,36 @@ impl<'b> ResponseBuilder<'b> {
     #[inline]
     pub fn finish(self) -> Result<usize, BuildError> {
         self.fields.encode(self.out)
+    }
+}
+
+/// The service as clients, servers and caches know it.
+#[derive(Debug)]
+pub enum Service {}
+impl service::Service for Service {
+    const NAME: &'static str = SERVICE;
+    const METHOD: u16 = METHOD;
+    type Request<'a> = RequestView<'a>;
+    type Response<'a> = ResponseView<'a>;
+    fn decode_request(payload: &[u8]) -> Result<RequestView<'_>, DecodeError> {
+        RequestView::decode(payload)
+    }
+
+    fn decode_response(payload: &[u8]) -> Result<ResponseView<'_>, DecodeError> {
+        ResponseView::decode(payload)
+    }
+}
+
+impl service::Call for Service {
+    const BATCHABLE: bool = true;
+    type RequestBuilder<'b> = RequestBuilder<'b>;
+    type ResponseBuilder<'b> = ResponseBuilder<'b>;
+    fn request_builder(out: &mut [u8]) -> RequestBuilder<'_> {
+        RequestBuilder::new(out)
+    }
+
+    fn response_builder(out: &mut [u8]) -> ResponseBuilder<'_> {
+        ResponseBuilder::new(out)
     }
 }
 

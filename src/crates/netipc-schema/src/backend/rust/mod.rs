@@ -13,6 +13,7 @@ mod keys;
 mod lookup;
 mod owned;
 mod roles;
+mod service;
 mod snapshot;
 pub(super) mod tests;
 mod views;
@@ -55,7 +56,7 @@ fn print(file: &TokenStream) -> String {
 
 /// The text with a blank line behind each item and method, which `prettyplease` leaves out.
 fn space_out(text: &str) -> String {
-    const ENDS: [&str; 3] = ["}", "    }", "use netipc::codec::{self, BuildError, DecodeError};"];
+    const ENDS: [&str; 3] = ["}", "    }", "use netipc::service;"];
     let mut spaced = String::new();
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
@@ -86,6 +87,7 @@ fn module(service: &Service) -> TokenStream {
     let views = bodies.iter().map(views::declare);
     let checks = bodies.iter().map(check::declare);
     let encoders = bodies.iter().map(encode::declare);
+    let engine = service::declare(service, &bodies);
     let builders = match service.shape {
         Shape::Call { .. } => builders::of_call(&bodies),
         Shape::Lookup(roles) => lookup::declare(service, roles, &bodies),
@@ -95,6 +97,7 @@ fn module(service: &Service) -> TokenStream {
         #(#![doc = #docs])*
 
         use netipc::codec::{self, BuildError, DecodeError};
+        use netipc::service;
 
         /// The service's name, and that of its endpoint.
         pub const SERVICE: &str = #name;
@@ -104,6 +107,7 @@ fn module(service: &Service) -> TokenStream {
         #(#enums)*
         #(#views)*
         #builders
+        #engine
         #(#owned)*
         #(#checks)*
         #(#encoders)*
