@@ -20,17 +20,17 @@ impl Name {
             return None;
         }
         let mut words = vec![String::new()];
+        let mut after_lower_case = false;
         for letter in text.chars() {
             let word = words.last_mut()?;
             match letter {
                 '-' | '_' if word.is_empty() => return None,
                 '-' | '_' => words.push(String::new()),
-                'A'..='Z' if word.ends_with(|last: char| !last.is_ascii_uppercase()) => {
-                    words.push(letter.to_string().to_ascii_lowercase());
-                }
+                'A'..='Z' if after_lower_case => words.push(letter.to_ascii_lowercase().into()),
                 'a'..='z' | '0'..='9' | 'A'..='Z' => word.push(letter.to_ascii_lowercase()),
                 _ => return None,
             }
+            after_lower_case = letter.is_ascii_lowercase() || letter.is_ascii_digit();
         }
         if words.last()?.is_empty() {
             return None;
@@ -96,6 +96,13 @@ mod tests {
             assert_eq!(name.screaming(), "IP_TO_ASN");
             assert_eq!(name.pascal(), "IpToAsn");
         }
+    }
+
+    #[test]
+    fn capitals_in_a_row_are_one_word() {
+        assert_eq!(Name::new("NULL").unwrap().snake(), "null");
+        assert_eq!(Name::new("asIP").unwrap().snake(), "as_ip");
+        assert_eq!(Name::new("Ip4Address").unwrap().snake(), "ip4_address");
     }
 
     #[test]
