@@ -2,7 +2,7 @@
 //!
 //! Whoever holds a [`Service`] may rely on it: names are unique and free of every target language's
 //! keywords, fields are aligned and lie in wire order, references point to what exists, values fit
-//! their types, and the roles that the shape needs are filled. The checks are in [`crate::check`];
+//! their types, and the roles that the shape needs are filled. The checks are in `check`;
 //! this page only says what there is.
 
 use crate::name::Name;
