@@ -10,6 +10,7 @@ macro_rules! round_trip {
         if let Ok(view) = $view::decode($payload) {
             let owned = view.to_owned();
             let mut out = vec![0xAA; owned.encoded_len()];
+            assert!(out.len() <= $payload.len());
             assert_eq!(owned.encode(&mut out), Ok(out.len()));
             let again = $view::decode(&out).expect("what was encoded decodes");
             assert_eq!(again.to_owned(), owned);

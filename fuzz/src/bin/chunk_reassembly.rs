@@ -1,7 +1,8 @@
 //! Reassembly: a stream of packets of any kind never makes it hold more than the limit, and a
 //! message that comes out is cut into the very packets that went in.
 //!
-//! The input is a packet size, and then packets: a length of two bytes before each.
+//! The input is a packet size, as two bytes that say by how much it is above the least, and then
+//! packets: a length of two bytes before each.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -10,10 +11,12 @@ use netipc_proto::chunk::{Incoming, PacketSize, Reassembly, Split};
 use netipc_proto::header::Limits;
 
 const LIMIT_BYTES: u32 = 4096;
+const LEAST_PACKET_SIZE: u32 = 33;
 
 fuzz_target!(|data: &[u8]| {
-    let Some((&[size], mut rest)) = data.split_first_chunk::<1>() else { return };
-    let Some(packet_size) = PacketSize::new(33 + u32::from(size)) else { return };
+    let Some((above_least, mut rest)) = data.split_first_chunk::<2>() else { return };
+    let packet_size = LEAST_PACKET_SIZE + u32::from(u16::from_le_bytes(*above_least));
+    let packet_size = PacketSize::new(packet_size).expect("not below the least");
     let mut reassembly = Reassembly::new(Incoming {
         direction: Direction::Requests,
         packet_size,
