@@ -182,8 +182,14 @@ pub fn directory_len(header_len: usize, elements: impl ExactSizeIterator<Item = 
 
 /// Writes a directory and its elements behind a header that the caller fills in last.
 ///
-/// Room for `capacity` entries is set aside at the start; where elements turn out to be more or
-/// fewer, the packed area is moved, which leaves offsets as they are: they count from its start.
+/// ```text
+/// header | capacity entries | packed area → | room | ← late entries
+/// ```
+///
+/// Room for `capacity` entries is set aside at the start. Those of further elements wait at the end
+/// of the buffer, so that elements fit whenever the finished payload does. Where elements turned out
+/// to be more or fewer, finishing moves the packed area, which leaves offsets as they are: they
+/// count from its start.
 #[derive(Debug)]
 pub struct DirectoryWriter<'b> {
     out: &'b mut [u8],
@@ -229,7 +235,7 @@ impl<'b> DirectoryWriter<'b> {
         align8(self.packed_len)
     }
 
-    /// Bytes that elements may take in all, at the present capacity.
+    /// Bytes that elements may take in all, if they are no more than there is capacity for.
     #[inline]
     #[must_use]
     pub(super) fn packed_room(&self) -> usize {
@@ -247,10 +253,7 @@ impl<'b> DirectoryWriter<'b> {
         &mut self,
         encode: impl FnOnce(&mut [u8]) -> Result<usize, BuildError>,
     ) -> Result<(), BuildError> {
-        if self.count == self.capacity {
-            self.make_room()?;
-        }
-        self.push_within(self.packed_room(), encode)
+        self.push_within(usize::MAX, encode)
     }
 
     /// [`push`](Self::push) of an element that must end within `packed_limit` bytes of the packed
@@ -261,18 +264,25 @@ impl<'b> DirectoryWriter<'b> {
         packed_limit: usize,
         encode: impl FnOnce(&mut [u8]) -> Result<usize, BuildError>,
     ) -> Result<(), BuildError> {
-        let (index, start) = (self.count, self.next_at());
+        let start = self.next_at();
         let packed_at = self.packed_at(self.capacity).ok_or(BuildError::NoSpace)?;
-        let (front, packed) =
-            self.out.split_at_mut_checked(packed_at).ok_or(BuildError::NoSpace)?;
+        let late = (self.count + 1).saturating_sub(self.capacity);
+        let (front, rest) = self.out.split_at_mut_checked(packed_at).ok_or(BuildError::NoSpace)?;
+        let packed_room = rest.len().checked_sub(late * DIRECTORY_ENTRY_LEN);
+        let (packed, back) = rest.split_at_mut(packed_room.ok_or(BuildError::NoSpace)?);
         let limit = packed_limit.min(packed.len());
         let room = packed.get_mut(start..limit).ok_or(BuildError::NoSpace)?;
         let length = encode(room)?.min(room.len());
         packed[self.packed_len..start].fill(0);
-        let directory = front.get_mut(self.header_len..).unwrap_or_default();
-        let entry = directory.as_chunks_mut::<DIRECTORY_ENTRY_LEN>().0.get_mut(index);
-        let entry = entry.ok_or(BuildError::NoSpace)?;
-        put_u32::<0, _>(entry, u32::try_from(start).map_err(|_| BuildError::NoSpace)?);
+        let entry = match late {
+            0 => front.get_mut(self.header_len + self.count * DIRECTORY_ENTRY_LEN..),
+            _ => Some(back),
+        };
+        let entry = entry.and_then(<[u8]>::first_chunk_mut).ok_or(BuildError::NoSpace)?;
+        put_u32::<0, DIRECTORY_ENTRY_LEN>(
+            entry,
+            u32::try_from(start).map_err(|_| BuildError::NoSpace)?,
+        );
         put_u32::<4, _>(entry, u32::try_from(length).map_err(|_| BuildError::NoSpace)?);
         self.count += 1;
         self.packed_len = start + length;
@@ -289,8 +299,8 @@ impl<'b> DirectoryWriter<'b> {
         mut self,
         field: &'static str,
     ) -> Result<(&'b mut [u8; HEADER], u32, usize), BuildError> {
-        if self.count < self.capacity {
-            self.move_packed(self.count);
+        if self.count != self.capacity {
+            self.close_up();
         }
         let count = u32::try_from(self.count).map_err(|_| BuildError::Count { field })?;
         let packed_at = self.packed_at(self.count).ok_or(BuildError::NoSpace)?;
@@ -304,26 +314,20 @@ impl<'b> DirectoryWriter<'b> {
         self.header_len.checked_add(entries.checked_mul(DIRECTORY_ENTRY_LEN)?)
     }
 
-    /// Doubles the capacity, or raises it by what still fits.
+    /// Brings the packed area behind the last entry, and late entries before it.
     #[cold]
-    fn make_room(&mut self) -> Result<(), BuildError> {
-        const LEAST_CAPACITY: usize = 8;
-        let room = self.packed_room().saturating_sub(self.packed_len) / DIRECTORY_ENTRY_LEN;
-        let more = self.capacity.max(LEAST_CAPACITY).min(room);
-        if more == 0 {
-            return Err(BuildError::NoSpace);
-        }
-        self.move_packed(self.capacity + more);
-        Ok(())
-    }
-
-    /// Moves the packed area to where it starts behind `capacity` entries, which fit.
-    fn move_packed(&mut self, capacity: usize) {
-        let from = self.packed_at(self.capacity);
-        let to = self.packed_at(capacity);
-        if let (Some(from), Some(to)) = (from, to) {
-            self.out.copy_within(from..from + self.packed_len, to);
-            self.capacity = capacity;
-        }
+    fn close_up(&mut self) {
+        let (Some(from), Some(to)) = (self.packed_at(self.capacity), self.packed_at(self.count))
+        else {
+            return;
+        };
+        let packed_end = from + self.packed_len;
+        let Some(late_len) = to.checked_sub(from) else {
+            return self.out.copy_within(from..packed_end, to);
+        };
+        let late_at = self.out.len() - late_len;
+        self.out[late_at..].as_chunks_mut::<DIRECTORY_ENTRY_LEN>().0.reverse();
+        self.out.copy_within(late_at.., packed_end);
+        self.out[from..packed_end + late_len].rotate_right(late_len);
     }
 }

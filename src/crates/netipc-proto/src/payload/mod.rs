@@ -18,6 +18,8 @@ mod lookup;
 mod record;
 mod snapshot;
 mod strings;
+#[cfg(test)]
+mod tests;
 
 pub use bstr::{BStr, BString, ByteSlice};
 
