@@ -229,7 +229,12 @@ fn as_many_labels_as_can_be_counted() {
 #[test]
 fn reading_a_table_that_does_not_fit_gives_no_labels() {
     let record = labelled(STRINGS_END, &PAIRS);
-    for (strings_end, count) in [(STRINGS_END, 65_535), (usize::MAX, 1), (0, usize::MAX)] {
+    for (strings_end, count) in [
+        (STRINGS_END, 65_535),
+        (STRINGS_END, usize::MAX / ENTRY_LEN + 2),
+        (usize::MAX, 1),
+        (0, usize::MAX),
+    ] {
         assert_eq!(labels_at(&record, strings_end, count).count(), 0);
     }
 }
