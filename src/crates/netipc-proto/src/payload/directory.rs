@@ -228,13 +228,6 @@ impl<'b> DirectoryWriter<'b> {
         self.count == 0
     }
 
-    /// Bytes of the packed area that are written, rounded up to where the next element starts.
-    #[inline]
-    #[must_use]
-    pub(super) const fn next_at(&self) -> usize {
-        align8(self.packed_len)
-    }
-
     /// Bytes that elements may take in all, if they are no more than there is capacity for.
     #[inline]
     #[must_use]
@@ -253,39 +246,45 @@ impl<'b> DirectoryWriter<'b> {
         &mut self,
         encode: impl FnOnce(&mut [u8]) -> Result<usize, BuildError>,
     ) -> Result<(), BuildError> {
-        self.push_within(usize::MAX, encode)
+        if self.count < self.capacity {
+            self.push_within(usize::MAX, encode)
+        } else {
+            self.push_late(encode)
+        }
     }
 
-    /// [`push`](Self::push) of an element that must end within `packed_limit` bytes of the packed
-    /// area.
+    /// [`push`](Self::push) of an element that there is capacity for, and that must end within
+    /// `packed_limit` bytes of the packed area.
     #[inline]
     pub(super) fn push_within(
         &mut self,
         packed_limit: usize,
         encode: impl FnOnce(&mut [u8]) -> Result<usize, BuildError>,
     ) -> Result<(), BuildError> {
-        let start = self.next_at();
         let packed_at = self.packed_at(self.capacity).ok_or(BuildError::NoSpace)?;
-        let late = (self.count + 1).saturating_sub(self.capacity);
-        let (front, rest) = self.out.split_at_mut_checked(packed_at).ok_or(BuildError::NoSpace)?;
-        let packed_room = rest.len().checked_sub(late * DIRECTORY_ENTRY_LEN);
-        let (packed, back) = rest.split_at_mut(packed_room.ok_or(BuildError::NoSpace)?);
+        let (front, packed) =
+            self.out.split_at_mut_checked(packed_at).ok_or(BuildError::NoSpace)?;
         let limit = packed_limit.min(packed.len());
-        let room = packed.get_mut(start..limit).ok_or(BuildError::NoSpace)?;
-        let length = encode(room)?.min(room.len());
-        packed[self.packed_len..start].fill(0);
-        let entry = match late {
-            0 => front.get_mut(self.header_len + self.count * DIRECTORY_ENTRY_LEN..),
-            _ => Some(back),
-        };
-        let entry = entry.and_then(<[u8]>::first_chunk_mut).ok_or(BuildError::NoSpace)?;
-        put_u32::<0, DIRECTORY_ENTRY_LEN>(
-            entry,
-            u32::try_from(start).map_err(|_| BuildError::NoSpace)?,
-        );
-        put_u32::<4, _>(entry, u32::try_from(length).map_err(|_| BuildError::NoSpace)?);
+        let directory = front.get_mut(self.header_len..).unwrap_or_default();
+        let entry = directory.as_chunks_mut().0.get_mut(self.count).ok_or(BuildError::NoSpace)?;
+        self.packed_len = write_element(&mut packed[..limit], self.packed_len, entry, encode)?;
         self.count += 1;
-        self.packed_len = start + length;
+        Ok(())
+    }
+
+    /// [`push`](Self::push) of an element whose entry waits at the end of the buffer.
+    #[cold]
+    fn push_late(
+        &mut self,
+        encode: impl FnOnce(&mut [u8]) -> Result<usize, BuildError>,
+    ) -> Result<(), BuildError> {
+        let packed_at = self.packed_at(self.capacity).ok_or(BuildError::NoSpace)?;
+        let late_len = (self.count + 1 - self.capacity) * DIRECTORY_ENTRY_LEN;
+        let entry_at = self.out.len().checked_sub(late_len).filter(|at| *at >= packed_at);
+        let (front, back) = self.out.split_at_mut(entry_at.ok_or(BuildError::NoSpace)?);
+        let entry = back.first_chunk_mut().ok_or(BuildError::NoSpace)?;
+        self.packed_len = write_element(&mut front[packed_at..], self.packed_len, entry, encode)?;
+        self.count += 1;
         Ok(())
     }
 
@@ -330,4 +329,22 @@ impl<'b> DirectoryWriter<'b> {
         self.out.copy_within(late_at.., packed_end);
         self.out[from..packed_end + late_len].rotate_right(late_len);
     }
+}
+
+/// Writes an element behind the `written` bytes of `packed`, and its entry; answers how many bytes
+/// are written then.
+#[inline(always)]
+fn write_element(
+    packed: &mut [u8],
+    written: usize,
+    entry: &mut [u8; DIRECTORY_ENTRY_LEN],
+    encode: impl FnOnce(&mut [u8]) -> Result<usize, BuildError>,
+) -> Result<usize, BuildError> {
+    let start = align8(written);
+    let room = packed.get_mut(start..).ok_or(BuildError::NoSpace)?;
+    let length = encode(room)?.min(room.len());
+    packed[written..start].fill(0);
+    put_u32::<0, _>(entry, u32::try_from(start).map_err(|_| BuildError::NoSpace)?);
+    put_u32::<4, _>(entry, u32::try_from(length).map_err(|_| BuildError::NoSpace)?);
+    Ok(start + length)
 }
