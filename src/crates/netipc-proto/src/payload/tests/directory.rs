@@ -182,7 +182,11 @@ fn any_capacity_gives_the_same_payload() {
 /// However few elements were expected, they fit whenever the payload does, and no sooner.
 #[test]
 fn what_fits_is_written_whatever_was_expected() {
-    let all = elements(&[5, 8, 1, 16, 7, 9, 0, 3, 3]);
+    fit_exactly(&elements(&[5, 8, 1, 16, 7, 9, 0, 3, 3]));
+    fit_exactly(&elements(&[0, 0, 0]));
+}
+
+fn fit_exactly(all: &[Vec<u8>]) {
     for count in 0..=all.len() {
         let expected = encoded(&all[..count]);
         for capacity in 0..=count {
