@@ -1,7 +1,7 @@
 //! Writing records: the borrowed fields of one, and their way into a buffer.
 
 use proc_macro2::{Literal, TokenStream};
-use quote::{format_ident, quote};
+use quote::quote;
 
 use super::bodies::Body;
 use super::check::condition;
@@ -51,10 +51,22 @@ fn member_type(body: &Body<'_>, field: &Field) -> TokenStream {
 fn header(body: &Body<'_>) -> TokenStream {
     let size = Literal::usize_unsuffixed(body.size());
     let puts = body.record.fields.iter().map(|field| put_field(field, &quote!(count)));
+    if body.record.rules.is_empty() {
+        return quote! {
+            /// Writes the fixed part.
+            #[inline]
+            fn encode(&self, count: u32, fixed: &mut [u8; #size]) { #(#puts)* }
+        };
+    }
+    let rules = rules(body, &body.record.rules);
     quote! {
         /// Writes the fixed part.
         #[inline]
-        fn encode(&self, count: u32, fixed: &mut [u8; #size]) { #(#puts)* }
+        fn encode(&self, count: u32, fixed: &mut [u8; #size]) -> Result<(), BuildError> {
+            #rules
+            #(#puts)*
+            Ok(())
+        }
     }
 }
 
@@ -94,16 +106,16 @@ fn record(body: &Body<'_>) -> TokenStream {
 /// Generic parameters, parameter, count and writing of the record's table.
 fn table(body: &Body<'_>) -> (TokenStream, TokenStream, TokenStream, TokenStream) {
     let Some(table) = body.table() else { return Default::default() };
-    let (name, text) = (format_ident!("{}", table.name.snake()), table.name.snake());
+    let text = table.name.snake();
     let scalar = match body.record.field(table.count).kind {
         FieldKind::Count { scalar } => super::fields::scalar_type(scalar),
         _ => super::fields::scalar_type(Scalar::U16),
     };
     (
         quote!(<K: AsRef<[u8]>, V: AsRef<[u8]>>),
-        quote!(#name: impl ExactSizeIterator<Item = (K, V)>,),
-        quote!(let count: #scalar = codec::count_of(#name.len(), #text)?;),
-        quote!(rest.labels(#text, #name)?;),
+        quote!(labels: impl ExactSizeIterator<Item = (K, V)>,),
+        quote!(let count: #scalar = codec::count_of(labels.len(), #text)?;),
+        quote!(rest.labels(#text, labels)?;),
     )
 }
 

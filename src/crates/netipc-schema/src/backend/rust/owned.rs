@@ -156,7 +156,8 @@ fn encode_listing(body: &Body<'_>, directory: &Directory) -> TokenStream {
     let kind = KeyKind::of_service(body.service, &bodies);
     let (encode, len) = match (body.stem.as_str(), kind) {
         ("Request", Some(kind)) => {
-            let (name, encode) = (kind.name(), kind.encode(key));
+            let name = format_ident!("key");
+            let encode = kind.encode(key, &name);
             let bind = match kind {
                 KeyKind::Text(_) => quote!(),
                 KeyKind::Number(_) | KeyKind::Numbers => quote!(let #name = *#name;),
@@ -176,13 +177,14 @@ fn encode_listing(body: &Body<'_>, directory: &Directory) -> TokenStream {
     };
     let docs = encode_docs();
     let len_docs = len_docs();
+    let header_error = body.header_error();
     quote! {
         #docs
         pub fn encode(&self, out: &mut [u8]) -> Result<usize, BuildError> {
             let mut items = codec::DirectoryWriter::new(out, #size, self.#elements.len())?;
             #encode
             let (fixed, count, len) = items.finish(#text)?;
-            #fields { #(#members: self.#members),* }.encode(count, fixed);
+            #fields { #(#members: self.#members),* }.encode(count, fixed) #header_error;
             Ok(len)
         }
 
