@@ -70,7 +70,7 @@ pub enum Kind {
 }
 
 /// The limits of one direction of a session, as agreed in the handshake (spec section 4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// The longest payload of a message, in bytes, the directory of a batch included.
     pub payload_bytes: u32,

@@ -1,5 +1,22 @@
 //! netipc: processes on one host ask each other for what they know.
+//!
+//! ```text
+//!   Level 1   Endpoint ── Session::connect ──▶ Session ◀── Listener::accept
+//!               a name                         messages    handshakes, off the acceptor
+//! ```
+//!
+//! Level 1 moves whole messages between two peers that have agreed on terms, whatever the transport
+//! underneath. What it does **not** do: it starts no thread, retries nothing, chooses no message
+//! ids, decodes no payload.
 #![forbid(unsafe_code)]
+
+pub mod client;
+pub mod service;
+
+mod endpoint;
+mod error;
+mod listener;
+mod session;
 
 /// What generated codecs are built from.
 pub mod codec {
@@ -7,4 +24,27 @@ pub mod codec {
     pub use netipc_proto::{DecodeError, Defect};
 }
 
-pub mod service;
+/// Several items in one message (spec section 2): to build such a payload, and to read one.
+pub mod batch {
+    pub use netipc_proto::batch::{Batch, BatchBuilder, BuildError, batch_len};
+}
+
+pub use endpoint::Endpoint;
+pub use error::{
+    AcceptError, ConnectError, Fault, ListenError, ReceiveError, SendError, SubmitError,
+};
+pub use listener::{
+    AccessPolicy, DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_MAX_PENDING_HANDSHAKES, HandshakeCounters,
+    HandshakeCounts, Listener, ListenerConfig, ResponseLimit,
+};
+pub use netipc_proto::chunk::PacketSize;
+pub use netipc_proto::header::{Header, Kind, Limits};
+pub use netipc_proto::names::NameError;
+pub use netipc_proto::negotiate::Terms;
+pub use netipc_proto::profile::{Profile, Profiles};
+pub use netipc_proto::retry::Met;
+pub use netipc_proto::{Message, Status};
+pub use netipc_sys::{Abort, Deadline, PeerIdentity, SysError};
+pub use session::{
+    CHUNK_GAP_TIMEOUT, Drain, Drained, Inbox, PacketBuffer, Pipeline, Proposal, Session,
+};

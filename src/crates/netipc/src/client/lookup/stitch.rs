@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use super::LookupCeilings;
 use super::plan::{SessionLimits, SubRequest, alone, plan};
-use crate::codec::{DecodeError, Element, LookupItem, Overflow};
+use crate::codec::{BuildError, DecodeError, Element, LookupItem, Overflow};
 use crate::service::{AsKey, Lookup, LookupItemView};
 
 /// How the answer to a lookup breaks the contract, or cannot be put together.
@@ -222,15 +222,20 @@ impl<S: Lookup> Stitch<S> {
     }
 
     /// Answers a key that no request may hold "oversized".
-    pub(super) fn too_long<K: AsKey<<S::Item as LookupItem>::Key>>(&mut self, key: &K) {
+    ///
+    /// # Errors
+    /// The key is one that its schema forbids: the caller's fault.
+    pub(super) fn too_long<K: AsKey<<S::Item as LookupItem>::Key>>(
+        &mut self,
+        key: &K,
+    ) -> Result<(), BuildError> {
         let key = key.as_key();
         let start = self.items.len();
         self.items.resize(start + S::Item::smallest_len(&key), 0);
         let out = self.items.get_mut(start..).unwrap_or_default();
-        // The length was asked for just now, so that it fits; a key that its schema forbids is
-        // refused before it comes here.
-        let len = S::Item::write_smallest(&key, Overflow::Oversized, out).unwrap_or_default();
+        let len = S::Item::write_smallest(&key, Overflow::Oversized, out)?;
         self.places.push(Place { start, len });
+        Ok(())
     }
 
     /// How many items there are.

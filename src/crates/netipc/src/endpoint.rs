@@ -1,0 +1,102 @@
+//! The name under which a service is found: a run directory and a service (spec section 5).
+//!
+//! A name is checked when the endpoint is made, and never altered: whatever can be wrong with it is
+//! found before anything is opened. Nothing is opened, listed or created here.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use netipc_proto::names::{self, NameError, ServiceName};
+use netipc_sys::MAX_SOCKET_PATH_BYTES;
+
+/// Where a service is, or will be, served. Cheap to compare, to clone and to keep.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    run_dir: PathBuf,
+    service: ServiceName,
+    socket_path: PathBuf,
+}
+
+impl Endpoint {
+    /// The endpoint of `service` in `run_dir`, which need not exist yet. `run_dir` is taken byte
+    /// for byte as given (spec section 5).
+    ///
+    /// # Errors
+    /// The caller's fault, each saying what to do: a service name that is empty, `.` or `..`, or
+    /// has a character other than `A-Z a-z 0-9 . _ -`; a run directory with a NUL byte; a socket
+    /// path above 107 bytes.
+    pub fn new(run_dir: impl AsRef<Path>, service: &str) -> Result<Self, NameError> {
+        let run_dir = run_dir.as_ref();
+        let service = ServiceName::new(service)?;
+        let run_dir_bytes = run_dir.as_os_str().as_bytes();
+        let path = names::socket_path(run_dir_bytes, &service, MAX_SOCKET_PATH_BYTES)?;
+        let socket_path = PathBuf::from(OsString::from_vec(path));
+        Ok(Self { run_dir: run_dir.to_path_buf(), service, socket_path })
+    }
+
+    /// The run directory, as given.
+    #[must_use]
+    pub fn run_dir(&self) -> &Path {
+        &self.run_dir
+    }
+
+    /// The name of the service.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        self.service.as_str()
+    }
+
+    /// The path of its socket: `{run_dir}/{service}.sock`.
+    #[must_use]
+    pub fn socket_path(&self) -> &Path {
+        &self.socket_path
+    }
+}
+
+/// The path of the socket, for messages and logs.
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.socket_path.display().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_joined_as_given() {
+        let endpoint = Endpoint::new("/run//x/", "a.b_c-9").expect("a good name");
+        assert_eq!(endpoint.socket_path().as_os_str(), "/run//x//a.b_c-9.sock");
+        assert_eq!(endpoint.run_dir().as_os_str(), "/run//x/");
+        assert_eq!(endpoint.service(), "a.b_c-9");
+        assert_eq!(endpoint.to_string(), "/run//x//a.b_c-9.sock");
+    }
+
+    #[test]
+    fn a_bad_name_fails_here_and_says_why() {
+        for (service, said) in [
+            ("", "empty"),
+            (".", "may not be"),
+            ("..", "may not be"),
+            ("a/b", "'/' at byte 1"),
+            ("a b", "' ' at byte 1"),
+            ("ä", "'ä' at byte 0"),
+        ] {
+            let error = Endpoint::new("/run", service).expect_err(service);
+            assert!(error.to_string().contains(said), "{service}: {error}");
+        }
+        let error = Endpoint::new("/run\0", "s").expect_err("a NUL");
+        assert_eq!(error, NameError::NulInRunDir { at: 4 });
+    }
+
+    #[test]
+    fn a_path_that_no_socket_can_have_fails_here() {
+        let fits = "s".repeat(MAX_SOCKET_PATH_BYTES - "/run/.sock".len());
+        assert!(Endpoint::new("/run", &fits).is_ok());
+        let error = Endpoint::new("/run", &format!("{fits}s")).expect_err("one too long");
+        assert!(error.to_string().contains("shorter"), "{error}");
+    }
+}
