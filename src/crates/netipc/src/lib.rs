@@ -46,5 +46,11 @@ pub use netipc_proto::retry::Met;
 pub use netipc_proto::{Message, Status};
 pub use netipc_sys::{Abort, Deadline, PeerIdentity, SysError};
 pub use session::{
-    CHUNK_GAP_TIMEOUT, Drain, Drained, Inbox, PacketBuffer, Pipeline, Proposal, Session,
+    CHUNK_GAP_TIMEOUT, Drain, Drained, Inbox, MAX_DRAIN_BYTES, PacketBuffer, Pipeline, Proposal,
+    Session,
 };
+
+use netipc_proto::profile::Platform;
+
+/// The profiles that this platform has: shared memory is to come.
+const PLATFORM: Platform = Platform::POSIX_BASELINE;
