@@ -4,9 +4,9 @@ use std::marker::PhantomData;
 
 use super::config::{ClientConfig, ServiceInfo};
 use super::engine::Engine;
+use super::engine_methods;
 use super::environment::Environment;
 use super::error::CallError;
-use super::engine_methods;
 use crate::Endpoint;
 use crate::batch::Batch;
 use crate::codec::{BuildError, DecodeError};
@@ -64,8 +64,7 @@ impl<S: Call> CallClient<S> {
         count: usize,
         build: impl Fn(usize, S::RequestBuilder<'_>) -> Result<usize, BuildError>,
     ) -> Result<BatchView<'_, S>, CallError> {
-        self.engine
-            .exchange_batch(count, |index, out| build(index, S::request_builder(out)))?;
+        self.engine.exchange_batch(count, |index, out| build(index, S::request_builder(out)))?;
         self.engine.decode(|answer| BatchView::decode(answer.payload, answer.header.item_count))
     }
 }

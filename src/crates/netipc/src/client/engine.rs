@@ -25,8 +25,8 @@ use super::status::{ClientStatus, Reason};
 use crate::batch::{Batch, BatchBuilder, BuildError as BatchError};
 use crate::codec::{BuildError, DecodeError};
 use crate::{
-    Abort, ConnectError, Deadline, Endpoint, Header, Inbox, Limits, Message, ReceiveError, SendError,
-    Status, SysError,
+    Abort, ConnectError, Deadline, Endpoint, Header, Inbox, Limits, Message, ReceiveError,
+    SendError, Status, SysError,
 };
 
 /// A client of one service, as bytes: what the typed clients are made of.
@@ -393,7 +393,8 @@ impl Engine {
             Err(SendError::PeerGone) => {}
             Err(error) => return Err(send_error(error)),
         }
-        let answer = live.session.receive(inbox, deadline, &abort).map_err(receive_error)?;
+        let received = live.session.receive(inbox, deadline, &abort);
+        let answer = received.map_err(|error| receive_error(error, asked.message_id))?;
         counters.received_bytes += message_len(&answer.header);
         check_answer(&asked, &answer.header, items).map_err(CallError::Mismatch)?;
         Ok(answer.header.status)
@@ -475,8 +476,7 @@ fn check_answer(asked: &Header, answer: &Header, items: Items) -> Result<(), Mis
     if answer.code != asked.code {
         return Err(Mismatch::Method { asked: asked.code, answered: answer.code });
     }
-    let answered =
-        if answer.is_batch() { Items::Batch(answer.item_count) } else { Items::One };
+    let answered = if answer.is_batch() { Items::Batch(answer.item_count) } else { Items::One };
     if answer.status.is_ok() && answered != items {
         return Err(Mismatch::Items { asked: items, answered });
     }
@@ -488,15 +488,14 @@ fn send_error(error: SendError) -> CallError {
         SendError::TimedOut => CallError::TimedOut,
         SendError::Aborted => CallError::Aborted,
         SendError::PeerGone | SendError::Ended => CallError::PeerGone,
-        SendError::AboveLimit { payload_len, .. } => {
-            CallError::RequestRefused { needed: payload_len as usize }
-        }
-        SendError::Malformed(defect) => CallError::Malformed(DecodeError::new(defect, 0)),
+        error @ (SendError::AboveLimit { .. }
+        | SendError::Malformed(_)
+        | SendError::PacketTooLong { .. }) => CallError::NotSent(error),
         SendError::Os(error) => CallError::System(error),
     }
 }
 
-fn receive_error(error: ReceiveError) -> CallError {
+fn receive_error(error: ReceiveError, asked: u64) -> CallError {
     match error {
         ReceiveError::TimedOut => CallError::TimedOut,
         ReceiveError::Aborted => CallError::Aborted,
@@ -504,6 +503,9 @@ fn receive_error(error: ReceiveError) -> CallError {
         ReceiveError::ChunkGap => CallError::BrokenOff,
         ReceiveError::AboveLimit { error, .. } | ReceiveError::Violation(error) => {
             CallError::Malformed(error)
+        }
+        ReceiveError::UnknownId { message_id: answered } => {
+            CallError::Mismatch(Mismatch::MessageId { asked, answered })
         }
         ReceiveError::TooLarge(error) => CallError::AnswerTooLarge(error),
         ReceiveError::Os(error) => CallError::System(error),

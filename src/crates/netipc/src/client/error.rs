@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::lookup::LookupError;
 use crate::codec::{BuildError, DecodeError};
-use crate::{ConnectError, Fault, Status, SysError, batch};
+use crate::{ConnectError, Fault, SendError, Status, SysError, batch};
 
 /// Why a call failed. Whether the session is still there, its client's status says.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -50,6 +50,9 @@ pub enum CallError {
     /// The service takes no batches. Nothing was sent.
     #[error("this service takes no batches (spec section 2)")]
     NotBatchable,
+    /// The session does not send it. The session has ended.
+    #[error("the request was not sent: {0}")]
+    NotSent(SendError),
     /// The time of the whole call is up. The session has ended.
     #[error("timed out")]
     TimedOut,
@@ -184,7 +187,7 @@ impl CallError {
             | Self::LimitExceeded(_)
             | Self::AnswerTooLarge(_)
             | Self::Lookup(_) => CallErrorKind::Limit,
-            Self::System(_) => CallErrorKind::System,
+            Self::System(_) | Self::NotSent(_) => CallErrorKind::System,
         }
     }
 

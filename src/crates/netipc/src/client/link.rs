@@ -11,8 +11,8 @@
 
 use std::time::Duration;
 
-use netipc_proto::negotiate::Refusal;
 use netipc_proto::growth::{AfterRefusal, RequestProposals, ResponseHint};
+use netipc_proto::negotiate::Refusal;
 use netipc_proto::retry::{ClientState, Met, NextTry, Retry};
 
 use super::config::{CONNECT_TIMEOUT, ClientConfig, ServiceInfo};
@@ -60,7 +60,12 @@ pub(super) struct Link {
 
 impl Live {
     /// The header of the next request.
-    pub(super) const fn next_header(&mut self, method: u16, payload_len: u32, items: Items) -> Header {
+    pub(super) const fn next_header(
+        &mut self,
+        method: u16,
+        payload_len: u32,
+        items: Items,
+    ) -> Header {
         self.last_id += 1;
         let header = Header::request(method, self.last_id, payload_len);
         match items {

@@ -49,8 +49,7 @@ impl<S: Snapshot> SnapshotClient<S> {
     /// [`fetch`](Self::fetch), and the payload that the answer was decoded from.
     pub(crate) fn fetch_payload(&mut self) -> Result<(&[u8], S::Response<'_>), CallError> {
         self.engine.exchange_call(S::write_request)?;
-        self.engine
-            .decode(|answer| Ok((answer.payload, S::decode_response(answer.payload)?)))
+        self.engine.decode(|answer| Ok((answer.payload, S::decode_response(answer.payload)?)))
     }
 
     const INFO: ServiceInfo = ServiceInfo::snapshot(S::NAME, S::METHOD);

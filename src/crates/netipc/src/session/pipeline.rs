@@ -73,8 +73,7 @@ impl<T> Pipeline<T> {
         deadline: Deadline,
         abort: &Abort,
     ) -> Result<(T, Message<'_>), ReceiveError> {
-        let message_id =
-            self.session.receive(&mut self.inbox, deadline, abort)?.header.message_id;
+        let message_id = self.session.receive(&mut self.inbox, deadline, abort)?.header.message_id;
         let Some(value) = self.in_flight.take(message_id) else {
             return Err(self.inbox.end(ReceiveError::UnknownId { message_id }));
         };

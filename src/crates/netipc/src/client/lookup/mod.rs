@@ -127,7 +127,7 @@ impl<S: Lookup> LookupClient<S> {
             }
         }
         let Some(key) = keys.get(asked.first) else { return Ok(()) };
-        self.stitch.too_long(key).map_err(CallError::Build)
+        self.stitch.too_long(key, asked.first).map_err(CallError::Build)
     }
 
     fn build<K: AsKey<<S::Item as LookupItem>::Key>>(

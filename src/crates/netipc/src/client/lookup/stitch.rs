@@ -228,7 +228,13 @@ impl<S: Lookup> Stitch<S> {
     pub(super) fn too_long<K: AsKey<<S::Item as LookupItem>::Key>>(
         &mut self,
         key: &K,
+        index: usize,
     ) -> Result<(), BuildError> {
+        if self.oversized.last() == Some(&index) {
+            // It is answered so already, and was to be asked again alone.
+            self.oversized.pop();
+            return Ok(());
+        }
         let key = key.as_key();
         let start = self.items.len();
         self.items.resize(start + S::Item::smallest_len(&key), 0);
