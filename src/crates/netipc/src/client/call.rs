@@ -10,6 +10,7 @@ use super::error::CallError;
 use crate::Endpoint;
 use crate::batch::Batch;
 use crate::codec::{BuildError, DecodeError};
+use crate::place::offset_within;
 use crate::service::{Call, Service};
 
 /// A client of a service of the shape `call`.
@@ -83,11 +84,10 @@ pub struct BatchView<'a, S> {
 impl<'a, S: Service> BatchView<'a, S> {
     fn decode(payload: &'a [u8], item_count: u32) -> Result<Self, DecodeError> {
         let items = Batch::decode(payload, item_count)?;
-        let start = payload.as_ptr().addr();
         for item in items.iter() {
             // Seen from the payload, as all offsets of errors are.
-            let base = item.as_ptr().addr().saturating_sub(start);
-            S::decode_response(item).map_err(|error| error.shifted(base))?;
+            S::decode_response(item)
+                .map_err(|error| error.shifted(offset_within(payload, item)))?;
         }
         Ok(Self { items, service: PhantomData })
     }
