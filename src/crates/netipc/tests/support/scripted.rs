@@ -11,7 +11,9 @@ use netipc::{Abort, Deadline, Endpoint, Header, Limits, PacketSize, Profiles, St
 use netipc_proto::chunk::Split;
 use netipc_proto::header::{HEADER_LEN, opcode};
 use netipc_proto::hello::{HELLO_ACK_LEN, Hello, HelloAck};
-use netipc_sys::{Accepted, BindOptions, Listener, PacketChannel};
+use netipc_sys::{
+    Accepted, BindOptions, Events, Interest, Listener, PacketChannel, WaitSet, WatchMode,
+};
 
 /// Longer than any test: what waits so long hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -198,6 +200,14 @@ impl Peer {
     /// Waits until the client leaves, or the server is stopped.
     pub fn hold(&mut self) {
         while self.packet().is_some() {}
+    }
+
+    /// Reads nothing until the server is stopped.
+    pub fn wait_for_stop(&mut self) {
+        let mut watched = Events::with_capacity(1);
+        let stopped = WaitSet::new().expect("a wait set");
+        stopped.add(&self.abort, 0, Interest::Read, WatchMode::Level).expect("watched");
+        stopped.wait(&mut watched, Deadline::after(PATIENCE)).expect("the stop");
     }
 
     /// Answers every request by `answer` until the client leaves.
