@@ -10,12 +10,15 @@
 //! ids, decodes no payload.
 #![forbid(unsafe_code)]
 
+pub mod cache;
+pub mod client;
 pub mod server;
 pub mod service;
 
 mod endpoint;
 mod error;
 mod listener;
+mod place;
 mod session;
 
 /// What generated codecs are built from.

@@ -30,6 +30,19 @@ impl Element for BareString {
     }
 }
 
+/// Any element, as the bytes that it is.
+#[derive(Debug)]
+pub enum RawElement {}
+
+impl Element for RawElement {
+    type View<'a> = &'a [u8];
+
+    #[inline]
+    fn view(element: &[u8]) -> &[u8] {
+        element
+    }
+}
+
 /// A directory that was checked, and the area behind it.
 #[derive(Clone, Copy, Debug)]
 pub struct DirectoryView<'a> {
@@ -148,6 +161,15 @@ pub struct Records<'a, E> {
 impl<E> Clone for Records<'_, E> {
     fn clone(&self) -> Self {
         Self { entries: self.entries.clone(), packed: self.packed, element: PhantomData }
+    }
+}
+
+impl<'a, E> Records<'a, E> {
+    /// The same elements, as the bytes that they are: for who keeps them and reads them later.
+    #[inline]
+    #[must_use]
+    pub fn raw(self) -> Records<'a, RawElement> {
+        Records { entries: self.entries, packed: self.packed, element: PhantomData }
     }
 }
 

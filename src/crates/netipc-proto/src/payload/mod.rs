@@ -25,7 +25,9 @@ pub use bstr::{BStr, BString, ByteSlice};
 
 pub use build_error::BuildError;
 pub use check::{UNLIMITED, check, check_end, check_length, count_of, fixed_part, known, require};
-pub use directory::{BareString, DirectoryView, DirectoryWriter, Element, Records, directory_len};
+pub use directory::{
+    BareString, DirectoryView, DirectoryWriter, Element, RawElement, Records, directory_len,
+};
 pub use fixed::{
     get_i32, get_i64, get_u8, get_u16, get_u32, get_u64, put_i32, put_i64, put_u8, put_u16,
     put_u32, put_u64,

@@ -1,0 +1,56 @@
+//! Typed snapshots: everything that a provider knows, once. The [cache](crate::cache) keeps them.
+
+use std::marker::PhantomData;
+
+use super::config::{ClientConfig, ServiceInfo};
+use super::engine::Engine;
+use super::engine_methods;
+use super::environment::Environment;
+use super::error::CallError;
+use crate::Endpoint;
+use crate::service::Snapshot;
+
+/// A client of a service of the shape `snapshot`.
+#[derive(Debug)]
+pub struct SnapshotClient<S> {
+    engine: Engine,
+    service: PhantomData<fn() -> S>,
+}
+
+impl<S: Snapshot> SnapshotClient<S> {
+    /// A client that has not connected yet: a refresh does.
+    #[must_use]
+    pub fn new(endpoint: Endpoint, config: ClientConfig) -> Self {
+        Self { engine: Engine::new(endpoint, config, Self::INFO), service: PhantomData }
+    }
+
+    /// [`SnapshotClient::new`] with a clock and a source of chance for its back-off: for tests.
+    #[must_use]
+    pub fn with_environment(
+        endpoint: Endpoint,
+        config: ClientConfig,
+        environment: Box<dyn Environment>,
+    ) -> Self {
+        let engine = Engine::with_environment(endpoint, config, Self::INFO, environment);
+        Self { engine, service: PhantomData }
+    }
+
+    engine_methods!();
+
+    /// Asks for everything; the answer is borrowed until the next use of this client.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn fetch(&mut self) -> Result<S::Response<'_>, CallError> {
+        self.engine.exchange_call(S::write_request)?;
+        self.engine.decode(|answer| S::decode_response(answer.payload))
+    }
+
+    /// [`fetch`](Self::fetch), and the payload that the answer was decoded from.
+    pub(crate) fn fetch_payload(&mut self) -> Result<(&[u8], S::Response<'_>), CallError> {
+        self.engine.exchange_call(S::write_request)?;
+        self.engine.decode(|answer| Ok((answer.payload, S::decode_response(answer.payload)?)))
+    }
+
+    const INFO: ServiceInfo = ServiceInfo::snapshot(S::NAME, S::METHOD);
+}
