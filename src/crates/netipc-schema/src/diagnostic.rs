@@ -182,6 +182,30 @@ impl Diagnostic {
     pub fn help(&self) -> &str {
         &self.help
     }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn place(&self) -> Place<'_> {
+        // Labels were cut to the text, at the bounds of its characters.
+        let before = self.labels.first().and_then(|label| self.text.inner().get(..label.offset()));
+        let before = before.unwrap_or_default();
+        Place {
+            file: self.text.name(),
+            line: before.matches('\n').count() + 1,
+            column: before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1,
+        }
+    }
+}
+
+/// Where a mistake stands in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'d> {
+    /// The file's name, as it was given to the compiler.
+    pub file: &'d str,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The character of the line, counted from 1.
+    pub column: usize,
 }
 
 impl miette::Diagnostic for Diagnostic {
@@ -220,7 +244,17 @@ impl Diagnostics {
     /// All of them as text with the source around each, without colours.
     #[must_use]
     pub fn render(&self) -> String {
-        let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor())
+        self.themed(GraphicalTheme::unicode_nocolor())
+    }
+
+    /// The same for a terminal: with colours, as ANSI escape sequences.
+    #[must_use]
+    pub fn render_coloured(&self) -> String {
+        self.themed(GraphicalTheme::unicode())
+    }
+
+    fn themed(&self, theme: GraphicalTheme) -> String {
+        let handler = GraphicalReportHandler::new_themed(theme)
             .with_width(RENDER_WIDTH_COLUMNS)
             .with_links(false);
         let mut text = String::new();

@@ -14,7 +14,7 @@ use crate::{Diagnostics, compile_set};
 #[derive(Debug, Error, Diagnostic)]
 pub enum DriverError {
     /// A schema could not be read.
-    #[error("cannot read schema {path}: {source}")]
+    #[error("cannot read schema {path}: {source}; name a KDL file in UTF-8 that you may read")]
     Read {
         /// The file.
         path: PathBuf,
@@ -22,7 +22,7 @@ pub enum DriverError {
         source: io::Error,
     },
     /// A generated file could not be written.
-    #[error("cannot write {path}: {source}")]
+    #[error("cannot write {path}: {source}; choose a folder that you may write")]
     Write {
         /// The file or folder.
         path: PathBuf,

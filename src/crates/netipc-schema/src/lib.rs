@@ -19,7 +19,7 @@ mod name;
 mod suggest;
 mod syntax;
 
-pub use diagnostic::{Code, Diagnostic, Diagnostics};
+pub use diagnostic::{Code, Diagnostic, Diagnostics, Place};
 pub use name::Name;
 
 use diagnostic::Report;

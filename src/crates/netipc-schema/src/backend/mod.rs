@@ -29,13 +29,37 @@ pub struct Output {
 }
 
 impl Target {
-    /// Every target, under the name that `--lang` takes.
-    pub const ALL: [(&'static str, Self); 4] = [
-        ("rust", Self::Rust),
-        ("rust-tests", Self::RustTests),
-        ("docs", Self::Docs),
-        ("fuzz", Self::Fuzz),
-    ];
+    /// Every target.
+    pub const ALL: [Self; 4] = [Self::Rust, Self::RustTests, Self::Docs, Self::Fuzz];
+
+    /// The name that `--lang` takes.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::RustTests => "rust-tests",
+            Self::Docs => "docs",
+            Self::Fuzz => "fuzz",
+        }
+    }
+
+    /// What it makes of a service, for help texts.
+    #[must_use]
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Rust => "a module a service, and mod.rs that lists them",
+            Self::RustTests => "tests of those modules, for crate netipc-services alone",
+            Self::Docs => "a page in Markdown a service, with its wire tables",
+            Self::Fuzz => "a fuzz target a service, for crate netipc-services alone",
+        }
+    }
+
+    /// Whether what it makes is of use outside this repository. Tests and fuzz targets are not:
+    /// they name crates and helpers of this tree.
+    #[must_use]
+    pub const fn is_for_users(self) -> bool {
+        matches!(self, Self::Rust | Self::Docs)
+    }
 
     /// Generates everything that this target makes of `services`.
     #[must_use]

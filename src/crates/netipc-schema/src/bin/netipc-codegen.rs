@@ -13,8 +13,8 @@ const USAGE: &str = "usage: netipc-codegen LANG OUT_DIR SCHEMA…";
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     let language = arguments.next().and_then(|language| language.into_string().ok());
-    let target = Target::ALL.into_iter().find(|(name, _)| language.as_deref() == Some(name));
-    let (Some((_, target)), Some(out)) = (target, arguments.next()) else {
+    let target = Target::ALL.into_iter().find(|target| language.as_deref() == Some(target.name()));
+    let (Some(target), Some(out)) = (target, arguments.next()) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
