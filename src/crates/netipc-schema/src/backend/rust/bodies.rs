@@ -1,7 +1,7 @@
 //! The records of a service with what generating them needs to know at hand.
 
-use proc_macro2::Ident;
-use quote::format_ident;
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote};
 
 use crate::ir::{Directory, Element, Enum, EnumId, Field, Record, Service, Strictness, Table};
 
@@ -11,6 +11,8 @@ pub(super) struct Body<'s> {
     pub(super) record: &'s Record,
     /// `Request`, `Response`, `Item`, `Key`.
     pub(super) stem: String,
+    /// The same in functions: `request`, `response`, `item`, `key`.
+    pub(super) snake: String,
     /// For docs: `the response`, `an item`.
     pub(super) noun: String,
     pub(super) role: Role<'s>,
@@ -34,10 +36,11 @@ pub(super) fn of(service: &Service) -> Vec<Body<'_>> {
     for (message, stem, role) in
         [(&service.request, "Request", Role::Key), (&service.response, "Response", Role::Item)]
     {
-        let body = |record, stem: String, noun: String, role| Body {
+        let body = |record, stem: String, snake: String, noun: String, role| Body {
             service,
             record,
             stem,
+            snake,
             noun,
             role,
             strictness: service.shape.strictness(),
@@ -45,11 +48,12 @@ pub(super) fn of(service: &Service) -> Vec<Body<'_>> {
         if let Some(Directory { name, element: Element::Record(record), .. }) = &message.directory {
             let one = name.singular();
             let noun = format!("one of the {}", name.snake().replace('_', " "));
-            bodies.push(body(record, one.pascal(), noun, role));
+            bodies.push(body(record, one.pascal(), one.snake(), noun, role));
         }
-        let noun = format!("the {}", stem.to_ascii_lowercase());
+        let snake = stem.to_ascii_lowercase();
+        let noun = format!("the {snake}");
         let role = Role::Message(message.directory.as_ref());
-        bodies.push(body(&message.header, stem.to_owned(), noun, role));
+        bodies.push(body(&message.header, stem.to_owned(), snake, noun, role));
     }
     bodies
 }
@@ -77,7 +81,7 @@ impl<'s> Body<'s> {
 
     /// `check_item`.
     pub(super) fn check(&self) -> Ident {
-        format_ident!("check_{}", self.stem.to_ascii_lowercase())
+        format_ident!("check_{}", self.snake)
     }
 
     /// Bytes of the fixed part.
@@ -94,6 +98,16 @@ impl<'s> Body<'s> {
 
     pub(super) fn table(&self) -> Option<&'s Table> {
         self.record.table.as_ref()
+    }
+
+    /// What follows a call of a header's `encode`, which fails where rules can be broken.
+    pub(super) fn header_error(&self) -> Option<TokenStream> {
+        (!self.record.rules.is_empty()).then(|| quote!(?))
+    }
+
+    /// Whether something lies behind the fixed part of the record itself: strings, or a table.
+    pub(super) fn has_tail(&self) -> bool {
+        self.strings().next().is_some() || self.table().is_some()
     }
 
     pub(super) fn enumeration(&self, id: EnumId) -> &'s Enum {

@@ -51,10 +51,22 @@ fn member_type(body: &Body<'_>, field: &Field) -> TokenStream {
 fn header(body: &Body<'_>) -> TokenStream {
     let size = Literal::usize_unsuffixed(body.size());
     let puts = body.record.fields.iter().map(|field| put_field(field, &quote!(count)));
+    if body.record.rules.is_empty() {
+        return quote! {
+            /// Writes the fixed part.
+            #[inline]
+            fn encode(&self, count: u32, fixed: &mut [u8; #size]) { #(#puts)* }
+        };
+    }
+    let rules = rules(body, &body.record.rules);
     quote! {
         /// Writes the fixed part.
         #[inline]
-        fn encode(&self, count: u32, fixed: &mut [u8; #size]) { #(#puts)* }
+        fn encode(&self, count: u32, fixed: &mut [u8; #size]) -> Result<(), BuildError> {
+            #rules
+            #(#puts)*
+            Ok(())
+        }
     }
 }
 

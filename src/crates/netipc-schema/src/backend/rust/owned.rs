@@ -176,13 +176,14 @@ fn encode_listing(body: &Body<'_>, directory: &Directory) -> TokenStream {
     };
     let docs = encode_docs();
     let len_docs = len_docs();
+    let header_error = body.header_error();
     quote! {
         #docs
         pub fn encode(&self, out: &mut [u8]) -> Result<usize, BuildError> {
             let mut items = codec::DirectoryWriter::new(out, #size, self.#elements.len())?;
             #encode
             let (fixed, count, len) = items.finish(#text)?;
-            #fields { #(#members: self.#members),* }.encode(count, fixed);
+            #fields { #(#members: self.#members),* }.encode(count, fixed) #header_error;
             Ok(len)
         }
 

@@ -33,6 +33,7 @@ fn response_builder(response: &Body<'_>, item: &Body<'_>) -> TokenStream {
         "{}",
         response.directory().map(|directory| directory.name.singular().snake()).unwrap_or_default()
     );
+    let header_error = response.header_error();
     let (no_labels, labels) = match item.table() {
         Some(_) => (quote!(, codec::NoLabels), quote!(, labels: codec::NO_LABELS)),
         None => (quote!(), quote!()),
@@ -69,11 +70,11 @@ fn response_builder(response: &Body<'_>, item: &Body<'_>) -> TokenStream {
             /// Ends the response, and answers its length in bytes.
             ///
             /// # Errors
-            /// The first error of its items.
+            /// The first error of its items, or the field that the schema forbids.
             #[inline]
             pub fn finish(self) -> Result<usize, BuildError> {
                 let (fixed, count, len) = self.items.finish(#elements)?;
-                self.fields.encode(count, fixed);
+                self.fields.encode(count, fixed) #header_error;
                 Ok(len)
             }
         }

@@ -75,12 +75,16 @@ fn element(body: &Body<'_>) -> TokenStream {
         capital(&body.noun)
     )]);
     let accessors = accessors(body);
+    let (member, set) = match body.has_tail() {
+        true => (quote!(record: &'a [u8],), quote!(record,)),
+        false => (quote!(), quote!()),
+    };
     quote! {
         #docs
         #[derive(Clone, Copy, Debug)]
         pub struct #view<'a> {
             fixed: &'a [u8; #size],
-            record: &'a [u8],
+            #member
         }
 
         impl codec::Element for #owned {
@@ -88,7 +92,7 @@ fn element(body: &Body<'_>) -> TokenStream {
 
             #[inline]
             fn view(record: &[u8]) -> #view<'_> {
-                #view { fixed: record.first_chunk().unwrap_or(&[0; #size]), record }
+                #view { fixed: record.first_chunk().unwrap_or(&[0; #size]), #set }
             }
         }
 
@@ -103,9 +107,8 @@ fn message(body: &Body<'_>) -> TokenStream {
     let docs = message_doc(body);
     let decode_docs = decode_docs();
     let accessors = accessors(body);
-    let has_fields = body.record.fields.iter().any(is_visible);
-    let has_strings = body.strings().next().is_some();
-    let (members, decode) = match (has_fields, has_strings) {
+    let reads_fixed = body.record.fields.iter().any(is_visible) || body.has_tail();
+    let (members, decode) = match (reads_fixed, body.has_tail()) {
         (false, _) => (
             quote!(payload: core::marker::PhantomData<&'a [u8]>),
             quote!(#check(payload).map(|_| Self { payload: core::marker::PhantomData })),
