@@ -132,7 +132,7 @@ fn what_cannot_be_read_or_written_is_one_line_that_names_the_fix() {
 
     // A file stands where the folder should be.
     let (schema, taken) = (&schemas()[0], bad_schema(folder.path()).display().to_string());
-    let done = netipc(&["schema", "generate", "--lang", "docs", "--out", &taken, schema]);
+    let done = netipc(&["schema", "generate", "--lang", "rust", "--out", &taken, schema]);
     assert_eq!(done.status.code(), FAILED);
     let shown = text(&done.stderr);
     assert_eq!(shown.lines().count(), 1, "{shown}");
@@ -163,7 +163,7 @@ fn a_wrong_command_line_names_what_is_possible() {
     let done = netipc(&["schema", "generate", "--lang", "cobol", "--out", "x", "y.kdl"]);
     assert_eq!(done.status.code(), WRONG_USAGE);
     let shown = text(&done.stderr);
-    assert!(shown.contains("[possible values: rust, docs]"), "{shown}");
+    assert!(shown.contains("[possible values: rust]"), "{shown}");
     assert_eq!(netipc(&["schema", "check"]).status.code(), WRONG_USAGE);
 }
 

@@ -3,7 +3,7 @@
 use super::fields::Enums;
 use super::message::{DirectoryDraft, ElementDraft, MessageDraft};
 use super::record::Draft;
-use super::{overflow, shapes};
+use super::{names, overflow, shapes};
 use crate::diagnostic::{Code, Report};
 use crate::ir::{Echo, EnumId, FieldId, FieldKind, LookupRoles, VariantId};
 use crate::suggest;
@@ -47,6 +47,7 @@ pub(super) fn check(
         echoes(&keys.element, item, report);
     }
     let roles = status(enums, item, report)?;
+    answers(enums, item, roles.status, &response.header, report);
     overflow::check(item, enums.checked, roles, report);
     Some(roles)
 }
@@ -228,6 +229,25 @@ fn status(enums: &Enums<'_>, item: &Draft<'_>, report: &mut Report) -> Option<Lo
         return None;
     }
     Some(LookupRoles { status: field, retry: retry?, oversized: oversized? })
+}
+
+/// Each status without a role becomes a method of the response's builder, beside the one that sets
+/// the generation.
+fn answers(
+    enums: &Enums<'_>,
+    item: &Draft<'_>,
+    status: FieldId,
+    header: &Draft<'_>,
+    report: &mut Report,
+) {
+    let FieldKind::Value { enumeration: Some(id), .. } = item.record.field(status).kind else {
+        return;
+    };
+    let setters = header.record.fields.iter().filter(|field| field.kind == FieldKind::Generation);
+    let taken: Vec<String> = setters.map(|field| field.name.snake()).collect();
+    for variant in enums.syntax[id.0].variants.iter().filter(|variant| variant.role.is_none()) {
+        names::answer(&variant.name, &taken, report);
+    }
 }
 
 /// The one variant of an enumeration that carries the role.

@@ -71,9 +71,10 @@ const RESERVED: &[(&str, &str)] = &[
     ),
 ];
 
-/// Names that enumerations may not have, as types, in lower case.
-const RESERVED_TYPES: &str = "arc box cache client cow err error method none ok option result self \
-                              server service some string vec";
+/// Names that enumerations and elements may not have, as types, in lower case.
+const RESERVED_TYPES: &str = "arc asref box builderror cache client cow decodeerror err error \
+                              exactsizeiterator i intoiterator iterator k l method none ok option \
+                              result self server service sized some string toowned v vec";
 
 /// Names that variants may not have, as Rust spells them, in lower case.
 const RESERVED_VARIANTS: &str = "self";
@@ -85,6 +86,8 @@ pub(super) enum Naming {
     Part,
     Enum,
     Variant,
+    /// A status of a lookup that its server may answer: it becomes a method.
+    Answer,
 }
 
 impl Naming {
@@ -95,7 +98,9 @@ impl Naming {
             words.split_whitespace().any(|word| spellings.iter().any(|each| each == word))
         };
         match self {
-            Self::Part => RESERVED.iter().find(|(_, words)| hits(words)).map(|(reason, _)| *reason),
+            Self::Part | Self::Answer => {
+                RESERVED.iter().find(|(_, words)| hits(words)).map(|(reason, _)| *reason)
+            }
             Self::Enum => hits(RESERVED_TYPES).then_some("a type that generated code uses"),
             Self::Variant => hits(RESERVED_VARIANTS).then_some("a keyword of Rust"),
         }
@@ -105,17 +110,36 @@ impl Naming {
 /// The name that a word is; after a mistake, some name.
 pub(super) fn check(word: &Word, naming: Naming, report: &mut Report) -> Name {
     let Some(name) = spelled(word, report) else { return unnamed() };
-    if let Some(reason) = naming.taken(&name) {
+    free(word, &name, naming, &[], report);
+    name
+}
+
+/// Reports a status that cannot be a method of the response's builder, which has those in `taken`
+/// beside those of every builder.
+pub(super) fn answer(word: &Word, taken: &[String], report: &mut Report) {
+    if let Some(name) = Name::new(&word.value) {
+        free(word, &name, Naming::Answer, taken, report);
+    }
+}
+
+/// Whether generated code has a type of that spelling, whatever the service.
+pub(super) fn is_reserved_type(name: &Name) -> bool {
+    Naming::Enum.taken(name).is_some()
+}
+
+/// Reports a name that is taken, in general or here.
+fn free(word: &Word, name: &Name, naming: Naming, taken: &[String], report: &mut Report) {
+    let here = || taken.contains(&name.snake()).then_some(GENERATED);
+    if let Some(reason) = naming.taken(name).or_else(here) {
         let message = format!("`{name}` is {reason}");
         let longer = match naming {
             Naming::Part => format!("{}_value", name.as_str().to_ascii_lowercase()),
             Naming::Enum => format!("{}Kind", name.pascal()),
-            Naming::Variant => format!("{}-value", name.kebab()),
+            Naming::Variant | Naming::Answer => format!("{}-value", name.kebab()),
         };
         let help = format!("choose another name; a second word is enough: `{longer}`");
         report.error(Code::ReservedName, word.span, message, help);
     }
-    name
 }
 
 /// The service's name, which is also its endpoint's (spec section 5).

@@ -1,6 +1,6 @@
 //! A service as a whole, and services beside each other.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::fields::Enums;
 use super::{enums, message, names, shapes, text};
@@ -82,20 +82,31 @@ fn method(code: &Integer, service: &str, report: &mut Report) -> u16 {
     u16::try_from(code.value).unwrap_or_default()
 }
 
-/// Enumerations become types beside those that are generated for messages and elements.
+/// Elements and enumerations become types beside those that are generated for the messages.
 fn type_names(syntax: &syntax::Service, report: &mut Report) {
-    const SUFFIXES: [&str; 4] = ["", "View", "Builder", "Owned"];
+    const SUFFIXES: [&str; 5] = ["", "View", "Builder", "Fields", "Owned"];
+    let family = |base: &str| SUFFIXES.map(|suffix| format!("{base}{suffix}"));
+    let mut taken: HashSet<String> = ["Request", "Response"].into_iter().flat_map(family).collect();
+
     let directories = [&syntax.request, &syntax.response].map(|record| record.directories.first());
-    let elements = directories.into_iter().flatten().filter_map(|directory| {
-        Name::new(&directory.name.value).map(|name| name.singular().pascal())
-    });
-    let mut generated: Vec<String> = vec!["Request".to_owned(), "Response".to_owned()];
-    generated.extend(elements);
+    for directory in directories.into_iter().flatten() {
+        let Some(name) = Name::new(&directory.name.value).map(|name| name.singular()) else {
+            continue;
+        };
+        if !directory.element.bare_strings.is_empty() {
+            continue;
+        }
+        let types = family(&name.pascal());
+        if names::is_reserved_type(&name) || types.iter().any(|each| taken.contains(each)) {
+            let message = format!("generated code has a type `{}` already", name.pascal());
+            let help = "choose another name: its singular becomes a type";
+            report.error(Code::ReservedName, directory.name.span, message, help);
+        }
+        taken.extend(types);
+    }
     for word in syntax.enums.iter().map(|each| &each.name) {
         let Some(spelled) = Name::new(&word.value).map(|name| name.pascal()) else { continue };
-        let clashes =
-            |base: &String| SUFFIXES.iter().any(|suffix| spelled == format!("{base}{suffix}"));
-        if generated.iter().any(clashes) {
+        if taken.contains(&spelled) {
             let message =
                 format!("`{spelled}` is a type that is generated for the service's messages");
             report.error(Code::ReservedName, word.span, message, "choose another name");

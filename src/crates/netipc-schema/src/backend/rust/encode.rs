@@ -1,7 +1,7 @@
 //! Writing records: the borrowed fields of one, and their way into a buffer.
 
 use proc_macro2::{Literal, TokenStream};
-use quote::{format_ident, quote};
+use quote::quote;
 
 use super::bodies::Body;
 use super::check::condition;
@@ -106,16 +106,16 @@ fn record(body: &Body<'_>) -> TokenStream {
 /// Generic parameters, parameter, count and writing of the record's table.
 fn table(body: &Body<'_>) -> (TokenStream, TokenStream, TokenStream, TokenStream) {
     let Some(table) = body.table() else { return Default::default() };
-    let (name, text) = (format_ident!("{}", table.name.snake()), table.name.snake());
+    let text = table.name.snake();
     let scalar = match body.record.field(table.count).kind {
         FieldKind::Count { scalar } => super::fields::scalar_type(scalar),
         _ => super::fields::scalar_type(Scalar::U16),
     };
     (
         quote!(<K: AsRef<[u8]>, V: AsRef<[u8]>>),
-        quote!(#name: impl ExactSizeIterator<Item = (K, V)>,),
-        quote!(let count: #scalar = codec::count_of(#name.len(), #text)?;),
-        quote!(rest.labels(#text, #name)?;),
+        quote!(labels: impl ExactSizeIterator<Item = (K, V)>,),
+        quote!(let count: #scalar = codec::count_of(labels.len(), #text)?;),
+        quote!(rest.labels(#text, labels)?;),
     )
 }
 

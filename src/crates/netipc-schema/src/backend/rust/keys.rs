@@ -76,9 +76,8 @@ impl<'s> KeyKind<'s> {
         }
     }
 
-    /// Writes a key to `out`.
-    pub(super) fn encode(self, key: Option<&Body<'_>>) -> TokenStream {
-        let name = self.name();
+    /// Writes a key, of that name, to `out`.
+    pub(super) fn encode(self, key: Option<&Body<'_>>, name: &Ident) -> TokenStream {
         match (self, key) {
             (Self::Text(text), _) => {
                 let field = text.name.snake();
@@ -89,9 +88,13 @@ impl<'s> KeyKind<'s> {
                     codec::write_bare_string(out, #name, #field)
                 }
             }
-            (Self::Number(_), Some(body)) => {
-                let fields = body.fields();
-                quote!(#fields { #name }.encode(out))
+            (Self::Number(field), Some(body)) => {
+                let (fields, member) = (body.fields(), ident(field));
+                let set = match member == *name {
+                    true => quote!(#name),
+                    false => quote!(#member: #name),
+                };
+                quote!(#fields { #set }.encode(out))
             }
             (_, Some(body)) => {
                 let fields = body.fields();

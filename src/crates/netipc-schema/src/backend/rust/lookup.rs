@@ -1,7 +1,7 @@
 //! The builders of a lookup: keys into a request, one item a key into a response that keeps within
 //! its budget by itself.
 
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
 use super::bodies::{Body, Role};
@@ -51,7 +51,7 @@ impl<'s> Lookup<'s, '_> {
         let blanks = blanks(self.request, |_| None);
         let setters = header_setters(self.request);
         let (key, parameter) = (self.kind.name(), self.kind.parameter(self.key, &quote!()));
-        let encode = self.kind.encode(self.key);
+        let encode = self.kind.encode(self.key, &key);
         quote! {
             /// Writes a request into a buffer, key by key.
             #[derive(Debug)]
@@ -177,7 +177,7 @@ impl<'s> Lookup<'s, '_> {
     fn full_answer(&self, variant: &Variant) -> TokenStream {
         let (method, builder) = (format_ident!("{}", variant.name.snake()), self.item.builder());
         let (key, parameter) = (self.kind.name(), self.kind.parameter(self.key, &quote!('x)));
-        let fields = self.item_fields(&variant_path(self.statuses(), variant));
+        let fields = self.item_fields(&variant_path(self.statuses(), variant), &key);
         let docs = doc(
             &variant.doc,
             &format!("Answers the next key, which must be this one: `{}`.", variant.name.kebab()),
@@ -199,7 +199,7 @@ impl<'s> Lookup<'s, '_> {
     fn blank_answer(&self, variant: &Variant) -> TokenStream {
         let method = format_ident!("{}", variant.name.snake());
         let (key, parameter) = (self.kind.name(), self.kind.parameter(self.key, &quote!()));
-        let fields = self.item_fields(&variant_path(self.statuses(), variant));
+        let fields = self.item_fields(&variant_path(self.statuses(), variant), &key);
         let labels = self.item.table().map(|_| quote!(codec::NO_LABELS,));
         let given = self.key_of_item(&quote!(fields));
         let own_doc = variant.doc.clone();
@@ -228,11 +228,10 @@ impl<'s> Lookup<'s, '_> {
         }
     }
 
-    /// The item's fields for a key: everything blank but the status and what repeats the key.
-    fn item_fields(&self, status: &TokenStream) -> TokenStream {
+    /// The item's fields for a key, of that name: everything blank but the status and what repeats the key.
+    fn item_fields(&self, status: &TokenStream, key: &Ident) -> TokenStream {
         let fields = self.item.fields();
         let status_field = self.item.record.field(self.roles.status);
-        let key = self.kind.name();
         let members = blanks(self.item, |field| {
             if std::ptr::eq(field, status_field) {
                 return Some(status.clone());
@@ -279,7 +278,7 @@ impl<'s> Lookup<'s, '_> {
     /// What the engine must know of the items.
     fn engine(&self) -> TokenStream {
         let (item, element) = (self.item.owned(), self.kind.element(self.key));
-        let key = self.kind.name();
+        let key = format_ident!("key");
         let nuls = self.item.strings().count();
         let least = Literal::usize_unsuffixed(self.item.size() + nuls);
         let (len_name, len) = match self.kind {
@@ -289,7 +288,7 @@ impl<'s> Lookup<'s, '_> {
         let statuses = self.statuses();
         let retry = variant_path(statuses, &statuses.variants[self.roles.retry.0]);
         let oversized = variant_path(statuses, &statuses.variants[self.roles.oversized.0]);
-        let fields = self.item_fields(&quote!(status));
+        let fields = self.item_fields(&quote!(status), &key);
         let labels = self.item.table().map(|_| quote!(codec::NO_LABELS,));
         let bind = match self.kind {
             KeyKind::Text(_) => quote!(),

@@ -156,7 +156,8 @@ fn encode_listing(body: &Body<'_>, directory: &Directory) -> TokenStream {
     let kind = KeyKind::of_service(body.service, &bodies);
     let (encode, len) = match (body.stem.as_str(), kind) {
         ("Request", Some(kind)) => {
-            let (name, encode) = (kind.name(), kind.encode(key));
+            let name = format_ident!("key");
+            let encode = kind.encode(key, &name);
             let bind = match kind {
                 KeyKind::Text(_) => quote!(),
                 KeyKind::Number(_) | KeyKind::Numbers => quote!(let #name = *#name;),
