@@ -1,17 +1,17 @@
 //! What the engines of netipc must know of a service: the traits of `netipc::service`.
 
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
 use super::bodies::{Body, Role};
 use super::fields::{ident, string, value_type, variant_path};
 use super::keys::KeyKind;
 use super::roles::{echo, statuses};
-use crate::ir::{Echo, LookupRoles, Service, Shape};
+use crate::ir::{Echo, FieldKind, LookupRoles, Service, Shape};
 
 pub(super) fn declare(service: &Service, bodies: &[Body<'_>]) -> TokenStream {
     let shape = match service.shape {
-        Shape::Call { batch } => call(batch),
+        Shape::Call { batch } => call(batch, bodies),
         Shape::Lookup(roles) => lookup(service, roles, bodies),
         Shape::Snapshot => snapshot(bodies),
     };
@@ -39,18 +39,30 @@ pub(super) fn declare(service: &Service, bodies: &[Body<'_>]) -> TokenStream {
     }
 }
 
-fn call(batch: bool) -> TokenStream {
+fn call(batch: bool, bodies: &[Body<'_>]) -> TokenStream {
+    // A builder's type has a part for its table, which begins without entries.
+    let no_labels = |stem: &str| {
+        let body = bodies.iter().find(|body| body.stem == stem);
+        body.and_then(Body::table).map(|_| quote!(, codec::NoLabels))
+    };
+    let (request, response) = (no_labels("Request"), no_labels("Response"));
     quote! {
         impl service::Call for Service {
             const BATCHABLE: bool = #batch;
-            type RequestBuilder<'b> = RequestBuilder<'b>;
-            type ResponseBuilder<'b> = ResponseBuilder<'b>;
+            type RequestBuilder<'b> = RequestBuilder<'b #request>;
+            type ResponseBuilder<'b> = ResponseBuilder<'b #response>;
 
-            fn request_builder(out: &mut [u8]) -> RequestBuilder<'_> { RequestBuilder::new(out) }
+            fn request_builder(out: &mut [u8]) -> RequestBuilder<'_ #request> { RequestBuilder::new(out) }
 
-            fn response_builder(out: &mut [u8]) -> ResponseBuilder<'_> { ResponseBuilder::new(out) }
+            fn response_builder(out: &mut [u8]) -> ResponseBuilder<'_ #response> { ResponseBuilder::new(out) }
         }
     }
+}
+
+/// The method of a response's view that reads its generation.
+fn generation(response: &Body<'_>) -> Option<Ident> {
+    let mut fields = response.record.fields.iter();
+    fields.find(|field| field.kind == FieldKind::Generation).map(ident)
 }
 
 fn lookup(service: &Service, roles: LookupRoles, bodies: &[Body<'_>]) -> TokenStream {
@@ -67,6 +79,7 @@ fn lookup(service: &Service, roles: LookupRoles, bodies: &[Body<'_>]) -> TokenSt
         (Literal::usize_unsuffixed(request.size()), Literal::usize_unsuffixed(response.size()));
     let (owned, view) = (item.owned(), item.view());
     let items = response.directory().map(|directory| format_ident!("{}", directory.name.snake()));
+    let generation = generation(response);
     let key_view = key_view(kind, key);
     let (key_name, key_len) = match kind {
         KeyKind::Text(_) => (quote!(key), quote!(key.len() + 1)),
@@ -98,7 +111,7 @@ fn lookup(service: &Service, roles: LookupRoles, bodies: &[Body<'_>]) -> TokenSt
 
             fn finish_request(builder: RequestBuilder<'_>) -> Result<usize, BuildError> { builder.finish() }
 
-            fn generation(response: &ResponseView<'_>) -> u64 { response.generation() }
+            fn generation(response: &ResponseView<'_>) -> u64 { response.#generation() }
 
             fn items<'a>(response: &Self::Response<'a>) -> codec::Records<'a, #owned> { response.#items() }
 
@@ -188,6 +201,7 @@ fn snapshot(bodies: &[Body<'_>]) -> TokenStream {
     let (Some(response), Some(item)) = (response, item) else { return quote!() };
     let (owned, view) = (item.owned(), item.view());
     let items = response.directory().map(|directory| format_ident!("{}", directory.name.snake()));
+    let generation = generation(response);
     let identity = item.record.identity.iter().map(|id| item.record.field(*id));
     let types = identity.clone().map(|field| match string(field) {
         Some(_) => quote!(&'a codec::BStr),
@@ -212,7 +226,7 @@ fn snapshot(bodies: &[Body<'_>]) -> TokenStream {
 
             fn write_request(out: &mut [u8]) -> Result<usize, BuildError> { RequestBuilder::new(out).finish() }
 
-            fn generation(response: &ResponseView<'_>) -> u64 { response.generation() }
+            fn generation(response: &ResponseView<'_>) -> u64 { response.#generation() }
 
             fn items<'a>(response: &Self::Response<'a>) -> codec::Records<'a, #owned> { response.#items() }
 
