@@ -30,6 +30,7 @@ mod event_loop;
 mod host;
 mod served;
 mod status;
+mod typed;
 mod work;
 mod worker;
 
@@ -40,3 +41,4 @@ pub use config::{
 pub use dispatch::{Context, Dispatch, Failure};
 pub use host::{Host, RunningHost, RunningServer, Server, ServerError};
 pub use status::{CallCounts, EndCounts, ServerStatus};
+pub use typed::{CallServer, HandlerError, LookupServer, Request, SnapshotServer};

@@ -1,0 +1,254 @@
+//! Typed servers: handlers of a service's own requests and responses, one kind of server a shape.
+//!
+//! A handler is a closure `|request, response|`. `request` is the view, and has the
+//! [`context`](Request::context) beside it; `response` is the service's builder. Both last until the
+//! handler returns. Several threads call it at once.
+
+use std::error::Error;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use netipc_proto::growth::DEFAULT_SNAPSHOT_CEILING_BYTES;
+use netipc_sys::Abort;
+
+use super::{Context, Dispatch, Failure, Host, RunningServer, Server, ServerConfig, ServerError};
+use crate::codec::{BuildError, ResponseBudget};
+use crate::service::{Call, Lookup, Service, Snapshot};
+use crate::{Endpoint, ListenError};
+
+/// A request as its handler sees it: the view, and who asks.
+#[derive(Debug)]
+pub struct Request<'a, S: Service> {
+    view: S::Request<'a>,
+    context: &'a Context<'a>,
+}
+
+impl<'a, S: Service> Request<'a, S> {
+    /// Who asks, on which session, and whether the server is being stopped.
+    #[must_use]
+    pub const fn context(&self) -> &'a Context<'a> {
+        self.context
+    }
+}
+
+impl<'a, S: Service> Deref for Request<'a, S> {
+    type Target = S::Request<'a>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.view
+    }
+}
+
+/// Why a handler gives no answer: any error, by `?`. The client is told INTERNAL_ERROR, or
+/// LIMIT_EXCEEDED where the answer did not fit (spec section 11).
+pub struct HandlerError(Box<dyn Error + Send + Sync>);
+
+impl<E: Error + Send + Sync + 'static> From<E> for HandlerError {
+    fn from(error: E) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+impl fmt::Debug for HandlerError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, formatter)
+    }
+}
+
+impl HandlerError {
+    fn failure(&self) -> Failure {
+        self.0.downcast_ref().map_or(Failure::Internal, |error| build_failure(*error))
+    }
+}
+
+/// A handler's way to say that a builder refused, whatever of it the handler let pass.
+const fn build_failure(error: BuildError) -> Failure {
+    match error {
+        BuildError::NoSpace | BuildError::LimitExceeded => Failure::LimitExceeded,
+        _ => Failure::Internal,
+    }
+}
+
+/// The answer of a handler that was given a builder to fill: what does not fit wins over any other
+/// failure (spec section 11).
+fn filled(
+    handled: Result<(), HandlerError>,
+    finished: Result<usize, BuildError>,
+) -> Result<usize, Failure> {
+    match (finished.map_err(build_failure), handled) {
+        (Err(Failure::LimitExceeded), _) => Err(Failure::LimitExceeded),
+        (_, Err(error)) => Err(error.failure()),
+        (finished, Ok(())) => finished,
+    }
+}
+
+/// Declares the server of a shape: its type, and its handlers as the engine takes them.
+macro_rules! typed_server {
+    ($(#[$docs:meta])* $name:ident, $adapter:ident: $shape:ident, $($handler:tt)+) => {
+        /// A handler, as the engine sees it.
+        struct $adapter<S, F> {
+            handler: F,
+            service: PhantomData<fn() -> S>,
+        }
+
+        $(#[$docs])*
+        #[derive(Debug)]
+        pub struct $name<S> {
+            server: Server,
+            service: PhantomData<fn() -> S>,
+        }
+
+        impl<S: $shape> $name<S> {
+            /// Takes an endpoint: from here on, nobody else can.
+            ///
+            /// # Errors
+            /// Each variant of [`ListenError`].
+            pub fn bind(endpoint: &Endpoint, config: ServerConfig) -> Result<Self, ListenError> {
+                Ok(Self { server: Server::bind(endpoint, config)?, service: PhantomData })
+            }
+
+            /// Serves from threads of its own, until it is stopped or dropped.
+            ///
+            /// # Errors
+            /// [`ServerError::Os`] or [`ServerError::Thread`]; nothing runs then.
+            pub fn spawn<F: $($handler)+>(self, handler: F) -> Result<RunningServer, ServerError> {
+                self.server.spawn($adapter::<S, F> { handler, service: PhantomData })
+            }
+
+            /// Serves on this thread, beside the workers, until `stop` is triggered.
+            ///
+            /// # Errors
+            /// Each variant of [`ServerError`].
+            pub fn run<F: $($handler)+>(self, handler: F, stop: &Abort) -> Result<(), ServerError> {
+                self.server.run($adapter::<S, F> { handler, service: PhantomData }, stop)
+            }
+
+            /// Adds the service to those of a host, which share its workers.
+            #[must_use]
+            pub fn serve_on<F: $($handler)+>(self, host: Host, handler: F) -> Host {
+                host.serve(self.server, $adapter::<S, F> { handler, service: PhantomData })
+            }
+        }
+    };
+}
+
+typed_server! {
+    /// A server of a call. Its handler answers what the builder's `finish` answers.
+    CallServer, CallHandler: Call,
+    for<'a> Fn(Request<'a, S>, S::ResponseBuilder<'a>) -> Result<usize, HandlerError>
+        + Send + Sync + 'static
+}
+
+typed_server! {
+    /// A server of a lookup. Its handler answers each key of the request, in order.
+    LookupServer, LookupHandler: Lookup,
+    for<'a, 'b> Fn(Request<'a, S>, &'b mut S::ResponseBuilder<'a>) -> Result<(), HandlerError>
+        + Send + Sync + 'static
+}
+
+typed_server! {
+    /// A server of a snapshot. Its handler adds everything that it knows.
+    SnapshotServer, SnapshotHandler: Snapshot,
+    for<'a, 'b> Fn(Request<'a, S>, &'b mut S::ResponseBuilder<'a>) -> Result<(), HandlerError>
+        + Send + Sync + 'static
+}
+
+impl<S, F> Dispatch for CallHandler<S, F>
+where
+    S: Call,
+    F: for<'a> Fn(Request<'a, S>, S::ResponseBuilder<'a>) -> Result<usize, HandlerError>
+        + Send
+        + Sync
+        + 'static,
+{
+    fn method(&self) -> u16 {
+        S::METHOD
+    }
+
+    fn batchable(&self) -> bool {
+        S::BATCHABLE
+    }
+
+    fn handle(
+        &self,
+        context: &Context<'_>,
+        request: &[u8],
+        response: ResponseBudget<'_>,
+    ) -> Result<usize, Failure> {
+        let request = decode::<S>(request, context)?;
+        let builder = S::response_builder(response.out);
+        (self.handler)(request, builder).map_err(|error| error.failure())
+    }
+}
+
+impl<S, F> Dispatch for LookupHandler<S, F>
+where
+    S: Lookup,
+    F: for<'a, 'b> Fn(Request<'a, S>, &'b mut S::ResponseBuilder<'a>) -> Result<(), HandlerError>
+        + Send
+        + Sync
+        + 'static,
+{
+    fn method(&self) -> u16 {
+        S::METHOD
+    }
+
+    fn batchable(&self) -> bool {
+        false
+    }
+
+    fn handle(
+        &self,
+        context: &Context<'_>,
+        request: &[u8],
+        response: ResponseBudget<'_>,
+    ) -> Result<usize, Failure> {
+        let request = decode::<S>(request, context)?;
+        let mut builder = S::response_builder(&request, response).map_err(build_failure)?;
+        let handled = (self.handler)(request, &mut builder);
+        filled(handled, S::finish_response(builder))
+    }
+}
+
+impl<S, F> Dispatch for SnapshotHandler<S, F>
+where
+    S: Snapshot,
+    F: for<'a, 'b> Fn(Request<'a, S>, &'b mut S::ResponseBuilder<'a>) -> Result<(), HandlerError>
+        + Send
+        + Sync
+        + 'static,
+{
+    fn method(&self) -> u16 {
+        S::METHOD
+    }
+
+    fn batchable(&self) -> bool {
+        false
+    }
+
+    fn response_ceiling_bytes(&self) -> u32 {
+        DEFAULT_SNAPSHOT_CEILING_BYTES
+    }
+
+    fn handle(
+        &self,
+        context: &Context<'_>,
+        request: &[u8],
+        response: ResponseBudget<'_>,
+    ) -> Result<usize, Failure> {
+        let request = decode::<S>(request, context)?;
+        // How many items will come is not known: the builder makes room as they do.
+        let mut builder = S::response_builder(response.out, 0).map_err(build_failure)?;
+        let handled = (self.handler)(request, &mut builder);
+        filled(handled, S::finish_response(builder))
+    }
+}
+
+fn decode<'a, S: Service>(
+    payload: &'a [u8],
+    context: &'a Context<'a>,
+) -> Result<Request<'a, S>, Failure> {
+    let view = S::decode_request(payload).map_err(|_| Failure::BadEnvelope)?;
+    Ok(Request { view, context })
+}
