@@ -317,6 +317,12 @@ impl<'x, 'b> ItemBuilder<'x, 'b> {
     }
 }
 
+/// Asks the service's provider.
+pub type Client = netipc::client::SnapshotClient<Service>;
+/// Provides the service.
+pub type Server = netipc::server::SnapshotServer<Service>;
+/// A local copy of all items, refreshed by its owner and read without waiting.
+pub type Cache = netipc::cache::Cache<Service>;
 /// The service as clients, servers and caches know it.
 #[derive(Debug)]
 pub enum Service {}

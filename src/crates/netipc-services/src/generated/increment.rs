@@ -138,6 +138,10 @@ impl<'b> ResponseBuilder<'b> {
     }
 }
 
+/// Asks the service's provider.
+pub type Client = netipc::client::CallClient<Service>;
+/// Provides the service.
+pub type Server = netipc::server::CallServer<Service>;
 /// The service as clients, servers and caches know it.
 #[derive(Debug)]
 pub enum Service {}

@@ -473,6 +473,10 @@ impl codec::LookupItem for Item {
     }
 }
 
+/// Asks the service's provider.
+pub type Client = netipc::client::LookupClient<Service>;
+/// Provides the service.
+pub type Server = netipc::server::LookupServer<Service>;
 /// The service as clients, servers and caches know it.
 #[derive(Debug)]
 pub enum Service {}

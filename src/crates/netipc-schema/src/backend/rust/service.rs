@@ -15,7 +15,28 @@ pub(super) fn declare(service: &Service, bodies: &[Body<'_>]) -> TokenStream {
         Shape::Lookup(roles) => lookup(service, roles, bodies),
         Shape::Snapshot => snapshot(bodies),
     };
+    let shape_name = match service.shape {
+        Shape::Call { .. } => "Call",
+        Shape::Lookup(_) => "Lookup",
+        Shape::Snapshot => "Snapshot",
+    };
+    let (client, server) =
+        (format_ident!("{shape_name}Client"), format_ident!("{shape_name}Server"));
+    let cache = (service.shape == Shape::Snapshot).then(|| {
+        quote! {
+            /// A local copy of all items, refreshed by its owner and read without waiting.
+            pub type Cache = netipc::cache::Cache<Service>;
+        }
+    });
     quote! {
+        /// Asks the service's provider.
+        pub type Client = netipc::client::#client<Service>;
+
+        /// Provides the service.
+        pub type Server = netipc::server::#server<Service>;
+
+        #cache
+
         /// The service as clients, servers and caches know it.
         #[derive(Debug)]
         pub enum Service {}
