@@ -5,9 +5,9 @@
 //! them, and its descriptor stays silent until that thread arms it again.
 
 use std::fmt;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 use rustix::io::Errno;
 
@@ -56,41 +56,39 @@ pub struct Event {
     pub closed: bool,
 }
 
+/// The most events of one wait: what the kernel writes them into is on the stack, for its records
+/// hold what looks like a pointer, and would keep [`Events`] from moving between threads.
+const MAX_EVENTS_PER_WAIT: usize = 256;
+
 /// Room for the events of one wait; made once and used again.
-pub struct Events(Vec<epoll::Event>);
+pub struct Events {
+    events: Vec<Event>,
+    capacity: usize,
+}
 
 impl Events {
-    /// Room for `capacity` events a wait (at least one).
+    /// Room for `capacity` events a wait (at least one, at most 256: the rest comes with the next).
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self(Vec::with_capacity(capacity.max(1)))
+        let capacity = capacity.clamp(1, MAX_EVENTS_PER_WAIT);
+        Self { events: Vec::with_capacity(capacity), capacity }
     }
 
     /// The events of the last wait.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Event> + '_ {
-        self.0.iter().map(|event| {
-            // Copied out: the kernel's record is packed.
-            let (flags, data) = (event.flags, event.data);
-            let closed = epoll::EventFlags::HUP | epoll::EventFlags::ERR | epoll::EventFlags::RDHUP;
-            Event {
-                token: data.u64(),
-                readable: flags.contains(epoll::EventFlags::IN),
-                writable: flags.contains(epoll::EventFlags::OUT),
-                closed: flags.intersects(closed),
-            }
-        })
+        self.events.iter().copied()
     }
 
     /// How many the last wait brought.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
+    pub const fn len(&self) -> usize {
+        self.events.len()
     }
 
     /// Whether the last wait brought none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.events.is_empty()
     }
 }
 
@@ -155,13 +153,17 @@ impl WaitSet {
     /// # Errors
     /// The system refused to wait.
     pub fn wait(&self, events: &mut Events, deadline: Deadline) -> Result<usize, SysError> {
+        events.events.clear();
+        let mut room = [MaybeUninit::uninit(); MAX_EVENTS_PER_WAIT];
+        let (room, _) = room.split_at_mut(events.capacity);
         loop {
-            events.0.clear();
-            let timeout = timespec(deadline);
-            match epoll::wait(&self.0, spare_capacity(&mut events.0), timeout.as_ref()) {
+            match epoll::wait(&self.0, &mut *room, timespec(deadline).as_ref()) {
                 // The kernel counts milliseconds here and may be early by a part of one.
-                Ok(0) if !deadline.has_passed() => {}
-                Ok(count) => return Ok(count),
+                Ok(([], _)) if !deadline.has_passed() => {}
+                Ok((written, _)) => {
+                    events.events.extend(written.iter().map(event));
+                    return Ok(events.events.len());
+                }
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(refused("wait")(errno)),
             }
@@ -172,6 +174,18 @@ impl WaitSet {
 impl AsFd for WaitSet {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+fn event(written: &epoll::Event) -> Event {
+    // Copied out: the kernel's record is packed.
+    let (flags, data) = (written.flags, written.data);
+    let closed = epoll::EventFlags::HUP | epoll::EventFlags::ERR | epoll::EventFlags::RDHUP;
+    Event {
+        token: data.u64(),
+        readable: flags.contains(epoll::EventFlags::IN),
+        writable: flags.contains(epoll::EventFlags::OUT),
+        closed: flags.intersects(closed),
     }
 }
 
