@@ -1,6 +1,6 @@
 //! Single calls and batches: what is sent again, what is final, and by when a call returns.
 
-mod support;
+mod client_support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,13 +8,13 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use client_support::scripted::{Grant, Peer, Server, Session};
+use client_support::services::{Increment, StringReverse};
+use client_support::{Place, TestClock, timed};
 use netipc::client::{CallClient, CallError, ClientConfig, ClientState, Items, Mismatch};
 use netipc::{Header, Status};
 use netipc_proto::batch::{Batch, BatchBuilder};
 use netipc_proto::header::HEADER_LEN;
-use support::scripted::{Grant, Peer, Server, Session};
-use support::services::{Increment, StringReverse};
-use support::{Place, TestClock, timed};
 
 const SERVICE: &str = "calls";
 /// How late a call may return, beside its timeout.

@@ -1,17 +1,17 @@
 //! Limits that grow and limits that do not: of answers, and of requests (spec section 11).
 
-mod support;
+mod client_support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use client_support::scripted::{Grant, Peer, Server, Session};
+use client_support::services::StringReverse;
+use client_support::{Place, timed};
 use netipc::Status;
 use netipc::client::{CallClient, CallError, ClientConfig, ClientState, GrowthEnd};
 use netipc_proto::growth::doubled;
-use support::scripted::{Grant, Peer, Server, Session};
-use support::services::StringReverse;
-use support::{Place, timed};
 
 const SERVICE: &str = "limits";
 

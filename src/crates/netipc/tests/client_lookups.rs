@@ -1,10 +1,13 @@
 //! Lookups over sub-requests: split, asked again, stitched, and what breaks them.
 
-mod support;
+mod client_support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use client_support::scripted::{Grant, Peer, Server, Session};
+use client_support::services::{AppsLookup, CgroupsLookup, Pid};
+use client_support::{Place, timed};
 use netipc::client::{CallError, ClientConfig, ClientState, LookupClient, LookupError};
 use netipc::codec::{BuildError, LookupItem, ResponseBudget};
 use netipc::{Header, Status};
@@ -13,9 +16,6 @@ use netipc_services::cgroups_lookup::{
     self, Item, Orchestrator, RequestView, ResponseBuilder, ResponseView,
 };
 use proptest::prelude::*;
-use support::scripted::{Grant, Peer, Server, Session};
-use support::services::{AppsLookup, CgroupsLookup, Pid};
-use support::{Place, timed};
 
 const SERVICE: &str = "lookups";
 const GENERATION: u64 = 7;

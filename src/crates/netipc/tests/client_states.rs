@@ -1,14 +1,14 @@
 //! Every row of the state table: what a handshake meets, and what the client is then.
 
-mod support;
+mod client_support;
 
 use std::time::Duration;
 
+use client_support::scripted::{Peer, Server};
+use client_support::services::Increment;
+use client_support::{Place, TestClock, timed};
 use netipc::Status;
 use netipc::client::{CallClient, CallError, ClientConfig, ClientState, NextTry};
-use support::scripted::{Peer, Server};
-use support::services::Increment;
-use support::{Place, TestClock, timed};
 
 const SERVICE: &str = "increment";
 
