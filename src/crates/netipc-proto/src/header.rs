@@ -248,7 +248,7 @@ impl Header {
     }
 
     /// What both sides check in a control message: its opcode, no flags, one item, message id 0
-    /// (spec sections 4 and 7). When the status is not OK, flags and item count are not looked at;
+    /// (spec sections 4 and 7). When the status is not OK, none but the opcode is looked at;
     /// whether a status may be there at all, and how long the payload is, depends on the opcode and
     /// is the caller's to judge.
     ///

@@ -12,7 +12,8 @@ use std::{env, fs};
 
 pub use serde_json::Value;
 
-/// Names a directory of vectors to use instead of the repository's.
+/// Names a directory of vectors to use instead of the repository's: absolute, or relative to the
+/// root of the repository.
 pub const VECTORS_ENV: &str = "NETIPC_VECTORS";
 
 /// One vector of a file that is a list of them.
@@ -35,17 +36,20 @@ pub struct Vector {
 /// The vectors of a category, which is the name of its file without `.json`.
 #[must_use]
 pub fn load(category: &str) -> Vec<Vector> {
-    let file = load_json(category);
-    let vectors: Vec<Vector> = list(&file).iter().map(vector).collect();
-    assert!(!vectors.is_empty(), "{category} has no vectors");
-    vectors
+    vectors(&load_json(category), category)
 }
 
 /// The vectors of a category as the repository has them, whatever [`VECTORS_ENV`] says: for what is
 /// this project's own, which a directory from elsewhere need not have.
 #[must_use]
 pub fn load_own(category: &str) -> Vec<Vector> {
-    list(&read_json(&own_directory(), category)).iter().map(vector).collect()
+    vectors(&read_json(&own_directory(), category), category)
+}
+
+fn vectors(file: &Value, category: &str) -> Vec<Vector> {
+    let vectors: Vec<Vector> = list(file).iter().map(vector).collect();
+    assert!(!vectors.is_empty(), "{category} has no vectors");
+    vectors
 }
 
 /// A whole vector file, for categories that are not lists of [`Vector`]s.
@@ -63,7 +67,9 @@ fn read_json(directory: &Path, category: &str) -> Value {
 /// The directory of the vectors.
 #[must_use]
 pub fn directory() -> PathBuf {
-    env::var_os(VECTORS_ENV).map_or_else(own_directory, PathBuf::from)
+    // Tests run in their crate's folder; whoever sets the variable sits in the root.
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.."));
+    env::var_os(VECTORS_ENV).map_or_else(own_directory, |named| root.join(named))
 }
 
 fn own_directory() -> PathBuf {

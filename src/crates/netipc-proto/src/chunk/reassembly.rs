@@ -92,7 +92,8 @@ impl Reassembly {
     /// # Errors
     /// The session must end. [`ReceiveError::Violation`] with [`Defect::Limit`], on a server,
     /// means a request above the agreed limit, which is answered
-    /// [`LIMIT_EXCEEDED`](crate::Status::LIMIT_EXCEEDED) first.
+    /// [`LIMIT_EXCEEDED`](crate::Status::LIMIT_EXCEEDED) first: the answer repeats the code and
+    /// message id of [`Header::decode`] of that packet, its first.
     #[inline]
     pub fn accept<'a>(&'a mut self, packet: &'a [u8]) -> Result<Option<Message<'a>>, ReceiveError> {
         Ok(match self.advance(packet)? {

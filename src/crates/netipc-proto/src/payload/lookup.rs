@@ -81,13 +81,15 @@ impl<'b, I: LookupItem> LookupWriter<'b, I> {
         header_len: usize,
     ) -> Result<Self, BuildError> {
         let ResponseBudget { out, at_ceiling } = budget;
-        let (mut reserved, mut last) = (0, 0);
+        // Saturating: on a 32-bit host a request of 1 GiB could ask for more than there are addresses.
+        let (mut reserved, mut last) = (0_usize, 0);
         for key in keys.clone() {
             last = I::smallest_len(&key);
-            reserved += align8(last);
+            reserved = reserved.saturating_add(align8(last));
         }
         let last_padding = align8(last) - last;
-        let needed = header_len + keys.len() * DIRECTORY_ENTRY_LEN + reserved - last_padding;
+        let directory_len = keys.len() * DIRECTORY_ENTRY_LEN;
+        let needed = reserved.saturating_add(header_len + directory_len) - last_padding;
         if needed > out.len() {
             return Err(BuildError::LimitExceeded);
         }

@@ -83,6 +83,12 @@ fn echoes(key: &ElementDraft<'_>, item: &mut Draft<'_>, report: &mut Report) {
         let sound = !item.is_poisoned(id);
         match sound.then(|| resolve(key, &item.record.fields[index].kind, word, report)).flatten() {
             Some(found) => {
+                // The smallest item has room for each part of the key once.
+                if repeated.contains(&found) {
+                    let message = format!("the key's `{}` is repeated already", word.value);
+                    let help = "keep one of the two: an item names its key once";
+                    report.error(Code::Echo, word.span, message, help);
+                }
                 repeated.push(found);
                 match &mut item.record.fields[index].kind {
                     FieldKind::Value { echo, .. } => *echo = Some(found),

@@ -470,6 +470,9 @@ pub struct Response {
 
 impl ResponseView<'_> {
     /// Copies everything out of the payload.
+    ///
+    /// Elements may share bytes, so a hostile payload copies into more than its length,
+    /// without a bound that is worth having: keep the payload instead, as caches do.
     #[must_use]
     pub fn to_owned(&self) -> Response {
         Response {

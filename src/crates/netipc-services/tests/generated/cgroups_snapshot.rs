@@ -18,6 +18,11 @@ impl Message for service::Request {
         self.encoded_len()
     }
 
+    fn build(&self, out: &mut [u8], _: usize) -> Option<Result<usize, BuildError>> {
+        let mut build = || { service::RequestBuilder::new(out).finish() };
+        Some(build())
+    }
+
     fn from_json(_: &Value) -> Self {
         service::Request {}
     }
@@ -38,6 +43,30 @@ impl Message for service::Response {
 
     fn encoded_len(&self) -> usize {
         self.encoded_len()
+    }
+
+    fn build(
+        &self,
+        out: &mut [u8],
+        expected: usize,
+    ) -> Option<Result<usize, BuildError>> {
+        let mut build = || {
+            let mut builder = service::ResponseBuilder::new(out, expected)?;
+            builder.systemd_enabled(self.systemd_enabled);
+            builder.generation(self.generation);
+            for item in &self.items {
+                builder
+                    .item()
+                    .hash(item.hash)
+                    .options(item.options)
+                    .enabled(item.enabled)
+                    .name(&item.name)
+                    .path(&item.path)
+                    .finish()?;
+            }
+            builder.finish()
+        };
+        Some(build())
     }
 
     fn from_json(json: &Value) -> Self {

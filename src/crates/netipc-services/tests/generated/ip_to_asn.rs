@@ -18,6 +18,21 @@ impl Message for service::Request {
         self.encoded_len()
     }
 
+    fn build(
+        &self,
+        out: &mut [u8],
+        expected: usize,
+    ) -> Option<Result<usize, BuildError>> {
+        let mut build = || {
+            let mut builder = service::RequestBuilder::new(out, expected)?;
+            for key in &self.keys {
+                builder.push(key)?;
+            }
+            builder.finish()
+        };
+        Some(build())
+    }
+
     fn from_json(json: &Value) -> Self {
         service::Request {
             keys: support::list(&json["ips"])
@@ -44,6 +59,10 @@ impl Message for service::Response {
 
     fn encoded_len(&self) -> usize {
         self.encoded_len()
+    }
+
+    fn build(&self, _: &mut [u8], _: usize) -> Option<Result<usize, BuildError>> {
+        None
     }
 
     fn from_json(json: &Value) -> Self {

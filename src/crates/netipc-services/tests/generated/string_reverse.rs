@@ -18,6 +18,13 @@ impl Message for service::Request {
         self.encoded_len()
     }
 
+    fn build(&self, out: &mut [u8], _: usize) -> Option<Result<usize, BuildError>> {
+        let mut build = || {
+            service::RequestBuilder::new(out).bytes(&self.bytes).finish()
+        };
+        Some(build())
+    }
+
     fn from_json(json: &Value) -> Self {
         service::Request {
             bytes: support::hex_bytes(&json["bytes"]).into(),
@@ -42,6 +49,13 @@ impl Message for service::Response {
 
     fn encoded_len(&self) -> usize {
         self.encoded_len()
+    }
+
+    fn build(&self, out: &mut [u8], _: usize) -> Option<Result<usize, BuildError>> {
+        let mut build = || {
+            service::ResponseBuilder::new(out).bytes(&self.bytes).finish()
+        };
+        Some(build())
     }
 
     fn from_json(json: &Value) -> Self {

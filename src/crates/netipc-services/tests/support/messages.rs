@@ -65,6 +65,32 @@ pub(crate) fn round_trips<M: Message>(message: &M) {
     }
 }
 
+/// A builder writes the very bytes that the owned message encodes to, into any buffer that they
+/// fit, whether or not it was told how many elements to expect; into a smaller one, nothing.
+pub(crate) fn builds_at_every_budget<M: Message>(message: &M) {
+    const MOST_EXPECTED: usize = 3;
+
+    let bytes = message.to_bytes();
+    for expected in 0..=MOST_EXPECTED {
+        // To expect more than will come is for callers who have room to spare.
+        let exact = message.build(&mut vec![0; bytes.len()], expected);
+        if expected > 0 && exact == Some(Err(BuildError::NoSpace)) {
+            continue;
+        }
+        for budget in 0..=bytes.len() + 1 {
+            let mut out = vec![0xAA; budget];
+            match message.build(&mut out, expected) {
+                None => return,
+                Some(Ok(len)) => assert_eq!(out[..len], bytes, "{budget} of {}", bytes.len()),
+                Some(refused) => {
+                    assert_eq!(refused, Err(BuildError::NoSpace));
+                    assert!(budget < bytes.len(), "refused {budget} of {}", bytes.len());
+                }
+            }
+        }
+    }
+}
+
 /// Overwritten bytes are rejected, or mean something else that encodes again.
 pub(crate) fn mutations_decode_or_err<M: Message>(message: &M, mutations: &[(usize, u8)]) {
     let mut bytes = message.to_bytes();

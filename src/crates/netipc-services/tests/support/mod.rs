@@ -14,7 +14,7 @@ use serde_json::Value;
 
 pub(crate) use json::{hex_bytes, list, number, pairs, text};
 pub(crate) use lookups::{a_response_keeps_its_budget, handlers_mistakes_are_refused};
-pub(crate) use messages::{mutations_decode_or_err, round_trips, vectors};
+pub(crate) use messages::{builds_at_every_budget, mutations_decode_or_err, round_trips, vectors};
 #[allow(unused_imports, reason = "each is for schemas that need it")]
 pub(crate) use strategies::{any_bytes, any_list, any_pairs, any_text, fill, fill_pairs};
 
@@ -24,6 +24,9 @@ pub(crate) trait Message: Sized + Clone + PartialEq + Debug + 'static {
     fn decode(payload: &[u8]) -> Result<Self, DecodeError>;
     fn encode(&self, out: &mut [u8]) -> Result<usize, BuildError>;
     fn encoded_len(&self) -> usize;
+    /// Writes it through its builder, which is told to expect so many elements; `None` for the
+    /// response of a lookup, which is built to a request.
+    fn build(&self, out: &mut [u8], expected: usize) -> Option<Result<usize, BuildError>>;
     /// From the `fields` of a vector.
     fn from_json(json: &Value) -> Self;
     /// Random ones that keep the rules of the schema.
@@ -70,6 +73,16 @@ macro_rules! message_suite {
             #[test]
             fn random_responses_round_trip(message in $service::Response::strategy()) {
                 support::round_trips(&message);
+            }
+
+            #[test]
+            fn requests_are_built_at_every_budget(message in $service::Request::strategy()) {
+                support::builds_at_every_budget(&message);
+            }
+
+            #[test]
+            fn responses_are_built_at_every_budget(message in $service::Response::strategy()) {
+                support::builds_at_every_budget(&message);
             }
 
             #[test]

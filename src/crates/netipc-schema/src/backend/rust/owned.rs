@@ -37,6 +37,14 @@ pub(super) fn declare(body: &Body<'_>) -> TokenStream {
     });
     let behind = Behind::of(body);
     let (member, copy) = (&behind.member, &behind.copy);
+    // Only elements that must ascend are known to share no bytes.
+    let overlap = (body.directory().is_some() && !body.strictness.ascending_elements).then(|| {
+        quote! {
+            ///
+            /// Elements may share bytes, so a hostile payload copies into more than its length,
+            /// without a bound that is worth having: keep the payload instead, as caches do.
+        }
+    });
     let encode = match body.directory() {
         Some(directory) => encode_listing(body, directory),
         None => encode_record(body),
@@ -48,6 +56,7 @@ pub(super) fn declare(body: &Body<'_>) -> TokenStream {
 
         impl #view<'_> {
             /// Copies everything out of the payload.
+            #overlap
             #[must_use]
             pub fn to_owned(&self) -> #name { #name { #(#copies,)* #copy } }
         }

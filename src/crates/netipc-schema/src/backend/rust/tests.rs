@@ -55,6 +55,7 @@ fn message(body: &Body<'_>, bodies: &[Body<'_>]) -> TokenStream {
     let is_empty = !body.record.fields.iter().any(is_visible) && body.directory().is_none();
     let json = if is_empty { quote!(_) } else { quote!(json) };
     let strategy = strategy(body, bodies);
+    let build = build(body, bodies);
     quote! {
         impl Message for service::#owned {
             fn decode(payload: &[u8]) -> Result<Self, DecodeError> {
@@ -67,11 +68,84 @@ fn message(body: &Body<'_>, bodies: &[Body<'_>]) -> TokenStream {
 
             fn encoded_len(&self) -> usize { self.encoded_len() }
 
+            #build
+
             fn from_json(#json: &Value) -> Self { #value }
 
             fn strategy() -> BoxedStrategy<Self> { #strategy }
         }
     }
+}
+
+/// `Message::build`: the same message through its builder. The response of a lookup answers a
+/// request, and is built in tests of its own.
+fn build(body: &Body<'_>, bodies: &[Body<'_>]) -> TokenStream {
+    let builder = body.builder();
+    let header = || visible(body).map(ident);
+    let (expected, statements) = match (body.directory(), body.stem.as_str()) {
+        (None, _) => {
+            let setters = setters(body, visible(body), &quote!(self));
+            (quote!(_), quote!(service::#builder::new(out)#setters.finish()))
+        }
+        (Some(directory), "Request") => {
+            let (keys, header) = (format_ident!("{}", directory.name.snake()), header());
+            let key = match key_kind(body.service, bodies) {
+                Some(KeyKind::Text(_)) => quote!(key),
+                _ => quote!(*key),
+            };
+            let body = quote! {
+                let mut builder = service::#builder::new(out, expected)?;
+                #(builder.#header(self.#header);)*
+                for key in &self.#keys { builder.push(#key)?; }
+                builder.finish()
+            };
+            (quote!(expected), body)
+        }
+        (Some(_), _) if matches!(body.service.shape, Shape::Lookup(_)) => {
+            return quote! {
+                fn build(&self, _: &mut [u8], _: usize) -> Option<Result<usize, BuildError>> { None }
+            };
+        }
+        (Some(directory), _) => {
+            let (items, header) = (format_ident!("{}", directory.name.snake()), header());
+            let one = format_ident!("{}", directory.name.singular().snake());
+            let item = bodies.iter().find(|body| matches!(body.role, Role::Item));
+            let setters = item.map(|item| setters(item, visible(item), &quote!(item)));
+            let body = quote! {
+                let mut builder = service::#builder::new(out, expected)?;
+                #(builder.#header(self.#header);)*
+                for item in &self.#items { builder.#one()#setters.finish()?; }
+                builder.finish()
+            };
+            (quote!(expected), body)
+        }
+    };
+    quote! {
+        fn build(&self, out: &mut [u8], #expected: usize) -> Option<Result<usize, BuildError>> {
+            let mut build = || { #statements };
+            Some(build())
+        }
+    }
+}
+
+/// `.field(owner.field)` for each of the fields, and for the record's table.
+fn setters<'s>(
+    body: &Body<'s>,
+    fields: impl Iterator<Item = &'s Field>,
+    owner: &TokenStream,
+) -> TokenStream {
+    let fields = fields.map(|field| {
+        let name = ident(field);
+        match string(field) {
+            Some(_) => quote!(.#name(&#owner.#name)),
+            None => quote!(.#name(#owner.#name)),
+        }
+    });
+    let table = body.table().map(|table| {
+        let name = format_ident!("{}", table.name.snake());
+        quote!(.#name(#owner.#name.iter().map(|(key, value)| (key, value))))
+    });
+    quote!(#(#fields)* #table)
 }
 
 /// `item_from_json`, `item_strategy` and what makes random items keep the rules.
@@ -406,18 +480,7 @@ fn key_of_item(item: &Body<'_>, bodies: &[Body<'_>], kind: KeyKind<'_>) -> Token
 /// The answer to a key through the builder, `item` being what to answer.
 fn answer(item: &Body<'_>, roles: LookupRoles, key: &TokenStream) -> TokenStream {
     let (status, statuses) = (ident(item.record.field(roles.status)), statuses(item, roles));
-    let setters = settable(item, roles).into_iter().map(|field| {
-        let name = ident(field);
-        match string(field) {
-            Some(_) => quote!(.#name(&item.#name)),
-            None => quote!(.#name(item.#name)),
-        }
-    });
-    let table = item.table().map(|table| {
-        let name = format_ident!("{}", table.name.snake());
-        quote!(.#name(item.#name.iter().map(|(key, value)| (key, value))))
-    });
-    let setters = quote!(#(#setters)* #table);
+    let setters = setters(item, settable(item, roles).into_iter(), &quote!(item));
     let arms = answers(item, roles).into_iter().map(|index| {
         let variant = &statuses.variants[index];
         let (path, method) =
