@@ -48,14 +48,22 @@ impl SendTurn {
             }
         };
         let _counted = Counted::new(&self.waiting);
+        // Tried after it counts, so that no release in between is missed.
+        if let Some(held) = self.try_take() {
+            return Ok(held);
+        }
         loop {
+            wait_readable(released, deadline, abort)?;
+            // Whoever resets tries next; if it fails, a holder is there who will see that others
+            // wait. So no other waiter loses by this.
+            released.reset();
             if let Some(held) = self.try_take() {
                 return Ok(held);
             }
-            wait_readable(released, deadline, abort)?;
-            // Whoever resets tries next; if it fails, a holder is there who will see it waiting.
-            // So no other waiter loses by this.
-            released.reset();
+            // Where many send, one may be woken again and again and always come too late.
+            if deadline.has_passed() {
+                return Err(WaitError::TimedOut);
+            }
         }
     }
 }
@@ -120,6 +128,26 @@ mod tests {
         });
         assert_eq!(done.into_inner(), THREADS * TURNS);
         assert_eq!(turn.waiting.into_inner(), 0);
+    }
+
+    #[test]
+    fn a_turn_that_was_waited_for_leaves_nothing_behind() {
+        let turn = SendTurn::default();
+        let held = turn.take(Deadline::never(), &abort()).expect("free");
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| turn.take(Deadline::never(), &abort()).map(drop));
+            while turn.waiting.load(Ordering::SeqCst) == 0 {
+                std::thread::yield_now();
+            }
+            drop(held);
+            assert_eq!(waiter.join().expect("no panic"), Ok(()));
+        });
+        // The next that waits sleeps, until its own time.
+        let _held = turn.take(Deadline::never(), &abort()).expect("free");
+        let released = turn.released.get().expect("somebody waited");
+        let soon = Deadline::after(Duration::from_millis(20));
+        assert_eq!(wait_readable(released, soon, &abort()), Err(WaitError::TimedOut));
+        assert_eq!(turn.take(soon, &abort()).err(), Some(WaitError::TimedOut));
     }
 
     #[test]
