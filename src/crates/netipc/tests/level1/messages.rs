@@ -181,6 +181,32 @@ fn a_look_takes_what_is_there_and_keeps_what_is_not_whole() {
 }
 
 #[test]
+fn messages_are_handed_over_while_the_next_arrive() {
+    const LENS: [usize; 4] = [100, 9000, 50, 20_000];
+    let small = Proposal { packet_size: 1032, ..proposal(20_000) };
+    let (client, server) = pair_of(&config(20_000), small);
+    let mut inbox = server.inbox();
+    let mut kept: [netipc::PacketBuffer; 4] = Default::default();
+    assert!(!inbox.hand_over(&mut kept[0]), "there is no message");
+    for round in 0..3 {
+        for (len, buffer) in LENS.iter().zip(&mut kept) {
+            let payload = bytes(*len, round);
+            client.send(&request(round, &payload), &payload, long(), &abort()).expect("sent");
+            server.receive(&mut inbox, long(), &abort()).expect("received");
+            assert!(inbox.hand_over(buffer));
+            assert_eq!(inbox.message(), None);
+        }
+        for (len, buffer) in LENS.iter().zip(&kept) {
+            let message = buffer.message().expect("handed over");
+            assert_eq!(message.header.message_id, round);
+            assert!(message.payload == bytes(*len, round));
+        }
+    }
+    inbox.exchange_buffer(&mut kept[0]);
+    assert_eq!(kept[0].message(), None);
+}
+
+#[test]
 fn one_buffer_serves_many_sessions() {
     let pairs = [pair(100), pair(5000), pair(300)];
     let mut lent = netipc::PacketBuffer::default();
