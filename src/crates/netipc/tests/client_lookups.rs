@@ -426,6 +426,38 @@ fn a_long_key_gets_a_session_of_its_size() {
 }
 
 #[test]
+fn a_single_item_that_does_not_fit_grows_the_limit() {
+    let place = Place::new();
+    let limit = AtomicU64::new(1024);
+    let server = Server::start(&place.endpoint(SERVICE), move |_, mut peer| {
+        let agreed = limit.load(Ordering::SeqCst) as u32;
+        let session = peer.accept_with(Grant::responses_of(agreed));
+        while let Some((header, payload)) = peer.request(&session) {
+            let alone = RequestView::decode(&payload).expect("a good request").len() == 1;
+            // A server below its ceiling has a single key's item grow the limit.
+            let answer = provide(&payload, agreed, GENERATION)
+                .filter(|answer| !alone || first_status(answer) == cgroups_lookup::Status::Known);
+            let Some(answer) = answer else {
+                limit.store(u64::from(agreed) * 2, Ordering::SeqCst);
+                peer.fail(&header, Status::LIMIT_EXCEEDED);
+                return peer.hold();
+            };
+            peer.answer(&session, &header, &answer);
+        }
+    });
+    let mut client = ready(&place, ClientConfig::default());
+    let answer = client.lookup(&["/a/0", "/b/3000", "/c/0"]).expect("an answer");
+    let lens: Vec<_> = answer.items().map(|item| item.name().len()).collect();
+    assert_eq!(lens, [0, 3000, 0]);
+    assert_eq!((server.accepted(), client.status().counters.growths), (3, 2));
+    server.stop();
+}
+
+fn first_status(answer: &[u8]) -> cgroups_lookup::Status {
+    ResponseView::decode(answer).expect("valid").get(0).expect("an item").status()
+}
+
+#[test]
 fn a_key_too_long_for_the_server_or_the_client_is_oversized() {
     use cgroups_lookup::Status::{Known, OversizedItem};
     let place = Place::new();
