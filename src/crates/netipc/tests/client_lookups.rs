@@ -412,6 +412,18 @@ fn honest_up_to(place: &Place, maximum: u32) -> Server {
 }
 
 #[test]
+fn sub_requests_are_planned_for_what_the_client_takes() {
+    let place = Place::new();
+    let server = honest_server(&place, 1 << 20);
+    let config = ClientConfig { max_response_payload_bytes: 4096, ..ClientConfig::default() };
+    let mut client = ready(&place, config);
+    let keys: Vec<String> = (0..300).map(|index| format!("/{index:03}/")).collect();
+    assert_eq!(client.lookup(&keys).map(|answer| answer.len()), Ok(300));
+    assert!(client.status().counters.sub_calls > 1);
+    server.stop();
+}
+
+#[test]
 fn a_long_key_gets_a_session_of_its_size() {
     let place = Place::new();
     let server = honest_up_to(&place, 1 << 20);
