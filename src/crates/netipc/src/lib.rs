@@ -1,6 +1,10 @@
 //! netipc: processes on one host ask each other for what they know.
 //!
 //! ```text
+//!   Level 3   cache::Cache      a snapshot kept here, read without waiting
+//!                  |
+//!   Level 2   client::…         typed calls, lookups, snapshots over sessions that come and go
+//!                  |
 //!   Level 1   Endpoint ── Session::connect ──▶ Session ◀── Listener::accept
 //!               a name                         messages    handshakes, off the acceptor
 //! ```

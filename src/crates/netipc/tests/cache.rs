@@ -2,6 +2,7 @@
 
 mod client_support;
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
@@ -12,6 +13,8 @@ use client_support::services::CgroupsSnapshot;
 use netipc::Status;
 use netipc::cache::{Cache, Contents};
 use netipc::client::{CallError, ClientConfig, ClientState};
+use netipc::codec::{BuildError, DecodeError, Records};
+use netipc::service::{Service, Snapshot, SnapshotItemView};
 use netipc_proto::growth::doubled;
 use netipc_services::cgroups_snapshot::{Item, ItemView, Response};
 
@@ -27,6 +30,68 @@ fn get<'a>(contents: &'a Contents<CgroupsSnapshot>, hash: u32, name: &str) -> Op
 
 fn item(hash: u32, name: &str, path: &str) -> Item {
     Item { hash, options: 0, enabled: 1, name: name.into(), path: path.into() }
+}
+
+/// The same service, whose items all hash alike.
+#[derive(Debug)]
+enum Colliding {}
+
+struct Unhashed(u32);
+
+impl Hash for Unhashed {
+    fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+impl Service for Colliding {
+    const NAME: &'static str = CgroupsSnapshot::NAME;
+    const METHOD: u16 = CgroupsSnapshot::METHOD;
+    type Request<'a> = <CgroupsSnapshot as Service>::Request<'a>;
+    type Response<'a> = <CgroupsSnapshot as Service>::Response<'a>;
+
+    fn decode_request(payload: &[u8]) -> Result<Self::Request<'_>, DecodeError> {
+        CgroupsSnapshot::decode_request(payload)
+    }
+
+    fn decode_response(payload: &[u8]) -> Result<Self::Response<'_>, DecodeError> {
+        CgroupsSnapshot::decode_response(payload)
+    }
+}
+
+impl Snapshot for Colliding {
+    type Item = Item;
+    type Identity<'a> = Unhashed;
+    type ResponseBuilder<'b> = <CgroupsSnapshot as Snapshot>::ResponseBuilder<'b>;
+
+    fn write_request(out: &mut [u8]) -> Result<usize, BuildError> {
+        CgroupsSnapshot::write_request(out)
+    }
+
+    fn generation(response: &Self::Response<'_>) -> u64 {
+        CgroupsSnapshot::generation(response)
+    }
+
+    fn items<'a>(response: &Self::Response<'a>) -> Records<'a, Item> {
+        CgroupsSnapshot::items(response)
+    }
+
+    fn identity<'a>(item: &SnapshotItemView<'a, Self>) -> Self::Identity<'a> {
+        Unhashed(item.hash())
+    }
+
+    fn is(item: &SnapshotItemView<'_, Self>, wanted: &Unhashed) -> bool {
+        item.hash() == wanted.0
+    }
+
+    fn response_builder(
+        out: &mut [u8],
+        expected: usize,
+    ) -> Result<Self::ResponseBuilder<'_>, BuildError> {
+        CgroupsSnapshot::response_builder(out, expected)
+    }
+
+    fn finish_response(builder: Self::ResponseBuilder<'_>) -> Result<usize, BuildError> {
+        CgroupsSnapshot::finish_response(builder)
+    }
 }
 
 /// A snapshot whose items all say its generation.
@@ -189,11 +254,13 @@ fn a_thousand_of_the_largest_and_ten_thousand_ordinary_items() {
 #[test]
 fn of_two_items_with_one_identity_the_first_is_found() {
     let place = Place::new();
-    let server = server(&place, |_| snapshot(1, vec![item(1, "a", "/1"), item(1, "a", "/2")]));
+    let server = server(&place, |_| {
+        snapshot(1, (0..100).map(|index| item(1, "a", &format!("/{index}"))).collect())
+    });
     let mut cache = cache(&place);
     cache.refresh().expect("filled");
-    assert_eq!(cache.load().len(), 2);
-    assert_eq!(get(&cache.load(), 1, "a").expect("an item").path(), "/1");
+    assert_eq!(cache.load().len(), 100);
+    assert_eq!(get(&cache.load(), 1, "a").expect("an item").path(), "/0");
     server.stop();
 }
 
@@ -210,6 +277,23 @@ fn many_items_of_one_hash_are_told_apart_by_name() {
         let name = index.to_string();
         assert_eq!(get(&contents, 1, &name).expect("an item").path(), name.as_str());
     }
+    server.stop();
+}
+
+#[test]
+fn items_whose_identities_collide_are_told_apart() {
+    let place = Place::new();
+    let server = server(&place, |_| {
+        snapshot(1, (0..50).map(|index| item(index, "a", &index.to_string())).collect())
+    });
+    let mut cache = Cache::<Colliding>::new(place.endpoint(SERVICE), ClientConfig::default());
+    cache.refresh().expect("filled");
+    let contents = cache.load();
+    for index in 0..50 {
+        let found = contents.get(&Unhashed(index)).expect("an item");
+        assert_eq!((found.hash(), found.path()), (index, index.to_string().as_str().into()));
+    }
+    assert!(contents.get(&Unhashed(50)).is_none());
     server.stop();
 }
 

@@ -260,6 +260,44 @@ fn a_larger_request_that_is_refused_fails_and_the_client_goes_back() {
 }
 
 #[test]
+fn a_larger_proposal_that_gets_no_answer_is_not_made_again() {
+    let place = Place::new();
+    let proposed = Arc::new(AtomicU32::new(0));
+    let seen = Arc::clone(&proposed);
+    let server = Server::start(&place.endpoint(SERVICE), move |number, mut peer| {
+        let hello = peer.hello();
+        seen.store(hello.request.payload_bytes, Ordering::SeqCst);
+        if number != 1 {
+            let session = peer.ack(&hello, Grant::default());
+            peer.serve(&session, |_, payload| payload.to_vec());
+        }
+    });
+    let mut client = ready(&place, ClientConfig::default());
+    assert!(matches!(send(&mut client, 80_000), Err(CallError::Reconnect(_))));
+    assert_eq!(proposed.load(Ordering::SeqCst), 80_000);
+    client.refresh();
+    assert!(client.ready());
+    assert_eq!(proposed.load(Ordering::SeqCst), 65_536);
+    server.stop();
+}
+
+#[test]
+fn what_was_accepted_is_usual_until_a_server_refuses_it() {
+    let place = Place::new();
+    let (server, proposed) = echo_up_to(&place, 1 << 20);
+    let mut client = ready(&place, ClientConfig::default());
+    assert_eq!(send(&mut client, 80_000), Ok(80_000));
+    server.stop();
+    client.refresh();
+    let (server, proposed_later) = echo_up_to(&place, 65_536);
+    client.refresh();
+    assert!(client.ready(), "{:?}", client.status());
+    assert_eq!(proposed.load(Ordering::SeqCst), 80_000);
+    assert_eq!((server.accepted(), proposed_later.load(Ordering::SeqCst)), (2, 1024));
+    server.stop();
+}
+
+#[test]
 fn the_time_of_growing_is_the_calls() {
     let place = Place::new();
     let server = Server::start(&place.endpoint(SERVICE), |number, mut peer| {

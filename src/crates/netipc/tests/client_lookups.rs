@@ -412,6 +412,18 @@ fn honest_up_to(place: &Place, maximum: u32) -> Server {
 }
 
 #[test]
+fn sub_requests_are_planned_for_what_the_client_takes() {
+    let place = Place::new();
+    let server = honest_server(&place, 1 << 20);
+    let config = ClientConfig { max_response_payload_bytes: 4096, ..ClientConfig::default() };
+    let mut client = ready(&place, config);
+    let keys: Vec<String> = (0..300).map(|index| format!("/{index:03}/")).collect();
+    assert_eq!(client.lookup(&keys).map(|answer| answer.len()), Ok(300));
+    assert!(client.status().counters.sub_calls > 1);
+    server.stop();
+}
+
+#[test]
 fn a_long_key_gets_a_session_of_its_size() {
     let place = Place::new();
     let server = honest_up_to(&place, 1 << 20);
@@ -423,6 +435,38 @@ fn a_long_key_gets_a_session_of_its_size() {
     assert_eq!(answer.get(1).expect("an item").path(), long.as_str());
     assert_eq!((server.accepted(), client.status().counters.larger_requests), (2, 1));
     server.stop();
+}
+
+#[test]
+fn a_single_item_that_does_not_fit_grows_the_limit() {
+    let place = Place::new();
+    let limit = AtomicU64::new(1024);
+    let server = Server::start(&place.endpoint(SERVICE), move |_, mut peer| {
+        let agreed = limit.load(Ordering::SeqCst) as u32;
+        let session = peer.accept_with(Grant::responses_of(agreed));
+        while let Some((header, payload)) = peer.request(&session) {
+            let alone = RequestView::decode(&payload).expect("a good request").len() == 1;
+            // A server below its ceiling has a single key's item grow the limit.
+            let answer = provide(&payload, agreed, GENERATION)
+                .filter(|answer| !alone || first_status(answer) == cgroups_lookup::Status::Known);
+            let Some(answer) = answer else {
+                limit.store(u64::from(agreed) * 2, Ordering::SeqCst);
+                peer.fail(&header, Status::LIMIT_EXCEEDED);
+                return peer.hold();
+            };
+            peer.answer(&session, &header, &answer);
+        }
+    });
+    let mut client = ready(&place, ClientConfig::default());
+    let answer = client.lookup(&["/a/0", "/b/3000", "/c/0"]).expect("an answer");
+    let lens: Vec<_> = answer.items().map(|item| item.name().len()).collect();
+    assert_eq!(lens, [0, 3000, 0]);
+    assert_eq!((server.accepted(), client.status().counters.growths), (3, 2));
+    server.stop();
+}
+
+fn first_status(answer: &[u8]) -> cgroups_lookup::Status {
+    ResponseView::decode(answer).expect("valid").get(0).expect("an item").status()
 }
 
 #[test]

@@ -262,3 +262,65 @@ fn the_status_tells_what_a_supporter_needs() {
     assert_eq!(status.reason, None);
     server.stop();
 }
+
+#[test]
+fn a_server_that_is_seen_to_be_full_costs_a_call_no_second_try() {
+    let place = Place::new();
+    let (closed, was_closed) = std::sync::mpsc::channel();
+    let closed = std::sync::Mutex::new(closed);
+    let server = Server::start(&place.endpoint(SERVICE), move |number, mut peer| {
+        let session = peer.accept();
+        if number > 0 {
+            peer.request(&session);
+            return;
+        }
+        drop(peer);
+        closed.lock().expect("no panic").send(()).expect("the test listens");
+    });
+    let mut client = client(&place, &TestClock::default());
+    client.refresh();
+    // The first session closes without a call; a refresh sees it and makes the second.
+    was_closed.recv().expect("the close");
+    assert!(client.refresh());
+    assert!(client.ready());
+    assert_eq!(increment(&mut client, 1), Err(CallError::Busy));
+    assert_eq!(server.accepted(), 2);
+    assert_eq!(client.status().next_try, NextTry::Busy);
+    server.stop();
+}
+
+#[test]
+fn an_abort_returns_a_refresh_that_waits_for_its_handshake() {
+    let place = Place::new();
+    let (connected, was_connected) = std::sync::mpsc::channel();
+    let connected = std::sync::Mutex::new(connected);
+    let server = Server::start(&place.endpoint(SERVICE), move |_, mut peer| {
+        peer.hello();
+        connected.lock().expect("no panic").send(()).expect("the test listens");
+        peer.hold();
+    });
+    let config = ClientConfig::default();
+    let mut client = CallClient::<Increment>::new(place.endpoint(SERVICE), config);
+    let abort = client.abort_handle().expect("a handle");
+    let aborter = std::thread::spawn(move || {
+        was_connected.recv().expect("a HELLO");
+        abort.trigger();
+        std::time::Instant::now()
+    });
+    assert!(!client.refresh(), "nothing was learnt");
+    let aborted = aborter.join().expect("no panic");
+    assert!(aborted.elapsed() < Duration::from_millis(50));
+    assert_eq!(client.state(), ClientState::Disconnected);
+    assert!(client.status().reason.expect("a reason").contains("aborted"));
+    server.stop();
+}
+
+#[test]
+fn clients_move_between_threads_and_caches_are_read_from_many() {
+    fn moves<T: Send>() {}
+    fn is_shared<T: Send + Sync>() {}
+    moves::<CallClient<Increment>>();
+    moves::<netipc::client::Engine>();
+    moves::<netipc::cache::Cache<client_support::services::CgroupsSnapshot>>();
+    is_shared::<netipc::cache::Reader<client_support::services::CgroupsSnapshot>>();
+}

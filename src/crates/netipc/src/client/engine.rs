@@ -149,9 +149,11 @@ impl Engine {
         self.link.abort()
     }
 
-    /// Ends the session, if there is one. A refresh connects again.
+    /// Ends the session, if there is one, and gives up the memory of its answers. A refresh
+    /// connects again.
     pub fn close(&mut self) {
         self.link.close();
+        self.inbox = None;
     }
 
     /// One request out, one answer in. `build` writes the request at the start of the buffer it is
@@ -341,6 +343,11 @@ impl Engine {
     pub(super) fn fail(&mut self, error: CallError) -> CallError {
         self.link.lost(Reason::Call(error.clone()));
         error
+    }
+
+    /// The longest answer that this client takes, in bytes of payload.
+    pub(super) const fn response_ceiling(&self) -> u32 {
+        self.link.hint.ceiling()
     }
 
     fn request_ceiling(&self) -> u32 {

@@ -91,7 +91,8 @@ impl<S: Lookup> LookupClient<S> {
             let (request, response) = self.engine.limits()?;
             let limits = SessionLimits {
                 request_bytes: request.payload_bytes,
-                response_bytes: response.payload_bytes,
+                // What is above this client's ceiling it cannot take, whatever was agreed.
+                response_bytes: response.payload_bytes.min(self.engine.response_ceiling()),
             };
             let Some(asked) = self.stitch.next(keys, limits)? else { return Ok(()) };
             if asked.request_len > request.payload_bytes as usize {
