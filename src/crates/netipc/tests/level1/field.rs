@@ -40,6 +40,14 @@ fn a_peer_that_proposes_packets_it_cannot_send_is_healed() {
 }
 
 #[test]
+fn a_configured_packet_size_is_never_above_what_the_socket_carries() {
+    let server = netipc::ListenerConfig { packet_size: u32::MAX, ..config(MEGABYTE) };
+    let client = netipc::Proposal { packet_size: u32::MAX, ..proposal(MEGABYTE) };
+    let echo = Echo::start(&server);
+    echoed(&echo.place.connect(&client), 1, &bytes(300_000, 1));
+}
+
+#[test]
 fn messages_over_212960_bytes_go_through_with_default_settings() {
     let echo = Echo::start(&config(MEGABYTE));
     let client = echo.place.connect(&proposal(MEGABYTE));
@@ -76,6 +84,25 @@ fn a_refusal_is_heard_although_the_server_never_read_hello() {
     drop(raw);
     let error = client.join().expect("no panic").expect_err("refused");
     assert_eq!(error, ConnectError::Refused(Refusal::Rejected(Status::AUTH_FAILED)));
+}
+
+#[test]
+fn a_refusal_is_heard_however_early_the_server_closes() {
+    const TIMES: usize = 300;
+    let place = Place::new();
+    let server = RawServer::start(&place);
+    let refusing = std::thread::spawn(move || {
+        for _ in 0..TIMES {
+            server.accept().send(&HelloAck::rejection_message(Status::BUSY));
+        }
+    });
+    // Before HELLO is sent, before it is read, and in between.
+    for _ in 0..TIMES {
+        let error = Session::connect(&place.endpoint, &proposal(100), long(), &abort());
+        let met = error.expect_err("refused").met();
+        assert_eq!(met, Some(Met::Rejected(Status::BUSY)));
+    }
+    refusing.join().expect("no panic");
 }
 
 #[test]
