@@ -221,3 +221,32 @@ impl From<LookupError> for CallError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Defect;
+
+    #[test]
+    fn errors_say_who_is_at_fault() {
+        let malformed = DecodeError::new(Defect::Truncated, 3);
+        let rows = [
+            (CallError::NotReady { state: ClientState::NotFound }, Fault::Caller),
+            (CallError::RequestTooLarge { ceiling: 1 }, Fault::Caller),
+            (CallError::Status(Status::BAD_ENVELOPE), Fault::Caller),
+            (LookupError::TooManyKeys { given: 2, ceiling: 1 }.into(), Fault::Caller),
+            (CallError::TimedOut, Fault::Nobody),
+            (CallError::Busy, Fault::Nobody),
+            (LookupError::GenerationChanged.into(), Fault::Nobody),
+            (CallError::Reconnect(ConnectError::Closed), Fault::Nobody),
+            (CallError::Status(Status::UNSUPPORTED), Fault::PeerIncompatible),
+            (CallError::Status(Status::INTERNAL_ERROR), Fault::PeerBroke),
+            (LookupError::Malformed(malformed).into(), Fault::PeerBroke),
+            (LookupError::FirstAskedAgain.into(), Fault::PeerBroke),
+        ];
+        for (error, fault) in rows {
+            assert_eq!(error.fault(), fault, "{error}");
+        }
+        assert!(CallError::Malformed(malformed).to_string().contains("at byte 3"));
+    }
+}

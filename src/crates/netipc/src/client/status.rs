@@ -161,3 +161,20 @@ pub(super) fn profile_reason(selected: Profile, offered: Profiles, server: Profi
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_is_explained_by_who_lacks_a_better_one() {
+        let (baseline, both) = (Profiles::BASELINE, Profiles(0x03));
+        let why = |offered, server| profile_reason(Profile::BASELINE, offered, server);
+        assert!(why(baseline, baseline).contains("neither"));
+        assert!(why(Profiles::NONE, baseline).contains("neither"), "the default is the baseline");
+        assert!(why(baseline, both).starts_with("the server could use 0x03"));
+        assert!(why(both, baseline).starts_with("this client offers 0x03, the server can use"));
+        assert!(why(both, both).contains("could not make a region"));
+        assert!(profile_reason(Profile::SHM_HYBRID, both, both).contains("neither"));
+    }
+}
