@@ -128,12 +128,12 @@ fn one_host_serves_lookups_and_a_snapshot() {
     assert_eq!(read, ["/a", "/b"]);
 
     let mut cache = cgroups_snapshot::Cache::new(snapshot, client_config());
-    assert!(cache.load().get(&(1, "one".into())).is_none(), "an empty cache finds nothing");
+    assert!(cache.load().get(1, "one").is_none(), "an empty cache finds nothing");
     cache.refresh().unwrap();
     let held = cache.load();
-    assert_eq!(held.get(&(2, "two".into())).map(|item| item.hash()), Some(2));
-    assert!(held.get(&(2, "one".into())).is_none());
+    assert_eq!(held.get(2, "two").map(|item| item.hash()), Some(2));
+    assert!(held.get(2, "one").is_none());
     running.stop().unwrap();
     assert!(cache.refresh().is_err());
-    assert!(cache.load().get(&(1, "one".into())).is_some(), "a failed refresh keeps the data");
+    assert!(cache.load().get(1, "one").is_some(), "a failed refresh keeps the data");
 }

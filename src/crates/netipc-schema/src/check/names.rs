@@ -74,7 +74,7 @@ const RESERVED: &[(&str, &str)] = &[
 /// Names that enumerations and elements may not have, as types, in lower case.
 const RESERVED_TYPES: &str = "arc asref box builderror cache client cow decodeerror err error \
                               exactsizeiterator i intoiterator iterator k l method none ok option \
-                              result self server service sized some string toowned v vec";
+                              reader result self server service sized snapshot some string toowned v vec";
 
 /// Names that variants may not have, as Rust spells them, in lower case.
 const RESERVED_VARIANTS: &str = "self";

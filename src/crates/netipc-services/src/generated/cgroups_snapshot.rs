@@ -322,7 +322,78 @@ pub type Client = netipc::client::SnapshotClient<Service>;
 /// Provides the service.
 pub type Server = netipc::server::SnapshotServer<Service>;
 /// A local copy of all items, refreshed by its owner and read without waiting.
-pub type Cache = netipc::cache::Cache<Service>;
+#[derive(Debug)]
+pub struct Cache(netipc::cache::Cache<Service>);
+impl Cache {
+    /// An empty cache that has not connected yet: a refresh does.
+    #[must_use]
+    pub fn new(
+        endpoint: netipc::Endpoint,
+        config: netipc::client::ClientConfig,
+    ) -> Self {
+        Self(netipc::cache::Cache::new(endpoint, config))
+    }
+
+    /// What the cache holds now. Neither waits nor allocates, but for a thread's first time.
+    #[must_use]
+    pub fn load(&self) -> Snapshot {
+        Snapshot(self.0.load())
+    }
+
+    /// For other threads, to read while this one refreshes.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader(self.0.reader())
+    }
+}
+
+impl core::ops::Deref for Cache {
+    type Target = netipc::cache::Cache<Service>;
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl core::ops::DerefMut for Cache {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+/// Reads a [`Cache`], from any thread, while its owner refreshes it.
+#[derive(Clone, Debug)]
+pub struct Reader(netipc::cache::Reader<Service>);
+impl Reader {
+    /// What the cache holds now. Neither waits nor allocates, but for a thread's first time.
+    #[must_use]
+    pub fn load(&self) -> Snapshot {
+        Snapshot(self.0.load())
+    }
+}
+
+/// What a cache held at one moment. It stays as it is while held.
+#[derive(Debug)]
+pub struct Snapshot(netipc::cache::Held<Service>);
+impl Snapshot {
+    /// The item with that identity.
+    #[inline]
+    #[must_use]
+    pub fn get(
+        &self,
+        hash: u32,
+        name: &(impl AsRef<[u8]> + ?Sized),
+    ) -> Option<ItemView<'_>> {
+        self.0.get(&(hash, codec::BStr::new(name)))
+    }
+}
+
+impl core::ops::Deref for Snapshot {
+    type Target = netipc::cache::Held<Service>;
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
 /// The service as clients, servers and caches know it.
 #[derive(Debug)]
 pub enum Service {}

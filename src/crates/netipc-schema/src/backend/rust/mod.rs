@@ -5,6 +5,7 @@
 
 mod bodies;
 mod builders;
+mod cache;
 mod check;
 mod encode;
 mod enums;

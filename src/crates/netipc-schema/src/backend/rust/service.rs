@@ -22,12 +22,10 @@ pub(super) fn declare(service: &Service, bodies: &[Body<'_>]) -> TokenStream {
     };
     let (client, server) =
         (format_ident!("{shape_name}Client"), format_ident!("{shape_name}Server"));
-    let cache = (service.shape == Shape::Snapshot).then(|| {
-        quote! {
-            /// A local copy of all items, refreshed by its owner and read without waiting.
-            pub type Cache = netipc::cache::Cache<Service>;
-        }
-    });
+    let cache = match service.shape {
+        Shape::Snapshot => super::cache::declare(bodies),
+        Shape::Call { .. } | Shape::Lookup(_) => quote!(),
+    };
     quote! {
         /// Asks the service's provider.
         pub type Client = netipc::client::#client<Service>;
