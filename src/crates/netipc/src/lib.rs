@@ -43,5 +43,6 @@ pub use netipc_proto::retry::Met;
 pub use netipc_proto::{Message, Status};
 pub use netipc_sys::{Abort, Deadline, PeerIdentity, SysError};
 pub use session::{
-    CHUNK_GAP_TIMEOUT, Drain, Drained, Inbox, PacketBuffer, Pipeline, Proposal, Session,
+    CHUNK_GAP_TIMEOUT, Drain, Drained, Inbox, Outgoing, PacketBuffer, Pipeline, Proposal,
+    Session,
 };

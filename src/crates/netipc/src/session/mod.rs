@@ -3,6 +3,7 @@
 mod connect;
 mod drain;
 mod inbox;
+mod outgoing;
 mod pipeline;
 
 use std::os::fd::{AsFd, BorrowedFd};
@@ -16,6 +17,7 @@ use crate::{Header, Message, Profiles, ReceiveError, SendError};
 pub use connect::Proposal;
 pub use drain::{Drain, Drained};
 pub use inbox::{Inbox, PacketBuffer};
+pub use outgoing::Outgoing;
 pub use pipeline::Pipeline;
 
 /// How long a peer may take between two packets of one message.

@@ -1,0 +1,270 @@
+//! What the threads of a server share.
+//!
+//! ```text
+//!   event loop, one thread                    workers
+//!   sleeps on: listeners, clients that        sleep on: sessions (each event to one of them),
+//!   make no room, clients that leave,         the work queue's signal
+//!   commands; keeps all deadlines
+//!          │  new sessions                         ▲   │ answers that found no room,
+//!          └──────────────▶ registry ──────────────┘   │ final answers, half messages
+//!          ◀──────────────── commands ─────────────────┘
+//! ```
+//!
+//! Nothing here waits for a peer. Only handlers, which are the caller's, may block a worker.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use netipc_sys::{Deadline, Interest, SysError, WaitSet, Waker, WatchMode};
+
+use super::served::{Served, Service};
+use super::status::End;
+use super::work::{Job, Work};
+use crate::Session;
+
+/// The work queue's signal, in the workers' wait set. Sessions count up from the next.
+pub(super) const WORK_TOKEN: u64 = 0;
+/// Tokens below this belong to the event loop's own descriptors.
+const FIRST_SESSION_TOKEN: u64 = 1 << 32;
+
+/// What a server is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Phase {
+    Running = 0,
+    /// Answers what was read, and reads nothing more.
+    Draining = 1,
+    Stopping = 2,
+}
+
+/// Something for the event loop to do.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// An answer waits for the client to make room.
+    WatchRoom(Arc<Served>),
+    /// A final answer is out: wait for the client to leave.
+    Drain(Arc<Served>),
+    /// A message has begun that is not whole.
+    WatchGap(Arc<Served>),
+    /// A session is over.
+    Forget(u64),
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub(super) services: Vec<Arc<Service>>,
+    pub(super) worker_count: usize,
+    /// Where workers sleep.
+    pub(super) requests: WaitSet,
+    pub(super) work: Work,
+    /// Wakes the event loop.
+    pub(super) loop_waker: Waker,
+    pub(super) load: Load,
+    /// Set for handlers to see.
+    pub(super) stopping: AtomicBool,
+    pub(super) threads: Threads,
+    phase: AtomicU8,
+    commands: Mutex<Vec<Command>>,
+    sessions: RwLock<HashMap<u64, Arc<Served>>>,
+    next_token: AtomicU64,
+}
+
+impl Engine {
+    pub(super) fn new(services: Vec<Service>, worker_count: usize) -> Result<Self, SysError> {
+        let requests = WaitSet::new()?;
+        let work = Work::new(&requests, WORK_TOKEN)?;
+        Ok(Self {
+            services: services.into_iter().map(Arc::new).collect(),
+            worker_count,
+            requests,
+            work,
+            loop_waker: Waker::new()?,
+            load: Load::default(),
+            stopping: AtomicBool::new(false),
+            threads: Threads::default(),
+            phase: AtomicU8::new(Phase::Running as u8),
+            commands: Mutex::default(),
+            sessions: RwLock::default(),
+            next_token: AtomicU64::new(FIRST_SESSION_TOKEN),
+        })
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        // Pairs with `enter`: what was done before a phase is seen by whoever sees the phase.
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Running,
+            1 => Phase::Draining,
+            _ => Phase::Stopping,
+        }
+    }
+
+    /// Goes on to a later phase; an earlier one than the present is ignored.
+    pub(super) fn enter(&self, phase: Phase) {
+        if phase == Phase::Stopping {
+            self.stopping.store(true, Ordering::Relaxed);
+        }
+        self.phase.fetch_max(phase as u8, Ordering::AcqRel);
+        self.loop_waker.wake();
+        if phase == Phase::Stopping {
+            self.wake_worker();
+        }
+    }
+
+    /// Takes a new session in. It counts as one of its service from here until it is over.
+    pub(super) fn admit(&self, session: Session, service: &Arc<Service>) {
+        let token = self.next_token.fetch_add(1, Ordering::Relaxed);
+        let served = Arc::new(Served::new(token, session, Arc::clone(service)));
+        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        sessions.insert(token, Arc::clone(&served));
+        drop(sessions);
+        let mode = WatchMode::OneShot;
+        if self.requests.add(&served.session, token, Interest::Read, mode).is_err() {
+            self.end(&served, End::Failed);
+        }
+    }
+
+    pub(super) fn session(&self, token: u64) -> Option<Arc<Served>> {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        sessions.get(&token).cloned()
+    }
+
+    /// All sessions now, for the rare moments that concern each of them.
+    pub(super) fn all_sessions(&self) -> Vec<Arc<Served>> {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        sessions.values().cloned().collect()
+    }
+
+    pub(super) fn has_sessions(&self) -> bool {
+        !self.sessions.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Takes a session away from the workers; it is not over yet.
+    pub(super) fn withdraw(&self, served: &Served) {
+        let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
+        if sessions.remove(&served.token).is_some() {
+            // Refused only where it is not in the set.
+            let _absent = self.requests.remove(&served.session);
+        }
+    }
+
+    /// Ends a session. Its descriptor is closed as soon as nobody works for it any more; the client
+    /// sees the end now.
+    pub(super) fn end(&self, served: &Arc<Served>, end: End) {
+        if !served.set_over() {
+            return;
+        }
+        self.withdraw(served);
+        served.session.shutdown();
+        served.service.counters.ended(end);
+        self.command(Command::Forget(served.token));
+    }
+
+    pub(super) fn command(&self, command: Command) {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner).push(command);
+        self.loop_waker.wake();
+    }
+
+    pub(super) fn take_commands(&self) -> Vec<Command> {
+        std::mem::take(&mut self.commands.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Gives work to whoever has time.
+    pub(super) fn offer(&self, jobs: impl IntoIterator<Item = Job>) {
+        self.work.push(jobs);
+        self.wake_worker();
+    }
+
+    pub(super) fn wake_worker(&self) {
+        self.work.wake_one(&self.requests, WORK_TOKEN);
+    }
+}
+
+/// How busy the workers are: whether requests are read soon, or the event loop must step in.
+#[derive(Debug, Default)]
+pub(super) struct Load {
+    /// Workers that sleep, or are about to.
+    idle: AtomicUsize,
+    /// Counts up whenever a worker looks for requests.
+    looks: AtomicU64,
+    /// The event loop looks at the load now and then.
+    watched: AtomicBool,
+}
+
+impl Load {
+    /// A worker looks for requests, and may sleep.
+    pub(super) fn look(&self) {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        self.idle.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// It has found something. True when all workers are busy now and the event loop must be told.
+    pub(super) fn found(&self) -> bool {
+        // Sequentially consistent with `unwatch`: either the loop sees that nobody is idle, or this
+        // sees that the loop does not watch.
+        let all_busy = self.idle.fetch_sub(1, Ordering::SeqCst) == 1;
+        all_busy && !self.watched.swap(true, Ordering::SeqCst)
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        self.watched.load(Ordering::SeqCst)
+    }
+
+    /// Watches no more, unless all workers are busy. False if they are.
+    pub(super) fn unwatch(&self) -> bool {
+        self.watched.store(false, Ordering::SeqCst);
+        if self.idle.load(Ordering::SeqCst) > 0 {
+            return true;
+        }
+        self.watched.store(true, Ordering::SeqCst);
+        false
+    }
+
+    pub(super) fn looks(&self) -> u64 {
+        self.looks.load(Ordering::Relaxed)
+    }
+}
+
+/// The threads of a server, to be waited for.
+#[derive(Debug, Default)]
+pub(super) struct Threads {
+    alive: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Threads {
+    /// Counts a thread until the guard is dropped.
+    pub(super) fn enter(engine: &Arc<Engine>) -> Alive {
+        *engine.threads.alive.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        Alive(Arc::clone(engine))
+    }
+
+    /// Waits until all have ended, or the time is over; answers how many have not.
+    pub(super) fn wait(&self, timeout: Option<Duration>) -> usize {
+        let deadline = timeout.map_or(Deadline::never(), Deadline::after);
+        let mut alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
+        while *alive > 0 && !deadline.has_passed() {
+            alive = match deadline.remaining() {
+                None => self.changed.wait(alive).unwrap_or_else(PoisonError::into_inner),
+                Some(left) => {
+                    self.changed.wait_timeout(alive, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        *alive
+    }
+}
+
+/// A thread that lives.
+#[derive(Debug)]
+pub(super) struct Alive(Arc<Engine>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        let threads = &self.0.threads;
+        *threads.alive.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        threads.changed.notify_all();
+    }
+}

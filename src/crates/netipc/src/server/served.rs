@@ -1,0 +1,350 @@
+//! A session as the server sees it: what is being worked on, and answers that wait for their
+//! reader.
+//!
+//! ```text
+//!              begin                       answer
+//!   armed ──────────────▶ in flight ──────────────────▶ sent            the session is armed again
+//!     ▲    a worker reads     │   no room in the socket                 as soon as it has room for
+//!     └── while below the     └──────▶ outbox ─────────▶ sent by the    another request
+//!         in-flight limit                                event loop
+//! ```
+//!
+//! Nothing here waits: what cannot be sent now is left to the event loop, with a deadline. What a
+//! session holds is bounded by its in-flight limit, because an answer that was not sent still
+//! counts.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use netipc_sys::{Deadline, Interest, WatchMode};
+
+use super::config::SEND_TIMEOUT;
+use super::dispatch::Dispatch;
+use super::engine::{Command, Engine, Phase};
+use super::status::{Counters, End, add};
+use crate::{Header, Inbox, Outgoing, ResponseLimit, SendError, Session, Status};
+
+/// One service of an engine: what its sessions share.
+pub(super) struct Service {
+    pub(super) name: String,
+    pub(super) dispatch: Box<dyn Dispatch>,
+    pub(super) max_sessions: u32,
+    pub(super) max_in_flight: u32,
+    pub(super) response_limit: ResponseLimit,
+    pub(super) response_ceiling: u32,
+    pub(super) counters: Counters,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A session and what the server knows of it.
+#[derive(Debug)]
+pub(super) struct Served {
+    /// Its name in the wait sets, never used again in the engine's lifetime.
+    pub(super) token: u64,
+    pub(super) session: Session,
+    pub(super) service: Arc<Service>,
+    /// Taken by whoever holds the session's one-shot event: hardly ever contended.
+    pub(super) inbox: Mutex<Inbox>,
+    /// The event loop looks after the gap between chunks.
+    pub(super) gap_watched: AtomicBool,
+    /// Over: what is still worked on is of no use any more.
+    over: AtomicBool,
+    /// Whether it counts among the service's sessions.
+    slot: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Requests read, and not answered all the way.
+    in_flight: u32,
+    /// Whether the next request is waited for, or being read.
+    armed: bool,
+    /// A final answer was given: nothing is read or answered after it.
+    last_given: bool,
+    /// Answers that the client has made no room for, the first perhaps sent in part.
+    outbox: VecDeque<Answer>,
+}
+
+#[derive(Debug)]
+struct Answer {
+    message: Outgoing,
+    payload: Vec<u8>,
+    deadline: Deadline,
+}
+
+/// What is to be done once the state is unlocked.
+enum Next {
+    Nothing,
+    /// The event loop sends the rest.
+    WatchRoom,
+    /// The final answer is out.
+    Drain,
+    Over(End),
+}
+
+impl Served {
+    /// Takes one of the service's sessions, until it is over.
+    pub(super) fn new(token: u64, session: Session, service: Arc<Service>) -> Self {
+        service.counters.sessions.fetch_add(1, Ordering::Relaxed);
+        let inbox = Mutex::new(session.inbox());
+        let state = State {
+            in_flight: 0,
+            armed: true,
+            last_given: false,
+            outbox: VecDeque::new(),
+        };
+        Self {
+            token,
+            session,
+            service,
+            inbox,
+            gap_watched: AtomicBool::new(false),
+            over: AtomicBool::new(false),
+            slot: AtomicBool::new(true),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// Whether answers are of no use any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// Waits for the rest of a message, or for one where there was none.
+    pub(super) fn arm_again(self: &Arc<Self>, engine: &Engine) {
+        let mut state = self.state();
+        let armed = self.arm(&mut state, engine);
+        drop(state);
+        if !armed {
+            engine.end(self, End::Failed);
+        }
+    }
+
+    /// A request was read. False when nothing may come of it, because the session is over or the
+    /// server reads no more. Otherwise the next request is waited for at once, if the session may
+    /// have another in flight.
+    pub(super) fn begin(self: &Arc<Self>, engine: &Engine) -> bool {
+        let mut state = self.state();
+        if self.is_over() || state.last_given || engine.phase() != Phase::Running {
+            return false;
+        }
+        state.in_flight += 1;
+        self.service.counters.in_flight.fetch_add(1, Ordering::Relaxed);
+        state.armed = false;
+        let armed = state.in_flight >= self.service.max_in_flight || self.arm(&mut state, engine);
+        drop(state);
+        if !armed {
+            engine.end(self, End::Failed);
+        }
+        armed
+    }
+
+    /// Begins what will be answered with a final status: nothing more is read.
+    pub(super) fn begin_last(&self, engine: &Engine) -> bool {
+        let mut state = self.state();
+        if self.is_over() || state.last_given || engine.phase() != Phase::Running {
+            return false;
+        }
+        state.in_flight += 1;
+        self.service.counters.in_flight.fetch_add(1, Ordering::Relaxed);
+        state.armed = false;
+        true
+    }
+
+    /// Answers a request that was begun, now or as soon as the client has read what came before.
+    pub(super) fn answer(self: &Arc<Self>, engine: &Engine, header: &Header, payload: &[u8]) {
+        let mut state = self.state();
+        let next = if self.is_over() || state.last_given {
+            self.finish_one(&mut state);
+            if state.in_flight == 0 && self.is_over() {
+                self.release_slot();
+            }
+            Next::Nothing
+        } else {
+            self.count(header);
+            state.last_given = !header.status.keeps_session();
+            self.send_or_keep(&mut state, engine, header, payload)
+        };
+        drop(state);
+        self.go_on(engine, next);
+    }
+
+    /// There is room for more of what waits. For the event loop; true when nothing waits any more.
+    pub(super) fn flush(self: &Arc<Self>, engine: &Engine) -> bool {
+        let mut state = self.state();
+        while let Some(answer) = state.outbox.front_mut() {
+            match self.session.try_send(&mut answer.message, &answer.payload) {
+                Ok(true) => {
+                    state.outbox.pop_front();
+                    if let Some(next) = state.outbox.front_mut() {
+                        next.deadline = Deadline::after(SEND_TIMEOUT);
+                    }
+                    self.finish_one(&mut state);
+                }
+                Ok(false) => return false,
+                Err(error) => {
+                    drop(state);
+                    engine.end(self, end_of(error));
+                    return true;
+                }
+            }
+        }
+        let next = self.after_sending(&mut state, engine);
+        drop(state);
+        self.go_on(engine, next);
+        true
+    }
+
+    /// Until when the client must have read the first answer that waits; never when none does.
+    pub(super) fn send_deadline(&self) -> Deadline {
+        self.state().outbox.front().map_or(Deadline::never(), |answer| answer.deadline)
+    }
+
+    /// Ends the session if nothing is being worked on. With `now`, answers that wait for their
+    /// reader are given up as well. For a server that stops or drains.
+    pub(super) fn end_if_idle(self: &Arc<Self>, engine: &Engine, now: bool) {
+        let mut state = self.state();
+        if now {
+            while state.outbox.pop_front().is_some() {
+                self.finish_one(&mut state);
+            }
+        }
+        let idle = state.in_flight == 0;
+        drop(state);
+        if idle {
+            engine.end(self, End::Stopped);
+        }
+    }
+
+    /// Marks the session as over and forgets what waits; false when it was over already.
+    pub(super) fn set_over(&self) -> bool {
+        let mut state = self.state();
+        if self.over.swap(true, Ordering::Relaxed) {
+            return false;
+        }
+        while state.outbox.pop_front().is_some() {
+            self.finish_one(&mut state);
+        }
+        if state.in_flight == 0 {
+            self.release_slot();
+        }
+        true
+    }
+
+    /// Makes room for another session. One that is over keeps its place while handlers still work
+    /// for it, so that clients which come and go cannot pile up work.
+    pub(super) fn release_slot(&self) {
+        if self.slot.swap(false, Ordering::Relaxed) {
+            self.service.counters.sessions.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn send_or_keep(
+        self: &Arc<Self>,
+        state: &mut State,
+        engine: &Engine,
+        header: &Header,
+        payload: &[u8],
+    ) -> Next {
+        let mut message = match self.session.outgoing(header) {
+            Ok(message) => message,
+            Err(error) => return Next::Over(end_of(error)),
+        };
+        let first = state.outbox.is_empty();
+        if first {
+            match self.session.try_send(&mut message, payload) {
+                Ok(true) => {
+                    self.finish_one(state);
+                    return self.after_sending(state, engine);
+                }
+                Ok(false) if engine.phase() == Phase::Stopping => return Next::Over(End::Stopped),
+                Ok(false) => {}
+                Err(error) => return Next::Over(end_of(error)),
+            }
+        }
+        let deadline = Deadline::after(SEND_TIMEOUT);
+        state.outbox.push_back(Answer { message, payload: payload.to_vec(), deadline });
+        if first { Next::WatchRoom } else { Next::Nothing }
+    }
+
+    /// What follows when no answer waits.
+    fn after_sending(&self, state: &mut State, engine: &Engine) -> Next {
+        if state.last_given {
+            return Next::Drain;
+        }
+        if engine.phase() != Phase::Running {
+            return if state.in_flight == 0 { Next::Over(End::Stopped) } else { Next::Nothing };
+        }
+        if !state.armed && !self.arm(state, engine) {
+            return Next::Over(End::Failed);
+        }
+        Next::Nothing
+    }
+
+    fn go_on(self: &Arc<Self>, engine: &Engine, next: Next) {
+        match next {
+            Next::Nothing => {}
+            Next::WatchRoom => engine.command(Command::WatchRoom(Arc::clone(self))),
+            Next::Drain => engine.command(Command::Drain(Arc::clone(self))),
+            Next::Over(end) => engine.end(self, end),
+        }
+    }
+
+    /// Waits for the next request; false when the system refused.
+    fn arm(&self, state: &mut State, engine: &Engine) -> bool {
+        if self.is_over() || state.last_given || engine.phase() != Phase::Running {
+            return true;
+        }
+        state.armed = true;
+        let mode = WatchMode::OneShot;
+        engine.requests.modify(&self.session, self.token, Interest::Read, mode).is_ok()
+    }
+
+    fn finish_one(&self, state: &mut State) {
+        state.in_flight = state.in_flight.saturating_sub(1);
+        self.service.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    fn count(&self, answer: &Header) {
+        let counters = &self.service.counters;
+        let counter: &AtomicU64 = match answer.status {
+            Status::OK => &counters.ok,
+            Status::UNSUPPORTED => &counters.unsupported,
+            Status::BAD_ENVELOPE => &counters.bad_envelope,
+            Status::LIMIT_EXCEEDED => &counters.limit_exceeded,
+            _ => &counters.internal_error,
+        };
+        add(counter, 1);
+        add(&counters.response_bytes, answer.payload_len.into());
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.release_slot();
+    }
+}
+
+const fn end_of(error: SendError) -> End {
+    match error {
+        SendError::PeerGone => End::Left,
+        _ => End::Failed,
+    }
+}
+
+/// Sessions of a service now.
+pub(super) fn sessions(service: &Service) -> u32 {
+    let sessions: &AtomicU32 = &service.counters.sessions;
+    sessions.load(Ordering::Relaxed)
+}

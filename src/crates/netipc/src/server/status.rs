@@ -1,0 +1,149 @@
+//! What a supporter asks a server for.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::HandshakeCounts;
+
+/// A server at one moment. Counts run from its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerStatus {
+    /// Sessions now.
+    pub sessions: u32,
+    /// The most sessions that there may be at a time.
+    pub max_sessions: u32,
+    /// Requests being worked on now, answers that wait for their reader included.
+    pub in_flight: u64,
+    /// Threads that run handlers, those of a host shared with its other services.
+    pub workers: usize,
+    /// The response limit that the next session gets, in bytes.
+    pub response_limit_bytes: u32,
+    /// What it can grow to, in bytes.
+    pub response_ceiling_bytes: u32,
+    /// Handshakes by outcome: accepted sessions, and refusals by reason, BUSY and failed
+    /// authentications among them.
+    pub handshakes: HandshakeCounts,
+    /// Requests by outcome.
+    pub calls: CallCounts,
+    /// Sessions that are over, by reason.
+    pub ended: EndCounts,
+    /// Bytes of request payloads.
+    pub request_bytes: u64,
+    /// Bytes of response payloads.
+    pub response_bytes: u64,
+}
+
+/// Requests by outcome. A batch is one request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallCounts {
+    /// Answered OK.
+    pub ok: u64,
+    /// Answered UNSUPPORTED: another method.
+    pub unsupported: u64,
+    /// Answered BAD_ENVELOPE: the request did not decode.
+    pub bad_envelope: u64,
+    /// Answered LIMIT_EXCEEDED: the request or the response was too long for the session.
+    pub limit_exceeded: u64,
+    /// Answered INTERNAL_ERROR: the handler failed.
+    pub internal_error: u64,
+    /// Handlers that panicked; their requests are counted under `internal_error`, too.
+    pub panics: u64,
+}
+
+/// Sessions that are over, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EndCounts {
+    /// The client left.
+    pub left: u64,
+    /// A final answer was given: a status other than OK and UNSUPPORTED.
+    pub answered: u64,
+    /// The client broke the contract.
+    pub violated: u64,
+    /// The client began a message and did not go on.
+    pub chunk_gap: u64,
+    /// The client did not read its answers.
+    pub not_read: u64,
+    /// The server stopped or drained.
+    pub stopped: u64,
+    /// The operating system refused something that the session needed.
+    pub failed: u64,
+}
+
+/// Why a session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Left,
+    Answered,
+    Violated,
+    ChunkGap,
+    NotRead,
+    Stopped,
+    Failed,
+}
+
+/// The counters behind [`ServerStatus`]. Nothing but counts hangs on them, so all are relaxed.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) sessions: AtomicU32,
+    pub(super) in_flight: AtomicU64,
+    pub(super) ok: AtomicU64,
+    pub(super) unsupported: AtomicU64,
+    pub(super) bad_envelope: AtomicU64,
+    pub(super) limit_exceeded: AtomicU64,
+    pub(super) internal_error: AtomicU64,
+    pub(super) panics: AtomicU64,
+    pub(super) request_bytes: AtomicU64,
+    pub(super) response_bytes: AtomicU64,
+    left: AtomicU64,
+    answered: AtomicU64,
+    violated: AtomicU64,
+    chunk_gap: AtomicU64,
+    not_read: AtomicU64,
+    stopped: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn ended(&self, end: End) {
+        let counter = match end {
+            End::Left => &self.left,
+            End::Answered => &self.answered,
+            End::Violated => &self.violated,
+            End::ChunkGap => &self.chunk_gap,
+            End::NotRead => &self.not_read,
+            End::Stopped => &self.stopped,
+            End::Failed => &self.failed,
+        };
+        add(counter, 1);
+    }
+
+    pub(super) fn calls(&self) -> CallCounts {
+        CallCounts {
+            ok: get(&self.ok),
+            unsupported: get(&self.unsupported),
+            bad_envelope: get(&self.bad_envelope),
+            limit_exceeded: get(&self.limit_exceeded),
+            internal_error: get(&self.internal_error),
+            panics: get(&self.panics),
+        }
+    }
+
+    pub(super) fn ends(&self) -> EndCounts {
+        EndCounts {
+            left: get(&self.left),
+            answered: get(&self.answered),
+            violated: get(&self.violated),
+            chunk_gap: get(&self.chunk_gap),
+            not_read: get(&self.not_read),
+            stopped: get(&self.stopped),
+            failed: get(&self.failed),
+        }
+    }
+}
+
+pub(super) fn add(counter: &AtomicU64, count: u64) {
+    counter.fetch_add(count, Ordering::Relaxed);
+}
+
+pub(super) fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}

@@ -1,0 +1,277 @@
+//! A worker: reads a request, answers it, and looks for the next.
+//!
+//! The thread that reads a request answers it, so that a client which asks and waits costs no
+//! hand-over between threads. Before it answers, the session is armed again: further requests of
+//! the same session go to other workers.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use netipc_proto::batch::Batch;
+use netipc_proto::payload::ResponseBudget;
+use netipc_sys::{Deadline, Events};
+
+use super::batch::{Answers, SplitBatch, assemble, grow_blank};
+use super::dispatch::{Context, Failure};
+use super::engine::{Command, Engine, Phase, WORK_TOKEN};
+use super::served::Served;
+use super::status::{End, add};
+use super::work::{Job, SharedBatch};
+use crate::{Header, PacketBuffer, ReceiveError, Status};
+
+/// Once the items of a batch have taken this long, the rest is shared with other workers: cheap
+/// batches are not worth the hand-over.
+const SPLIT_AFTER: Duration = Duration::from_micros(50);
+/// Items between two looks at the clock; the first few are all looked at.
+const ITEMS_PER_LOOK: usize = 8;
+
+/// What a thread keeps from one request to the next, so that none allocates.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    packet: PacketBuffer,
+    request: Vec<u8>,
+    response: Vec<u8>,
+    answers: Answers,
+}
+
+/// Runs until the server stops.
+pub(super) fn run(engine: &Engine) {
+    let mut scratch = Scratch::default();
+    // One event a look: what else is ready is for the others.
+    let mut events = Events::with_capacity(1);
+    while engine.phase() != Phase::Stopping {
+        if let Some(job) = engine.work.take() {
+            do_job(engine, job, &mut scratch);
+            continue;
+        }
+        // A waiting policy that spins before it sleeps would stand here.
+        engine.load.look();
+        let waited = engine.requests.wait(&mut events, Deadline::never());
+        if engine.load.found() {
+            engine.loop_waker.wake();
+        }
+        if waited.is_err() {
+            // The set cannot be waited on: there is no server any more.
+            engine.enter(Phase::Stopping);
+            break;
+        }
+        for event in events.iter() {
+            if event.token == WORK_TOKEN {
+                take_work(engine, &mut scratch);
+            } else if let Some((served, header)) = receive(engine, event.token, &mut scratch) {
+                answer_request(engine, &served, &header, &mut scratch);
+            }
+        }
+    }
+    // Whoever was woken to end wakes the next.
+    engine.wake_worker();
+}
+
+/// Reads from a session in the workers' stead, and leaves what came to the first that has time.
+pub(super) fn stand_in(engine: &Engine, token: u64, scratch: &mut Scratch) {
+    if token == WORK_TOKEN {
+        // The signal was for a worker; whoever has time looks at the queue first anyway.
+        return;
+    }
+    if let Some((served, header)) = receive(engine, token, scratch) {
+        let payload = std::mem::take(&mut scratch.request);
+        engine.offer([Job::Request { served, header, payload }]);
+    }
+}
+
+fn take_work(engine: &Engine, scratch: &mut Scratch) {
+    let Some(job) = engine.work.take() else { return };
+    if !engine.work.is_empty() {
+        engine.wake_worker();
+    }
+    do_job(engine, job, scratch);
+}
+
+fn do_job(engine: &Engine, job: Job, scratch: &mut Scratch) {
+    match job {
+        Job::Request { served, header, payload } => {
+            scratch.request = payload;
+            answer_request(engine, &served, &header, scratch);
+        }
+        Job::Help(batch) => help(engine, &batch, scratch),
+    }
+}
+
+/// Takes what a session has. A whole request is begun, and its payload is in `scratch.request`.
+fn receive(engine: &Engine, token: u64, scratch: &mut Scratch) -> Option<(Arc<Served>, Header)> {
+    let served = engine.session(token)?;
+    let mut inbox = served.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+    inbox.exchange_buffer(&mut scratch.packet);
+    let received = served.session.try_receive(&mut inbox).map(|message| {
+        message.map(|message| {
+            // Copied out, so that the inbox is free for whoever reads the next request.
+            scratch.request.clear();
+            scratch.request.extend_from_slice(message.payload);
+            message.header
+        })
+    });
+    inbox.exchange_buffer(&mut scratch.packet);
+    let is_partial = inbox.partial_since().is_some();
+    if !is_partial {
+        // An idle session holds no memory for messages.
+        inbox.release();
+    }
+    drop(inbox);
+    match received {
+        Ok(Some(header)) => {
+            add(&served.service.counters.request_bytes, header.payload_len.into());
+            served.begin(engine).then_some((served, header))
+        }
+        Ok(None) => {
+            if is_partial && !served.gap_watched.swap(true, std::sync::atomic::Ordering::Relaxed) {
+                engine.command(Command::WatchGap(Arc::clone(&served)));
+            }
+            served.arm_again(engine);
+            None
+        }
+        Err(error) => {
+            receive_failed(engine, &served, error);
+            None
+        }
+    }
+}
+
+#[cold]
+fn receive_failed(engine: &Engine, served: &Arc<Served>, error: ReceiveError) {
+    match error {
+        ReceiveError::AboveLimit { header, .. } => {
+            if served.begin_last(engine) {
+                let answer = Header::failure(&header, Status::LIMIT_EXCEEDED);
+                served.answer(engine, &answer, &[]);
+            }
+        }
+        ReceiveError::Closed => engine.end(served, End::Left),
+        ReceiveError::BrokenOff | ReceiveError::Violation(_) | ReceiveError::ChunkGap => {
+            engine.end(served, End::Violated);
+        }
+        _ => engine.end(served, End::Failed),
+    }
+}
+
+/// Answers the request in `scratch.request`.
+fn answer_request(engine: &Engine, served: &Arc<Served>, header: &Header, scratch: &mut Scratch) {
+    let dispatch = &served.service.dispatch;
+    if header.code != dispatch.method() {
+        return served.answer(engine, &Header::failure(header, Status::UNSUPPORTED), &[]);
+    }
+    if header.is_batch() {
+        return answer_batch(engine, served, header, scratch);
+    }
+    let limit_bytes = served.session.terms().response.payload_bytes as usize;
+    grow_blank(&mut scratch.response, limit_bytes);
+    let room = scratch.response.get_mut(..limit_bytes).unwrap_or_default();
+    let outcome = handle(engine, served, &scratch.request, room);
+    let payload = outcome.and_then(|len| scratch.response.get(..len).ok_or(Failure::Internal));
+    answer(engine, served, header, payload);
+}
+
+fn answer_batch(engine: &Engine, served: &Arc<Served>, header: &Header, scratch: &mut Scratch) {
+    let Scratch { request, response, answers, .. } = scratch;
+    let batch = match Batch::decode(request, header.item_count) {
+        Ok(batch) if served.service.dispatch.batchable() => batch,
+        _ => return answer(engine, served, header, Err(Failure::BadEnvelope)),
+    };
+    let limit = served.session.terms().response.payload_bytes;
+    answers.reset(limit as usize);
+    let started = Instant::now();
+    for (index, item) in batch.iter().enumerate() {
+        let look = index > 0 && (index < ITEMS_PER_LOOK || index.is_multiple_of(ITEMS_PER_LOOK));
+        if look && engine.worker_count > 1 && started.elapsed() >= SPLIT_AFTER {
+            let (payload, handled) = (std::mem::take(request), std::mem::take(answers));
+            let count = header.item_count;
+            let split = SplitBatch::new(payload, count, limit, handled, engine.worker_count);
+            return share(engine, served, header, split, scratch);
+        }
+        if let Err(failure) =
+            answers.push(limit as usize, |out| handle(engine, served, item, out))
+        {
+            return answer(engine, served, header, Err(failure));
+        }
+    }
+    let outcome = assemble(std::iter::once(&*answers), header.item_count, limit, response);
+    answer(engine, served, header, outcome.map(|()| response.as_slice()));
+}
+
+/// Asks the other workers to help with a batch, and does what they leave.
+fn share(
+    engine: &Engine,
+    served: &Arc<Served>,
+    header: &Header,
+    split: SplitBatch,
+    scratch: &mut Scratch,
+) {
+    let helpers = split.part_count().saturating_sub(1);
+    let shared = Arc::new(SharedBatch { served: Arc::clone(served), header: *header, split });
+    if helpers > 0 {
+        engine.offer((0..helpers).map(|_| Job::Help(Arc::clone(&shared))));
+    }
+    help(engine, &shared, scratch);
+}
+
+/// Answers parts of a batch until none is left to claim. Who finishes the last answers the client.
+fn help(engine: &Engine, shared: &SharedBatch, scratch: &mut Scratch) {
+    let SharedBatch { served, header, split } = shared;
+    while let Some(part) = split.claim() {
+        let is_last = split.answer(part, |item, out| {
+            if served.is_over() || engine.stopping.load(std::sync::atomic::Ordering::Relaxed) {
+                // Nobody hears the answer: the rest is not worth the time.
+                return Err(Failure::Internal);
+            }
+            handle(engine, served, item, out)
+        });
+        if is_last {
+            let outcome = split.assemble(&mut scratch.response);
+            answer(engine, served, header, outcome.map(|()| scratch.response.as_slice()));
+        }
+    }
+}
+
+/// Runs the handler on one request, and contains it.
+fn handle(
+    engine: &Engine,
+    served: &Served,
+    request: &[u8],
+    out: &mut [u8],
+) -> Result<usize, Failure> {
+    let Served { session, service, .. } = served;
+    let at_ceiling = session.terms().response.payload_bytes >= service.response_ceiling;
+    let context = Context::new(*session.peer(), session.id(), &engine.stopping);
+    // Of what a panic may leave half done, this side sees only the bytes in `out`, and does not
+    // send them.
+    let handler = AssertUnwindSafe(|| {
+        service.dispatch.handle(&context, request, ResponseBudget { out, at_ceiling })
+    });
+    catch_unwind(handler).unwrap_or_else(|_panic| {
+        add(&service.counters.panics, 1);
+        Err(Failure::Internal)
+    })
+}
+
+fn answer(
+    engine: &Engine,
+    served: &Arc<Served>,
+    request: &Header,
+    outcome: Result<&[u8], Failure>,
+) {
+    match outcome {
+        Ok(payload) => {
+            // Within the session's limit, which has 32 bits.
+            let header = Header::response(request, payload.len() as u32);
+            served.answer(engine, &header, payload);
+        }
+        Err(failure) => {
+            if failure == Failure::LimitExceeded {
+                let session_limit = served.session.terms().response.payload_bytes;
+                let service = &served.service;
+                service.response_limit.grow(session_limit, service.response_ceiling);
+            }
+            served.answer(engine, &Header::failure(request, failure.status()), &[]);
+        }
+    }
+}
