@@ -22,6 +22,18 @@ pub struct Message<'a> {
     pub payload: &'a [u8],
 }
 
+impl<'a> Message<'a> {
+    /// Opens a packet that is a whole message, of which this is the header, checked before
+    /// ([`Progress::InPacket`](crate::chunk::Progress::InPacket)).
+    #[inline]
+    #[must_use]
+    pub fn in_packet(header: Header, packet: &'a [u8]) -> Self {
+        let payload_len = if header.status.is_ok() { header.payload_len as usize } else { 0 };
+        let payload = packet.get(HEADER_LEN..HEADER_LEN + payload_len).unwrap_or_default();
+        Self { header, payload }
+    }
+}
+
 impl Direction {
     /// Decodes and checks the header at the start of `bytes` (spec section 1).
     ///
@@ -45,11 +57,10 @@ impl Direction {
     #[inline]
     pub fn message<'a>(self, bytes: &'a [u8], limits: &Limits) -> Result<Message<'a>, DecodeError> {
         let header = self.header(bytes, limits)?;
-        if !header.status.is_ok() {
-            return Ok(Message { header, payload: &[] });
+        if header.status.is_ok() {
+            exact_payload(bytes, header.payload_len)?;
         }
-        let payload = exact_payload(bytes, header.payload_len)?;
-        Ok(Message { header, payload })
+        Ok(Message::in_packet(header, bytes))
     }
 }
 

@@ -42,10 +42,16 @@ impl SysError {
 }
 
 /// Why waiting ended without the thing waited for: a part of the errors of all that wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WaitError {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum WaitError {
+    /// The [`Abort`](crate::Abort) handle is set.
+    #[error("aborted by this side")]
     Aborted,
+    /// Nothing came before the deadline.
+    #[error("timed out")]
     TimedOut,
+    /// The operating system refused.
+    #[error(transparent)]
     Os(SysError),
 }
 

@@ -8,6 +8,7 @@
 //!        |-- connect, PacketChannel     one packet out, one packet in (spec section 6)
 //!        |-- Listener, inspect_endpoint who owns an endpoint's name, and who may take it
 //!        |-- Deadline, Abort            until when a call waits, and what ends it earlier
+//!        |-- wait_readable              one descriptor, one sleeping thread
 //!        |-- WaitSet, Waker             many idle sessions, one sleeping thread
 //!        |
 //!      unix/        AF_UNIX SOCK_SEQPACKET, eventfd, epoll, over rustix
@@ -47,10 +48,10 @@ compile_error!("netipc-sys has no platform module for this target yet: Linux onl
 pub use deadline::Deadline;
 pub use error::{
     AcceptError, BindError, ConnectError, EntryKind, Holder, InspectError, PathError, RecvError,
-    SendError, SysError,
+    SendError, SysError, WaitError,
 };
 pub use platform::{
     Abort, Accepted, BindOptions, DEFAULT_BACKLOG, DEFAULT_MODE, Drained, EndpointState, Event,
     Events, Interest, Listener, MAX_SOCKET_PATH_BYTES, PACKET_OVERHEAD_BYTES, PacketChannel,
-    PeerIdentity, TrySend, WaitSet, Waker, WatchMode, connect, inspect_endpoint,
+    PeerIdentity, TrySend, WaitSet, Waker, WatchMode, connect, inspect_endpoint, own_uid, wait_readable,
 };

@@ -120,6 +120,14 @@ pub enum SendError {
     /// may be queued (spec section 6).
     #[error("the peer closed the session")]
     PeerGone,
+    /// The socket does not carry packets of the agreed size any more.
+    #[error("the socket carries packets of {max} bytes, and {len} were agreed")]
+    PacketTooLong {
+        /// Bytes of the packet.
+        len: usize,
+        /// Bytes that fit.
+        max: usize,
+    },
     /// An earlier message went out in part: the peer waits for its rest, nothing else can be sent.
     #[error("an earlier message was sent in part only: this session has ended")]
     Ended,
@@ -135,7 +143,7 @@ impl SendError {
         match self {
             Self::AboveLimit { .. } | Self::Malformed(_) | Self::Ended => Fault::Caller,
             Self::TimedOut | Self::Aborted | Self::PeerGone => Fault::Nobody,
-            Self::Os(_) => Fault::System,
+            Self::PacketTooLong { .. } | Self::Os(_) => Fault::System,
         }
     }
 }
@@ -169,7 +177,13 @@ pub enum ReceiveError {
     },
     /// The peer broke the contract. The session must end.
     #[error(transparent)]
-    Violation(DecodeError),
+    Violation(#[from] DecodeError),
+    /// An answer to a request that is not in flight. The session must end (spec section 1).
+    #[error("the peer answered request {message_id}, which is not in flight")]
+    UnknownId {
+        /// The id of the answer.
+        message_id: u64,
+    },
     /// The message is within what was agreed and above what this side is willing to hold, or can.
     /// The session must end.
     #[error(transparent)]
@@ -188,9 +202,11 @@ impl ReceiveError {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::TimedOut | Self::Aborted | Self::Closed => Fault::Nobody,
-            Self::BrokenOff | Self::ChunkGap | Self::AboveLimit { .. } | Self::Violation(_) => {
-                Fault::PeerBroke
-            }
+            Self::BrokenOff
+            | Self::ChunkGap
+            | Self::AboveLimit { .. }
+            | Self::Violation(_)
+            | Self::UnknownId { .. } => Fault::PeerBroke,
             Self::TooLarge(Refused::OutOfMemory { .. }) | Self::Os(_) => Fault::System,
             Self::TooLarge(_) | Self::Ended => Fault::Caller,
         }

@@ -13,6 +13,7 @@
 mod endpoint;
 mod error;
 mod listener;
+pub mod server;
 mod session;
 
 /// What generated codecs are built from.
@@ -43,6 +44,11 @@ pub use netipc_proto::retry::Met;
 pub use netipc_proto::{Message, Status};
 pub use netipc_sys::{Abort, Deadline, PeerIdentity, SysError};
 pub use session::{
-    CHUNK_GAP_TIMEOUT, Drain, Drained, Inbox, Outgoing, PacketBuffer, Pipeline, Proposal,
-    Session,
+    CHUNK_GAP_TIMEOUT, Drain, Drained, Inbox, MAX_DRAIN_BYTES, Outgoing, PacketBuffer, Pipeline,
+    Proposal, Session,
 };
+
+use netipc_proto::profile::Platform;
+
+/// The profiles that this platform has: shared memory is to come.
+const PLATFORM: Platform = Platform::POSIX_BASELINE;

@@ -21,7 +21,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use crate::error::{DecodeError, Defect};
 use crate::header::HEADER_LEN;
 
-pub use reassembly::{Incoming, Reassembly, ReceiveError};
+pub use reassembly::{Incoming, Progress, Reassembly, ReceiveError};
 pub use split::{MessageTooLong, Packet, Split};
 
 /// First field of every packet of a message but its first.

@@ -61,6 +61,17 @@ pub struct Reassembly {
     buffer: Vec<u8>,
 }
 
+/// What a packet did for the message that it belongs to; see [`Reassembly::advance`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// More packets of the message are to come.
+    More,
+    /// The packet is the whole message: [`Message::in_packet`] opens it.
+    InPacket(Header),
+    /// The packet was the last one: the payload is [`Reassembly::gathered`].
+    Gathered(Header),
+}
+
 /// A message of which packets are missing; its payload so far is in the buffer.
 #[derive(Clone, Copy, Debug)]
 struct Partial {
@@ -84,10 +95,31 @@ impl Reassembly {
     /// [`LIMIT_EXCEEDED`](crate::Status::LIMIT_EXCEEDED) first.
     #[inline]
     pub fn accept<'a>(&'a mut self, packet: &'a [u8]) -> Result<Option<Message<'a>>, ReceiveError> {
+        Ok(match self.advance(packet)? {
+            Progress::More => None,
+            Progress::InPacket(header) => Some(Message::in_packet(header, packet)),
+            Progress::Gathered(header) => Some(Message { header, payload: &self.buffer }),
+        })
+    }
+
+    /// The same as [`accept`](Self::accept), for those who keep packet and receiver together and
+    /// open the message later.
+    ///
+    /// # Errors
+    /// As `accept`.
+    #[inline]
+    pub fn advance(&mut self, packet: &[u8]) -> Result<Progress, ReceiveError> {
         match self.partial.take() {
             None => self.first(packet),
             Some(partial) => self.next(partial, packet),
         }
+    }
+
+    /// The payload of the last message of several packets, until the next packet.
+    #[inline]
+    #[must_use]
+    pub fn gathered(&self) -> &[u8] {
+        &self.buffer
     }
 
     /// Whether a message has begun whose packets have not all arrived: the gap between chunks has
@@ -111,11 +143,11 @@ impl Reassembly {
     }
 
     #[inline]
-    fn first<'a>(&'a mut self, packet: &'a [u8]) -> Result<Option<Message<'a>>, ReceiveError> {
+    fn first(&mut self, packet: &[u8]) -> Result<Progress, ReceiveError> {
         let Incoming { direction, packet_size, limits, ceiling_bytes } = self.incoming;
         let header = direction.header(packet, &limits)?;
         if !header.status.is_ok() {
-            return Ok(Some(Message { header, payload: &[] }));
+            return Ok(Progress::InPacket(header));
         }
         if header.payload_len > ceiling_bytes {
             let payload_len = header.payload_len;
@@ -124,7 +156,7 @@ impl Reassembly {
         let payload = exact_payload(packet, packet_size.share_of(header.payload_len, 0))?;
         let count = packet_size.packets_of(header.payload_len);
         if count == 1 {
-            return Ok(Some(Message { header, payload }));
+            return Ok(Progress::InPacket(header));
         }
         if header.payload_len > MAX_PAYLOAD_BYTES {
             // No chunk header could continue it: its total length has no 32-bit value.
@@ -133,14 +165,10 @@ impl Reassembly {
         self.buffer.clear();
         self.append(payload, header.payload_len)?;
         self.partial = Some(Partial { header, next_index: 1, count });
-        Ok(None)
+        Ok(Progress::More)
     }
 
-    fn next(
-        &mut self,
-        partial: Partial,
-        packet: &[u8],
-    ) -> Result<Option<Message<'_>>, ReceiveError> {
+    fn next(&mut self, partial: Partial, packet: &[u8]) -> Result<Progress, ReceiveError> {
         let Partial { header, next_index, count } = partial;
         let chunk = ChunkHeader::decode(packet)?;
         let share = self.incoming.packet_size.share_of(header.payload_len, next_index);
@@ -164,10 +192,10 @@ impl Reassembly {
         let payload = exact_payload(packet, share)?;
         self.append(payload, header.payload_len)?;
         if next_index + 1 == count {
-            return Ok(Some(Message { header, payload: &self.buffer }));
+            return Ok(Progress::Gathered(header));
         }
         self.partial = Some(Partial { header, next_index: next_index + 1, count });
-        Ok(None)
+        Ok(Progress::More)
     }
 
     /// Appends to the buffer, which doubles as it needs to and stops at the message's own length.

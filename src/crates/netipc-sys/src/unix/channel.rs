@@ -17,7 +17,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::PollFlags;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg, sockopt};
+use rustix::net::{
+    RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, sendmsg, shutdown, sockopt,
+};
 
 use super::peer::peer_identity;
 use super::wait::{look, wait_ready};
@@ -194,6 +196,19 @@ impl PacketChannel {
         let buffer_bytes = sockopt::socket_send_buffer_size(&self.0)
             .map_err(refused("tell the size of the send buffer"))?;
         Ok(buffer_bytes.saturating_sub(PACKET_OVERHEAD_BYTES))
+    }
+
+    /// Sends no more: the peer receives what was sent and then the close, and may still send.
+    pub fn finish_sending(&self) {
+        // Its only failure is that the peer has left already.
+        let _gone = shutdown(&self.0, Shutdown::Write);
+    }
+
+    /// Closes the connection in both directions while the descriptor stays: those who wait in
+    /// [`send`](Self::send) or [`recv`](Self::recv) return, in any thread. The peer receives what
+    /// was sent and then the close.
+    pub fn shutdown(&self) {
+        let _gone = shutdown(&self.0, Shutdown::Both);
     }
 
     /// Receives and drops what comes until the peer closes: at most `max_bytes`, until the

@@ -28,7 +28,8 @@ pub use connect::connect;
 pub use endpoint::{EndpointState, MAX_SOCKET_PATH_BYTES, inspect_endpoint};
 pub use event::{Abort, Waker};
 pub use listener::{Accepted, Listener};
-pub use peer::PeerIdentity;
+pub use peer::{PeerIdentity, own_uid};
+pub use wait::wait_readable;
 pub use wait_set::{Event, Events, Interest, WaitSet, WatchMode};
 
 use rustix::io::Errno;

@@ -19,6 +19,12 @@ pub struct PeerIdentity {
     pub gid: u32,
 }
 
+/// The effective user id of this process: what a peer sees as [`PeerIdentity::uid`].
+#[must_use]
+pub fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 /// Asks the kernel who is at the other end of `socket`.
 ///
 /// Not by rustix, whose `UCred` holds a pid that cannot be zero: the kernel gives zero for a peer
@@ -62,7 +68,7 @@ mod tests {
                 .expect("a pair");
         let peer = peer_identity(one.as_fd()).expect("credentials");
         assert_eq!(peer.pid, Some(std::process::id()));
-        assert_eq!(peer.uid, rustix::process::geteuid().as_raw());
+        assert_eq!(peer.uid, own_uid());
         assert_eq!(peer.gid, rustix::process::getegid().as_raw());
     }
 

@@ -10,6 +10,18 @@ use super::{Abort, refused};
 use crate::Deadline;
 use crate::error::WaitError;
 
+/// Sleeps until there is something to take from `source`: a socket, a listener, a wait set, a waker.
+///
+/// # Errors
+/// Each variant of [`WaitError`]. An abort comes before readiness, readiness before the deadline.
+pub fn wait_readable(
+    source: impl AsFd,
+    deadline: Deadline,
+    abort: &Abort,
+) -> Result<(), WaitError> {
+    wait_ready(source.as_fd(), PollFlags::IN, deadline, abort)
+}
+
 /// Sleeps until `fd` has one of `wanted` (or an error, or a hang-up).
 ///
 /// An abort comes before readiness, readiness before the deadline.

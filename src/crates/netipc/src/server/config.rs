@@ -81,7 +81,6 @@ pub(super) fn worker_count(configured: usize) -> usize {
     available_parallelism().map_or(1, NonZeroUsize::get).min(DEFAULT_MAX_WORKERS)
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -77,11 +77,7 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    pub(super) const fn new(
-        peer: PeerIdentity,
-        session_id: u64,
-        stopping: &'a AtomicBool,
-    ) -> Self {
+    pub(super) const fn new(peer: PeerIdentity, session_id: u64, stopping: &'a AtomicBool) -> Self {
         Self { peer, session_id, stopping }
     }
 

@@ -14,7 +14,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use netipc_sys::{Deadline, Interest, SysError, WaitSet, Waker, WatchMode};
@@ -232,6 +232,8 @@ impl Load {
 pub(super) struct Threads {
     alive: Mutex<usize>,
     changed: Condvar,
+    /// Why the event loop ended, if not because it was told to.
+    failure: OnceLock<SysError>,
 }
 
 impl Threads {
@@ -239,6 +241,17 @@ impl Threads {
     pub(super) fn enter(engine: &Arc<Engine>) -> Alive {
         *engine.threads.alive.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         Alive(Arc::clone(engine))
+    }
+
+    /// The event loop has ended.
+    pub(super) fn ended_with(&self, outcome: Result<(), SysError>) {
+        if let Err(error) = outcome {
+            let _first = self.failure.set(error);
+        }
+    }
+
+    pub(super) fn failure(&self) -> Option<SysError> {
+        self.failure.get().copied()
     }
 
     /// Waits until all have ended, or the time is over; answers how many have not.

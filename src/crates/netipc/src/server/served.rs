@@ -94,12 +94,7 @@ impl Served {
     pub(super) fn new(token: u64, session: Session, service: Arc<Service>) -> Self {
         service.counters.sessions.fetch_add(1, Ordering::Relaxed);
         let inbox = Mutex::new(session.inbox());
-        let state = State {
-            in_flight: 0,
-            armed: true,
-            last_given: false,
-            outbox: VecDeque::new(),
-        };
+        let state = State { in_flight: 0, armed: true, last_given: false, outbox: VecDeque::new() };
         Self {
             token,
             session,
@@ -253,7 +248,7 @@ impl Served {
         header: &Header,
         payload: &[u8],
     ) -> Next {
-        let mut message = match self.session.outgoing(header) {
+        let mut message = match self.session.outgoing(header, payload) {
             Ok(message) => message,
             Err(error) => return Next::Over(end_of(error)),
         };

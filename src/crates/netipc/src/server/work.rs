@@ -17,11 +17,7 @@ use crate::Header;
 #[derive(Debug)]
 pub(super) enum Job {
     /// A request that was read and not begun.
-    Request {
-        served: Arc<Served>,
-        header: Header,
-        payload: Vec<u8>,
-    },
+    Request { served: Arc<Served>, header: Header, payload: Vec<u8> },
     /// A batch that could use help; its parts may all be claimed by now.
     Help(Arc<SharedBatch>),
 }
@@ -72,15 +68,6 @@ impl Work {
 
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.load(Ordering::Acquire) == 0
-    }
-
-    /// Drops what nobody has begun.
-    pub(super) fn clear(&self) {
-        let mut queue = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let dropped = std::mem::take(&mut *queue);
-        self.waiting.store(0, Ordering::Release);
-        drop(queue);
-        drop(dropped);
     }
 
     /// Wakes one worker, or keeps the next from falling asleep. Who is woken and leaves work

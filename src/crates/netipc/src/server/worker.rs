@@ -5,6 +5,7 @@
 //! the same session go to other workers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,7 @@ pub(super) struct Scratch {
     packet: PacketBuffer,
     request: Vec<u8>,
     response: Vec<u8>,
+    batch: Vec<u8>,
     answers: Answers,
 }
 
@@ -124,7 +126,7 @@ fn receive(engine: &Engine, token: u64, scratch: &mut Scratch) -> Option<(Arc<Se
             served.begin(engine).then_some((served, header))
         }
         Ok(None) => {
-            if is_partial && !served.gap_watched.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            if is_partial && !served.gap_watched.swap(true, Ordering::Relaxed) {
                 engine.command(Command::WatchGap(Arc::clone(&served)));
             }
             served.arm_again(engine);
@@ -157,6 +159,10 @@ fn receive_failed(engine: &Engine, served: &Arc<Served>, error: ReceiveError) {
 /// Answers the request in `scratch.request`.
 fn answer_request(engine: &Engine, served: &Arc<Served>, header: &Header, scratch: &mut Scratch) {
     let dispatch = &served.service.dispatch;
+    if served.is_over() {
+        // It waited in the queue, and nobody hears the answer any more.
+        return served.answer(engine, &Header::failure(header, Status::INTERNAL_ERROR), &[]);
+    }
     if header.code != dispatch.method() {
         return served.answer(engine, &Header::failure(header, Status::UNSUPPORTED), &[]);
     }
@@ -172,7 +178,7 @@ fn answer_request(engine: &Engine, served: &Arc<Served>, header: &Header, scratc
 }
 
 fn answer_batch(engine: &Engine, served: &Arc<Served>, header: &Header, scratch: &mut Scratch) {
-    let Scratch { request, response, answers, .. } = scratch;
+    let Scratch { request, batch: payload, answers, .. } = scratch;
     let batch = match Batch::decode(request, header.item_count) {
         Ok(batch) if served.service.dispatch.batchable() => batch,
         _ => return answer(engine, served, header, Err(Failure::BadEnvelope)),
@@ -183,19 +189,18 @@ fn answer_batch(engine: &Engine, served: &Arc<Served>, header: &Header, scratch:
     for (index, item) in batch.iter().enumerate() {
         let look = index > 0 && (index < ITEMS_PER_LOOK || index.is_multiple_of(ITEMS_PER_LOOK));
         if look && engine.worker_count > 1 && started.elapsed() >= SPLIT_AFTER {
-            let (payload, handled) = (std::mem::take(request), std::mem::take(answers));
+            let (request, handled) = (std::mem::take(request), std::mem::take(answers));
             let count = header.item_count;
-            let split = SplitBatch::new(payload, count, limit, handled, engine.worker_count);
+            let split = SplitBatch::new(request, count, limit, handled, engine.worker_count);
             return share(engine, served, header, split, scratch);
         }
-        if let Err(failure) =
-            answers.push(limit as usize, |out| handle(engine, served, item, out))
+        if let Err(failure) = answers.push(limit as usize, |out| handle(engine, served, item, out))
         {
             return answer(engine, served, header, Err(failure));
         }
     }
-    let outcome = assemble(std::iter::once(&*answers), header.item_count, limit, response);
-    answer(engine, served, header, outcome.map(|()| response.as_slice()));
+    let outcome = assemble(std::iter::once(&*answers), header.item_count, limit, payload);
+    answer(engine, served, header, outcome.map(|()| payload.as_slice()));
 }
 
 /// Asks the other workers to help with a batch, and does what they leave.
@@ -219,15 +224,15 @@ fn help(engine: &Engine, shared: &SharedBatch, scratch: &mut Scratch) {
     let SharedBatch { served, header, split } = shared;
     while let Some(part) = split.claim() {
         let is_last = split.answer(part, |item, out| {
-            if served.is_over() || engine.stopping.load(std::sync::atomic::Ordering::Relaxed) {
+            if served.is_over() || engine.stopping.load(Ordering::Relaxed) {
                 // Nobody hears the answer: the rest is not worth the time.
                 return Err(Failure::Internal);
             }
             handle(engine, served, item, out)
         });
         if is_last {
-            let outcome = split.assemble(&mut scratch.response);
-            answer(engine, served, header, outcome.map(|()| scratch.response.as_slice()));
+            let outcome = split.assemble(&mut scratch.batch);
+            answer(engine, served, header, outcome.map(|()| scratch.batch.as_slice()));
         }
     }
 }

@@ -1,43 +1,182 @@
-//! Where messages of a session arrive.
-use crate::Message;
-use std::time::Instant;
+//! Where the messages of a session arrive.
+//!
+//! An inbox holds what has arrived of an unfinished message, and room for one packet. Both are made
+//! when first needed, kept, and bounded by what was agreed; a longer packet is a violation, seen by
+//! one byte of room that no packet may reach.
 
-/// Room for one packet, of any session: it grows as needed and is kept.
+use std::time::{Duration, Instant};
+
+use netipc_proto::chunk::{Incoming, Progress, Reassembly, ReceiveError as Refused};
+use netipc_proto::header::HEADER_LEN;
+use netipc_proto::{DecodeError, Defect};
+
+use super::CHUNK_GAP_TIMEOUT;
+use crate::{Header, Message, ReceiveError};
+
+/// Room for one packet of any session: it grows as needed and is kept. See
+/// [`Inbox::exchange_buffer`].
 #[derive(Debug, Default)]
-pub struct PacketBuffer(#[allow(dead_code)] Vec<u8>);
+pub struct PacketBuffer(Vec<u8>);
 
-/// What arrives on one session: a message in the making, and room for a packet.
+/// What arrives on one session. Made by [`Session::inbox`](super::Session::inbox), and for that
+/// session only.
+///
+/// Memory: one packet of the agreed size (less where no message is as long), and one message of at
+/// most the smaller of the agreed limit and this side's ceiling, when messages come in chunks.
 #[derive(Debug)]
-pub struct Inbox(());
+pub struct Inbox {
+    reassembly: Reassembly,
+    packet: PacketBuffer,
+    room: usize,
+    state: State,
+    /// Set while, and only while, the reassembly is partial.
+    partial_since: Option<Instant>,
+}
+
+/// What the last packet came to.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// No message, or an unfinished one.
+    Waiting,
+    /// A message in the packet buffer.
+    InPacket { header: Header, packet_len: usize },
+    /// A message in the reassembly's buffer.
+    Gathered(Header),
+    /// An error that ends the session.
+    Ended,
+}
 
 impl Inbox {
-    /// The message that was received last; `None` once the next is begun.
+    pub(super) fn new(incoming: Incoming) -> Self {
+        let longest = incoming.limits.payload_bytes.min(incoming.ceiling_bytes) as usize;
+        let packet_size = incoming.packet_size.bytes() as usize;
+        // The one byte more is how a longer packet shows.
+        let room = packet_size.min(longest.saturating_add(HEADER_LEN)).saturating_add(1);
+        Self {
+            reassembly: Reassembly::new(incoming),
+            packet: PacketBuffer::default(),
+            room,
+            state: State::Waiting,
+            partial_since: None,
+        }
+    }
+
+    /// The message that was received last, once more. `None` before the first, once receiving goes
+    /// on, and after an error.
+    #[inline]
     #[must_use]
     pub fn message(&self) -> Option<Message<'_>> {
-        todo!()
+        match self.state {
+            State::InPacket { header, packet_len } => {
+                Some(Message::in_packet(header, self.packet.0.get(..packet_len)?))
+            }
+            State::Gathered(header) => {
+                Some(Message { header, payload: self.reassembly.gathered() })
+            }
+            State::Waiting | State::Ended => None,
+        }
     }
 
-    /// When the last packet of an unfinished message came; `None` when none is in the making. After
-    /// [`CHUNK_GAP_TIMEOUT`](super::CHUNK_GAP_TIMEOUT) the session must end.
+    /// When the last packet of an unfinished message came; `None` when none is in the making.
+    /// [`CHUNK_GAP_TIMEOUT`] later, receiving gives [`ReceiveError::ChunkGap`].
     #[must_use]
-    pub fn partial_since(&self) -> Option<Instant> {
-        todo!()
+    pub const fn partial_since(&self) -> Option<Instant> {
+        self.partial_since
     }
 
-    /// Exchanges the packet buffer, so that a thread that serves many sessions lends each the same
-    /// one: an idle session then holds none. The last message may lie in it: it is gone.
-    pub fn exchange_buffer(&mut self, _buffer: &mut PacketBuffer) {
-        todo!()
+    /// Exchanges the room for a packet, so that a thread that serves many sessions lends each the
+    /// same one, and takes it back: an idle session then holds none. A message that lies in it goes
+    /// with it: this inbox no longer has it. An unfinished message stays.
+    pub const fn exchange_buffer(&mut self, buffer: &mut PacketBuffer) {
+        std::mem::swap(&mut self.packet, buffer);
+        if let State::InPacket { .. } = self.state {
+            self.state = State::Waiting;
+        }
     }
 
     /// Bytes of memory held.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        todo!()
+        self.packet.0.capacity() + self.reassembly.held_bytes()
     }
 
-    /// Gives memory back. Keeps an unfinished message.
+    /// Gives memory back, for a session that stays idle. An unfinished message stays.
     pub fn release(&mut self) {
-        todo!()
+        self.packet = PacketBuffer::default();
+        self.reassembly.release();
+        if !matches!(self.state, State::Ended) {
+            self.state = State::Waiting;
+        }
     }
+
+    /// Room for the next packet; the last message is gone.
+    #[inline]
+    pub(super) fn room(&mut self) -> Result<&mut [u8], ReceiveError> {
+        if let State::Ended = self.state {
+            return Err(ReceiveError::Ended);
+        }
+        self.state = State::Waiting;
+        if self.packet.0.len() < self.room {
+            self.packet.0.resize(self.room, 0);
+        }
+        // Exactly the room of this session: a lent buffer may have more.
+        Ok(self.packet.0.get_mut(..self.room).unwrap_or_default())
+    }
+
+    /// Takes the packet that was received into the room, `len` bytes of it. True when a message is
+    /// whole.
+    #[inline]
+    pub(super) fn take(&mut self, len: usize) -> Result<bool, ReceiveError> {
+        let packet = self.packet.0.get(..len).unwrap_or_default();
+        let progress = match self.reassembly.advance(packet) {
+            Ok(progress) => progress,
+            Err(refused) => {
+                let error = refusal(refused, packet);
+                return Err(self.end(error));
+            }
+        };
+        self.partial_since = None;
+        self.state = match progress {
+            Progress::More => {
+                self.partial_since = Some(Instant::now());
+                return Ok(false);
+            }
+            Progress::InPacket(header) => State::InPacket { header, packet_len: len },
+            Progress::Gathered(header) => State::Gathered(header),
+        };
+        Ok(true)
+    }
+
+    /// What is left of the gap between two packets of a message; `None` when none is in the making.
+    pub(super) fn gap_left(&self) -> Option<Duration> {
+        self.partial_since.map(|since| CHUNK_GAP_TIMEOUT.saturating_sub(since.elapsed()))
+    }
+
+    /// Records that the session has ended, by this error.
+    #[cold]
+    pub(super) fn end(&mut self, error: ReceiveError) -> ReceiveError {
+        self.state = State::Ended;
+        self.partial_since = None;
+        error
+    }
+}
+
+/// The reassembly's verdict as this level's error. An over-long message keeps its header: a server
+/// answers it.
+#[cold]
+fn refusal(refused: Refused, packet: &[u8]) -> ReceiveError {
+    match refused {
+        Refused::Violation(error) => over_limit(error, packet).unwrap_or(error.into()),
+        Refused::AboveCeiling { .. } | Refused::OutOfMemory { .. } => {
+            ReceiveError::TooLarge(refused)
+        }
+    }
+}
+
+fn over_limit(error: DecodeError, packet: &[u8]) -> Option<ReceiveError> {
+    if error.defect != Defect::Limit {
+        return None;
+    }
+    let header = Header::decode(packet).ok()?;
+    Some(ReceiveError::AboveLimit { header, error })
 }

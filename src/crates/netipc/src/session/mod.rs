@@ -1,21 +1,39 @@
 //! A session: two peers that have agreed on terms, and the messages between them.
+//!
+//! ```text
+//!   Session ── terms, peer, id           checks what leaves against the terms
+//!      │
+//!   Transport ── Socket                  splits into packets, sends in turn
+//!      │           (shared memory is to stand beside it)
+//!   Inbox                                checks what arrives, puts chunks together
+//! ```
+//!
+//! A session is made only by a completed handshake, so what it has agreed on is always there.
+//!
+//! What it does **not** do: it chooses no message ids, knows no method, waits for no answer, decodes
+//! no payload (a batch's directory included: [`Batch::decode`](crate::batch::Batch::decode)), and
+//! never reconnects. [`Pipeline`] matches answers with requests, for clients that want that.
 
 mod connect;
 mod drain;
 mod inbox;
 mod outgoing;
 mod pipeline;
+mod socket;
+mod turn;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use netipc_proto::negotiate::Terms;
+use netipc_proto::chunk::Incoming;
+use netipc_proto::{Defect, Direction};
 use netipc_sys::{Abort, Deadline, PacketChannel, PeerIdentity, SysError};
 
-use crate::{Header, Message, Profiles, ReceiveError, SendError};
+use crate::{Header, Limits, Message, Profiles, ReceiveError, SendError, Terms};
+use socket::Socket;
 
 pub use connect::Proposal;
-pub use drain::{Drain, Drained};
+pub use drain::{Drain, Drained, MAX_DRAIN_BYTES};
 pub use inbox::{Inbox, PacketBuffer};
 pub use outgoing::Outgoing;
 pub use pipeline::Pipeline;
@@ -23,100 +41,224 @@ pub use pipeline::Pipeline;
 /// How long a peer may take between two packets of one message.
 pub const CHUNK_GAP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A session with a peer. Made only by a completed handshake: [`Session::connect`] or
+/// A session with a peer, made only by a completed handshake: [`Session::connect`], or
 /// [`Listener`](crate::Listener).
+///
+/// Any number of threads may send at once: messages leave whole, one at a time. Receiving takes an
+/// [`Inbox`], and a session has one: two that receive at once would tear messages apart. Dropping
+/// it closes the connection; the peer still gets what was sent.
+///
+/// As a wait object ([`AsFd`]) it is readable when there is something to receive, the peer's close
+/// included.
 #[derive(Debug)]
 pub struct Session {
-    channel: PacketChannel,
+    transport: Transport,
+    agreement: Agreement,
+}
+
+/// What a completed handshake leaves behind.
+#[derive(Debug)]
+pub(crate) struct Agreement {
+    pub(crate) role: Role,
+    pub(crate) terms: Terms,
+    pub(crate) session_id: u64,
+    pub(crate) server_supported: Profiles,
+    pub(crate) peer: PeerIdentity,
+    /// The longest payload that this side holds, in bytes.
+    pub(crate) ceiling_bytes: u32,
+}
+
+/// Which end of the session this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Client,
+    Server,
+}
+
+/// How messages move. The one place that knows.
+#[derive(Debug)]
+enum Transport {
+    Socket(Socket),
 }
 
 impl Session {
-    /// Sends one message whole. Waits for its turn and for room until the deadline.
+    pub(crate) fn new(channel: PacketChannel, agreement: Agreement) -> Self {
+        let socket = Socket::new(channel, agreement.terms.packet_size);
+        Self { transport: Transport::Socket(socket), agreement }
+    }
+
+    /// Sends one message, whole, in as many packets as it takes. Waits for its turn and for room
+    /// until the deadline.
+    ///
+    /// `header.payload_len` is the length of `payload`. A client sends requests, a server
+    /// responses, both within what was agreed (spec section 1).
+    ///
+    /// # Errors
+    /// Each variant of [`SendError`]. When a part of the message was out, later calls give
+    /// [`SendError::Ended`]: drop the session.
+    #[inline]
     pub fn send(
         &self,
-        _header: &Header,
-        _payload: &[u8],
-        _deadline: Deadline,
-        _abort: &Abort,
+        header: &Header,
+        payload: &[u8],
+        deadline: Deadline,
+        abort: &Abort,
     ) -> Result<(), SendError> {
-        todo!()
+        self.check_outgoing(header, payload)?;
+        match &self.transport {
+            Transport::Socket(socket) => socket.send(header, payload, deadline, abort),
+        }
     }
 
     /// An empty inbox for this session.
     #[must_use]
     pub fn inbox(&self) -> Inbox {
-        todo!()
+        let Agreement { role, terms, ceiling_bytes, .. } = &self.agreement;
+        let (direction, limits) = match role {
+            Role::Client => (Direction::Responses, terms.response),
+            Role::Server => (Direction::Requests, terms.request),
+        };
+        let packet_size = terms.packet_size;
+        Inbox::new(Incoming { direction, packet_size, limits, ceiling_bytes: *ceiling_bytes })
     }
 
-    /// Receives one message, borrowed from the inbox until its next use.
+    /// Receives one message, which lies in `inbox` until that is used again. Waits until the
+    /// deadline, and for the rest of a message that has begun at most [`CHUNK_GAP_TIMEOUT`] a
+    /// packet.
+    ///
+    /// # Errors
+    /// Each variant of [`ReceiveError`]. After [`ReceiveError::TimedOut`] and
+    /// [`ReceiveError::Aborted`] receiving may go on.
+    #[inline]
     pub fn receive<'i>(
         &self,
-        _inbox: &'i mut Inbox,
-        _deadline: Deadline,
-        _abort: &Abort,
+        inbox: &'i mut Inbox,
+        deadline: Deadline,
+        abort: &Abort,
     ) -> Result<Message<'i>, ReceiveError> {
-        todo!()
+        match &self.transport {
+            Transport::Socket(socket) => socket.receive(inbox, deadline, abort)?,
+        }
+        inbox.message().ok_or(ReceiveError::Ended)
     }
 
-    /// Takes what is there now; `None` when no message is whole yet. Never waits.
+    /// Takes what is there now, without waiting. `None` when no message is whole yet: what did
+    /// arrive is in `inbox`, and the session is readable when there is more.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive), without the waiting: [`ReceiveError::ChunkGap`] when the rest
+    /// of a message is overdue.
+    #[inline]
     pub fn try_receive<'i>(
         &self,
-        _inbox: &'i mut Inbox,
+        inbox: &'i mut Inbox,
     ) -> Result<Option<Message<'i>>, ReceiveError> {
-        todo!()
+        let whole = match &self.transport {
+            Transport::Socket(socket) => socket.try_receive(inbox)?,
+        };
+        Ok(if whole { inbox.message() } else { None })
     }
 
-    /// How many messages may be in flight on this transport; `usize::MAX` on sockets.
+    /// How many messages may be in flight in one direction; `usize::MAX` on sockets, where room
+    /// alone limits it.
     #[must_use]
     pub const fn in_flight_limit(&self) -> usize {
-        todo!()
+        match self.transport {
+            Transport::Socket(_) => usize::MAX,
+        }
     }
 
-    /// What was agreed.
+    /// What was agreed: profile, limits, packet size.
     #[must_use]
     pub const fn terms(&self) -> &Terms {
-        todo!()
+        &self.agreement.terms
     }
 
-    /// The server's number for the session: 1, 2, … for its lifetime.
+    /// The server's number for the session: 1, 2, … for the server's lifetime.
     #[must_use]
     pub const fn id(&self) -> u64 {
-        todo!()
+        self.agreement.session_id
     }
 
-    /// What the server could have used: why there is no better profile.
+    /// What the server could have used: why the session has no better profile.
     #[must_use]
     pub const fn server_supported(&self) -> Profiles {
-        todo!()
+        self.agreement.server_supported
     }
 
-    /// Who is at the other end, as of the handshake.
+    /// Who is at the other end, as the kernel recorded it when the connection was made.
     #[must_use]
     pub const fn peer(&self) -> &PeerIdentity {
-        todo!()
+        &self.agreement.peer
     }
 
-    /// One look, without waiting, whether the peer has left.
+    /// One look, without waiting, whether the peer has left. Messages that it sent before can still
+    /// be received.
+    ///
+    /// # Errors
+    /// The system refused to look.
     pub fn peer_gone(&self) -> Result<bool, SysError> {
-        todo!()
+        self.channel().peer_gone()
     }
 
-    /// Ends the session in both directions, from any thread: those who wait in `send` or `receive`
-    /// return. What was sent is still delivered.
+    /// Ends the session, from any thread: those who wait in [`send`](Self::send) or
+    /// [`receive`](Self::receive) return. The peer still gets what was sent.
     pub fn shutdown(&self) {
-        todo!()
+        self.channel().shutdown();
     }
 
-    /// After a final answer: tells the peer that no more comes, and takes what it still sends until
-    /// it closes. Bounded in bytes and by the deadline. (A readiness loop uses [`Drain`].)
-    pub fn drain(&self, _deadline: Deadline, _abort: &Abort) -> Result<Drained, SysError> {
-        todo!()
+    /// After a final answer: tells the peer that no more comes, and drops what it still sends until
+    /// it leaves, so that the answer is not overtaken by a reset (spec section 6). At most
+    /// [`MAX_DRAIN_BYTES`], until the deadline. A readiness loop uses [`Drain`].
+    ///
+    /// # Errors
+    /// The system refused to receive.
+    pub fn drain(&self, deadline: Deadline, abort: &Abort) -> Result<Drained, SysError> {
+        self.channel().finish_sending();
+        self.channel().drain(MAX_DRAIN_BYTES, deadline, abort)
+    }
+
+    const fn channel(&self) -> &PacketChannel {
+        match &self.transport {
+            Transport::Socket(socket) => &socket.channel,
+        }
+    }
+
+    /// Nobody sends what the peer would have to refuse (spec section 1).
+    #[inline]
+    fn check_outgoing(&self, header: &Header, payload: &[u8]) -> Result<(), SendError> {
+        let Agreement { role, terms, .. } = &self.agreement;
+        let (checked, limits) = match role {
+            Role::Client => (header.check_request(&terms.request), &terms.request),
+            Role::Server => (header.check_response(&terms.response), &terms.response),
+        };
+        if let Err(error) = checked {
+            return Err(cannot_send(header, error.defect, limits));
+        }
+        if payload.len() != header.payload_len as usize {
+            return Err(SendError::Malformed(Defect::Length));
+        }
+        if !header.status.is_ok() && *header != Header::failure(header, header.status) {
+            return Err(SendError::Malformed(Defect::Status));
+        }
+        Ok(())
     }
 }
 
-/// Readable when there is something to receive, the peer's close included.
 impl AsFd for Session {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.channel.as_fd()
+        self.channel().as_fd()
+    }
+}
+
+#[cold]
+const fn cannot_send(header: &Header, defect: Defect, limits: &Limits) -> SendError {
+    match defect {
+        Defect::Limit => SendError::AboveLimit {
+            payload_len: header.payload_len,
+            item_count: header.item_count,
+            limits: *limits,
+        },
+        defect => SendError::Malformed(defect),
     }
 }

@@ -7,7 +7,8 @@ use netipc_proto::Defect;
 use netipc_proto::chunk::Split;
 use netipc_sys::TrySend;
 
-use super::Session;
+use super::socket::sending_failed;
+use super::{Session, Transport};
 use crate::{Header, SendError};
 
 /// One message, of which some packets may be out already. Its payload is the caller's, who gives
@@ -21,36 +22,32 @@ impl Session {
     /// Begins a message to be sent by [`Session::try_send`]; nothing is sent yet.
     ///
     /// # Errors
-    /// The caller's fault: [`SendError::Malformed`] for a payload too long for its chunks.
-    pub fn outgoing(&self, header: &Header) -> Result<Outgoing, SendError> {
+    /// The caller's fault: [`SendError::AboveLimit`] or [`SendError::Malformed`].
+    #[inline]
+    pub fn outgoing(&self, header: &Header, payload: &[u8]) -> Result<Outgoing, SendError> {
+        self.check_outgoing(header, payload)?;
         let split = Split::new(*header, self.terms().packet_size)
             .map_err(|_too_long| SendError::Malformed(Defect::Length))?;
         Ok(Outgoing { packets: split.peekable() })
     }
 
     /// Sends what there is room for now; true once all of the message is out. Never waits: the
-    /// session is writable when there is room again. The caller keeps messages apart, sends each
-    /// to its end before the next, and does not mix this with [`Session::send`] from other threads.
+    /// session is writable when there is room again. The caller sends each message to its end
+    /// before the next, one at a time, and does not mix this with [`Session::send`].
     ///
     /// # Errors
-    /// As [`Session::send`], without the waiting. After an error within a message the session must
-    /// end.
+    /// As [`Session::send`], without the waiting. When a part of the message was out, the session
+    /// must end.
+    #[inline]
     pub fn try_send(&self, message: &mut Outgoing, payload: &[u8]) -> Result<bool, SendError> {
+        let Transport::Socket(socket) = &self.transport;
         while let Some(packet) = message.packets.peek() {
-            let Some(part) = payload.get(packet.payload.clone()) else {
-                return Err(SendError::Malformed(Defect::Length));
+            let body = payload.get(packet.payload.clone()).unwrap_or_default();
+            let pieces = [IoSlice::new(&packet.head), IoSlice::new(body)];
+            match socket.channel.try_send(&pieces).map_err(sending_failed)? {
+                TrySend::Sent => message.packets.next(),
+                TrySend::NoRoom => return Ok(false),
             };
-            let pieces = [IoSlice::new(&packet.head), IoSlice::new(part)];
-            match self.channel.try_send(&pieces) {
-                Ok(TrySend::Sent) => {
-                    message.packets.next();
-                }
-                Ok(TrySend::NoRoom) => return Ok(false),
-                Err(netipc_sys::SendError::PeerGone) => return Err(SendError::PeerGone),
-                Err(netipc_sys::SendError::Os(error)) => return Err(SendError::Os(error)),
-                // Packets have the agreed size, which the socket carries, and are never empty.
-                Err(_) => return Err(SendError::Malformed(Defect::Length)),
-            }
         }
         Ok(true)
     }

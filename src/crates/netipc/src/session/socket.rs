@@ -1,0 +1,183 @@
+//! Messages over a packet socket: in chunks, whole, one at a time (spec sections 3 and 6).
+//!
+//! One system call a packet, when there is room or a packet; nothing is allocated.
+
+use std::io::IoSlice;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use netipc_proto::Defect;
+use netipc_proto::chunk::{PacketSize, Split};
+use netipc_sys::{Abort, Deadline, PacketChannel, RecvError, WaitError};
+
+use super::inbox::Inbox;
+use super::turn::SendTurn;
+use crate::{Header, ReceiveError, SendError};
+
+/// Packets that one look takes at most, so that a peer that sends without end cannot hold a
+/// readiness loop.
+const PACKETS_PER_LOOK: usize = 64;
+
+#[derive(Debug)]
+pub(super) struct Socket {
+    pub(super) channel: PacketChannel,
+    packet_size: PacketSize,
+    turn: SendTurn,
+    /// A message went out in part. Written and read in one's turn.
+    cut_short: AtomicBool,
+}
+
+impl Socket {
+    pub(super) fn new(channel: PacketChannel, packet_size: PacketSize) -> Self {
+        let cut_short = AtomicBool::new(false);
+        Self { channel, packet_size, turn: SendTurn::default(), cut_short }
+    }
+
+    /// Sends one message, checked before, whole.
+    #[inline]
+    pub(super) fn send(
+        &self,
+        header: &Header,
+        payload: &[u8],
+        deadline: Deadline,
+        abort: &Abort,
+    ) -> Result<(), SendError> {
+        let mut packets = Split::new(*header, self.packet_size)
+            .map_err(|_| SendError::Malformed(Defect::Length))?;
+        let _turn = self.turn.take(deadline, abort).map_err(waiting_ended)?;
+        if self.cut_short.load(Ordering::Relaxed) {
+            return Err(SendError::Ended);
+        }
+        if let Some(first) = packets.next() {
+            let body = payload.get(first.payload).unwrap_or_default();
+            self.send_packet(&first.head, body, deadline, abort)?;
+        }
+        for packet in packets {
+            let body = payload.get(packet.payload).unwrap_or_default();
+            // A peer that reads without end is not waited for, so the clock is looked at here.
+            let sent = if deadline.has_passed() {
+                Err(SendError::TimedOut)
+            } else {
+                self.send_packet(&packet.head, body, deadline, abort)
+            };
+            if let Err(error) = sent {
+                self.cut_short.store(true, Ordering::Relaxed);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn send_packet(
+        &self,
+        head: &[u8],
+        body: &[u8],
+        deadline: Deadline,
+        abort: &Abort,
+    ) -> Result<(), SendError> {
+        let pieces = [IoSlice::new(head), IoSlice::new(body)];
+        self.channel.send(&pieces, deadline, abort).map_err(sending_failed)
+    }
+
+    /// Receives packets until the inbox has a message.
+    #[inline]
+    pub(super) fn receive(
+        &self,
+        inbox: &mut Inbox,
+        deadline: Deadline,
+        abort: &Abort,
+    ) -> Result<(), ReceiveError> {
+        loop {
+            let until = match inbox.gap_left() {
+                None => deadline,
+                Some(left) => deadline.earlier(Deadline::after(left)),
+            };
+            let received = self.channel.recv(inbox.room()?, until, abort);
+            match received {
+                Err(RecvError::TimedOut) => return Err(timed_out(inbox)),
+                other => {
+                    if take(inbox, other)? {
+                        return Ok(());
+                    }
+                }
+            }
+            // A peer that sends without end is not waited for, so the clock is looked at here.
+            if deadline.has_passed() {
+                return Err(ReceiveError::TimedOut);
+            }
+        }
+    }
+
+    /// Receives the packets that are there, until the inbox has a message. True when it has.
+    #[inline]
+    pub(super) fn try_receive(&self, inbox: &mut Inbox) -> Result<bool, ReceiveError> {
+        for _ in 0..PACKETS_PER_LOOK {
+            match self.channel.try_recv(inbox.room()?) {
+                Ok(None) => {
+                    return match timed_out(inbox) {
+                        ReceiveError::ChunkGap => Err(ReceiveError::ChunkGap),
+                        _ => Ok(false),
+                    };
+                }
+                Ok(Some(len)) => {
+                    if take(inbox, Ok(len))? {
+                        return Ok(true);
+                    }
+                }
+                Err(error) => {
+                    if take(inbox, Err(error))? {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Hands what was received to the inbox.
+#[inline]
+fn take(inbox: &mut Inbox, received: Result<usize, RecvError>) -> Result<bool, ReceiveError> {
+    match received {
+        Ok(len) => inbox.take(len),
+        // As much as there was room for: more than any message may have.
+        Err(RecvError::TooLong { max, .. }) => inbox.take(max),
+        Err(RecvError::Closed) if inbox.partial_since().is_some() => {
+            Err(inbox.end(ReceiveError::BrokenOff))
+        }
+        Err(RecvError::Closed) => Err(ReceiveError::Closed),
+        Err(RecvError::Aborted) => Err(ReceiveError::Aborted),
+        Err(RecvError::TimedOut) => Err(ReceiveError::TimedOut),
+        Err(RecvError::Os(error)) => Err(ReceiveError::Os(error)),
+    }
+}
+
+/// Which time has passed: that between two packets of a message ends the session.
+fn timed_out(inbox: &mut Inbox) -> ReceiveError {
+    if inbox.gap_left().is_some_and(|left| left.is_zero()) {
+        inbox.end(ReceiveError::ChunkGap)
+    } else {
+        ReceiveError::TimedOut
+    }
+}
+
+fn waiting_ended(error: WaitError) -> SendError {
+    match error {
+        WaitError::Aborted => SendError::Aborted,
+        WaitError::TimedOut => SendError::TimedOut,
+        WaitError::Os(error) => SendError::Os(error),
+    }
+}
+
+#[cold]
+pub(super) fn sending_failed(error: netipc_sys::SendError) -> SendError {
+    match error {
+        netipc_sys::SendError::Aborted => SendError::Aborted,
+        netipc_sys::SendError::TimedOut => SendError::TimedOut,
+        netipc_sys::SendError::PeerGone => SendError::PeerGone,
+        // Every packet has a header.
+        netipc_sys::SendError::Empty => SendError::Malformed(Defect::Length),
+        netipc_sys::SendError::TooLong { len, max } => SendError::PacketTooLong { len, max },
+        netipc_sys::SendError::Os(error) => SendError::Os(error),
+    }
+}
