@@ -56,6 +56,24 @@ pub struct ListenerConfig {
     pub max_pending_handshakes: usize,
 }
 
+impl ListenerConfig {
+    pub(super) const fn handshake_timeout(&self) -> Duration {
+        if self.handshake_timeout.is_zero() {
+            DEFAULT_HANDSHAKE_TIMEOUT
+        } else {
+            self.handshake_timeout
+        }
+    }
+
+    pub(super) const fn max_pending(&self) -> usize {
+        if self.max_pending_handshakes == 0 {
+            DEFAULT_MAX_PENDING_HANDSHAKES
+        } else {
+            self.max_pending_handshakes
+        }
+    }
+}
+
 /// The limit of responses that later sessions get, shared with those who grow it. Clones are the
 /// same limit.
 #[derive(Clone, Debug)]

@@ -17,6 +17,7 @@ pub struct HandshakeCounters {
     timed_out: AtomicU64,
     left: AtomicU64,
     displaced: AtomicU64,
+    exhausted: AtomicU64,
 }
 
 /// What [`HandshakeCounters`] say at one moment. Each connection is in `connections`, and in one of
@@ -43,6 +44,8 @@ pub struct HandshakeCounts {
     pub left: u64,
     /// Clients that said nothing and gave way to newer ones: too many were pending.
     pub displaced: u64,
+    /// Times that nobody could be accepted, for want of descriptors or memory.
+    pub exhausted: u64,
 }
 
 /// How a connection ended that did not become a session.
@@ -71,11 +74,16 @@ impl HandshakeCounters {
             timed_out: read(&self.timed_out),
             left: read(&self.left),
             displaced: read(&self.displaced),
+            exhausted: read(&self.exhausted),
         }
     }
 
     pub(super) fn connected(&self) {
         self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn exhausted(&self) {
+        self.exhausted.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn decided(&self, outcome: Outcome) {

@@ -33,6 +33,7 @@ use crate::{Header, Limits, Message, Profiles, ReceiveError, SendError, Terms};
 use socket::Socket;
 
 pub use connect::Proposal;
+pub(crate) use connect::packet_size;
 pub use drain::{Drain, Drained, MAX_DRAIN_BYTES};
 pub use inbox::{Inbox, PacketBuffer};
 pub use outgoing::Outgoing;
