@@ -53,5 +53,6 @@ pub use error::{
 pub use platform::{
     Abort, Accepted, BindOptions, DEFAULT_BACKLOG, DEFAULT_MODE, Drained, EndpointState, Event,
     Events, Interest, Listener, MAX_SOCKET_PATH_BYTES, PACKET_OVERHEAD_BYTES, PacketChannel,
-    PeerIdentity, TrySend, WaitSet, Waker, WatchMode, connect, inspect_endpoint, own_uid, wait_readable,
+    PeerIdentity, TrySend, WaitSet, Waker, WatchMode, connect, inspect_endpoint, own_uid,
+    wait_readable,
 };

@@ -4,10 +4,9 @@
 //! wake-up. With [`WatchMode::OneShot`] several threads may wait on one set: each event goes to one of
 //! them, and its descriptor stays silent until that thread arms it again.
 
-use std::fmt;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 use rustix::io::Errno;
 
@@ -56,47 +55,54 @@ pub struct Event {
     pub closed: bool,
 }
 
-/// Room for the events of one wait; made once and used again.
-pub struct Events(Vec<epoll::Event>);
+/// The most events that one wait brings, whatever was asked for: what the kernel writes lies on the
+/// stack meanwhile.
+const MAX_EVENTS: usize = 64;
+
+/// The events of one wait; made once and used again.
+#[derive(Debug)]
+pub struct Events {
+    events: Vec<Event>,
+    capacity: usize,
+}
 
 impl Events {
-    /// Room for `capacity` events a wait (at least one).
+    /// Room for `capacity` events a wait: at least 1, at most 64.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self(Vec::with_capacity(capacity.max(1)))
+        let capacity = capacity.clamp(1, MAX_EVENTS);
+        Self { events: Vec::with_capacity(capacity), capacity }
     }
 
     /// The events of the last wait.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Event> + '_ {
-        self.0.iter().map(|event| {
-            // Copied out: the kernel's record is packed.
-            let (flags, data) = (event.flags, event.data);
-            let closed = epoll::EventFlags::HUP | epoll::EventFlags::ERR | epoll::EventFlags::RDHUP;
-            Event {
-                token: data.u64(),
-                readable: flags.contains(epoll::EventFlags::IN),
-                writable: flags.contains(epoll::EventFlags::OUT),
-                closed: flags.intersects(closed),
-            }
-        })
+        self.events.iter().copied()
     }
 
     /// How many the last wait brought.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.events.len()
     }
 
     /// Whether the last wait brought none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.events.is_empty()
     }
 }
 
-impl fmt::Debug for Events {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
+impl From<&epoll::Event> for Event {
+    fn from(event: &epoll::Event) -> Self {
+        // Copied out: the kernel's record is packed.
+        let (flags, data) = (event.flags, event.data);
+        let closed = epoll::EventFlags::HUP | epoll::EventFlags::ERR | epoll::EventFlags::RDHUP;
+        Self {
+            token: data.u64(),
+            readable: flags.contains(epoll::EventFlags::IN),
+            writable: flags.contains(epoll::EventFlags::OUT),
+            closed: flags.intersects(closed),
+        }
     }
 }
 
@@ -155,13 +161,18 @@ impl WaitSet {
     /// # Errors
     /// The system refused to wait.
     pub fn wait(&self, events: &mut Events, deadline: Deadline) -> Result<usize, SysError> {
+        let mut room = [const { MaybeUninit::uninit() }; MAX_EVENTS];
+        let room = &mut room[..events.capacity];
         loop {
-            events.0.clear();
+            events.events.clear();
             let timeout = timespec(deadline);
-            match epoll::wait(&self.0, spare_capacity(&mut events.0), timeout.as_ref()) {
+            match epoll::wait(&self.0, &mut *room, timeout.as_ref()) {
                 // The kernel counts milliseconds here and may be early by a part of one.
-                Ok(0) if !deadline.has_passed() => {}
-                Ok(count) => return Ok(count),
+                Ok(([], _)) if !deadline.has_passed() => {}
+                Ok((came, _)) => {
+                    events.events.extend(came.iter().map(Event::from));
+                    return Ok(events.len());
+                }
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(refused("wait")(errno)),
             }

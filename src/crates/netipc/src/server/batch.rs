@@ -175,12 +175,13 @@ impl SplitBatch {
         part: Part,
         mut item: impl FnMut(&[u8], &mut [u8]) -> Result<usize, Failure>,
     ) -> bool {
-        let outcome = self.answers(&part, &mut item);
+        let Part { index, items } = part;
+        let outcome = self.answers(index, items, &mut item);
         if outcome.is_err() {
-            self.failed.fetch_min(part.index, Ordering::Relaxed);
+            self.failed.fetch_min(index, Ordering::Relaxed);
         }
         let mut outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = outcomes.get_mut(part.index) {
+        if let Some(place) = outcomes.get_mut(index) {
             *place = Some(outcome);
         }
         drop(outcomes);
@@ -190,7 +191,8 @@ impl SplitBatch {
 
     fn answers(
         &self,
-        part: &Part,
+        part: usize,
+        items: Range<usize>,
         item: &mut impl FnMut(&[u8], &mut [u8]) -> Result<usize, Failure>,
     ) -> Result<Answers, Failure> {
         let batch =
@@ -198,8 +200,8 @@ impl SplitBatch {
         let limit_bytes = self.limit_bytes as usize;
         let mut answers = Answers::default();
         answers.reset(limit_bytes);
-        for index in part.items.clone() {
-            if self.failed.load(Ordering::Relaxed) < part.index {
+        for index in items {
+            if self.failed.load(Ordering::Relaxed) < part {
                 // What an earlier item said decides; this says only that the rest was left.
                 return Err(Failure::Internal);
             }

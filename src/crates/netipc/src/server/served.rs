@@ -80,6 +80,7 @@ struct Answer {
 }
 
 /// What is to be done once the state is unlocked.
+#[derive(Clone, Copy)]
 enum Next {
     Nothing,
     /// The event loop sends the rest.

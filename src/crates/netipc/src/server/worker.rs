@@ -178,29 +178,50 @@ fn answer_request(engine: &Engine, served: &Arc<Served>, header: &Header, scratc
 }
 
 fn answer_batch(engine: &Engine, served: &Arc<Served>, header: &Header, scratch: &mut Scratch) {
-    let Scratch { request, batch: payload, answers, .. } = scratch;
-    let batch = match Batch::decode(request, header.item_count) {
-        Ok(batch) if served.service.dispatch.batchable() => batch,
-        _ => return answer(engine, served, header, Err(Failure::BadEnvelope)),
-    };
-    let limit = served.session.terms().response.payload_bytes;
-    answers.reset(limit as usize);
+    let limit_bytes = served.session.terms().response.payload_bytes;
+    match answer_items(engine, served, header, scratch) {
+        Ok(true) => {
+            let Scratch { answers, batch, .. } = scratch;
+            let parts = std::iter::once(&*answers);
+            let outcome = assemble(parts, header.item_count, limit_bytes, batch);
+            answer(engine, served, header, outcome.map(|()| batch.as_slice()));
+        }
+        Ok(false) => {
+            let request = std::mem::take(&mut scratch.request);
+            let handled = std::mem::take(&mut scratch.answers);
+            let (count, workers) = (header.item_count, engine.worker_count);
+            let split = SplitBatch::new(request, count, limit_bytes, handled, workers);
+            share(engine, served, header, split, scratch);
+        }
+        Err(failure) => answer(engine, served, header, Err(failure)),
+    }
+}
+
+/// Answers the items of the batch in `scratch.request` into `scratch.answers`. False when it takes
+/// so long that the rest is worth sharing.
+fn answer_items(
+    engine: &Engine,
+    served: &Served,
+    header: &Header,
+    scratch: &mut Scratch,
+) -> Result<bool, Failure> {
+    let Scratch { request, answers, .. } = scratch;
+    if !served.service.dispatch.batchable() {
+        return Err(Failure::BadEnvelope);
+    }
+    let batch =
+        Batch::decode(request, header.item_count).map_err(|_defect| Failure::BadEnvelope)?;
+    let limit_bytes = served.session.terms().response.payload_bytes as usize;
+    answers.reset(limit_bytes);
     let started = Instant::now();
     for (index, item) in batch.iter().enumerate() {
         let look = index > 0 && (index < ITEMS_PER_LOOK || index.is_multiple_of(ITEMS_PER_LOOK));
         if look && engine.worker_count > 1 && started.elapsed() >= SPLIT_AFTER {
-            let (request, handled) = (std::mem::take(request), std::mem::take(answers));
-            let count = header.item_count;
-            let split = SplitBatch::new(request, count, limit, handled, engine.worker_count);
-            return share(engine, served, header, split, scratch);
+            return Ok(false);
         }
-        if let Err(failure) = answers.push(limit as usize, |out| handle(engine, served, item, out))
-        {
-            return answer(engine, served, header, Err(failure));
-        }
+        answers.push(limit_bytes, |out| handle(engine, served, item, out))?;
     }
-    let outcome = assemble(std::iter::once(&*answers), header.item_count, limit, payload);
-    answer(engine, served, header, outcome.map(|()| payload.as_slice()));
+    Ok(true)
 }
 
 /// Asks the other workers to help with a batch, and does what they leave.
