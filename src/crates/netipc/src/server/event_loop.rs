@@ -126,6 +126,7 @@ impl EventLoop {
         while let Some(job) = engine.work.take() {
             if let Job::Request { served, .. } = job {
                 engine.end(&served, End::Stopped);
+                served.give_up();
             }
         }
         self.close_doors(true);

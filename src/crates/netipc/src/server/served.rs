@@ -135,6 +135,9 @@ impl Served {
         self.service.counters.in_flight.fetch_add(1, Ordering::Relaxed);
         state.armed = false;
         let armed = state.in_flight >= self.service.max_in_flight || self.arm(&mut state, engine);
+        if !armed {
+            self.finish_one(&mut state);
+        }
         drop(state);
         if !armed {
             engine.end(self, End::Failed);
@@ -159,9 +162,6 @@ impl Served {
         let mut state = self.state();
         let next = if self.is_over() || state.last_given {
             self.finish_one(&mut state);
-            if state.in_flight == 0 && self.is_over() {
-                self.release_slot();
-            }
             Next::Nothing
         } else {
             self.count(header);
@@ -170,6 +170,11 @@ impl Served {
         };
         drop(state);
         self.go_on(engine, next);
+    }
+
+    /// A request that was begun is never answered: the session is over.
+    pub(super) fn give_up(&self) {
+        self.finish_one(&mut self.state());
     }
 
     /// There is room for more of what waits. For the event loop; true when nothing waits any more.
@@ -249,22 +254,22 @@ impl Served {
         header: &Header,
         payload: &[u8],
     ) -> Next {
-        let mut message = match self.session.outgoing(header, payload) {
-            Ok(message) => message,
-            Err(error) => return Next::Over(end_of(error)),
-        };
         let first = state.outbox.is_empty();
-        if first {
-            match self.session.try_send(&mut message, payload) {
-                Ok(true) => {
-                    self.finish_one(state);
-                    return self.after_sending(state, engine);
-                }
-                Ok(false) if engine.phase() == Phase::Stopping => return Next::Over(End::Stopped),
-                Ok(false) => {}
-                Err(error) => return Next::Over(end_of(error)),
+        let sent = self.session.outgoing(header, payload).and_then(|mut message| {
+            let sent = first && self.session.try_send(&mut message, payload)?;
+            Ok((message, sent))
+        });
+        let message = match sent {
+            Ok((message, false)) if engine.phase() != Phase::Stopping => message,
+            outcome => {
+                self.finish_one(state);
+                return match outcome {
+                    Ok((_message, true)) => self.after_sending(state, engine),
+                    Ok((_message, false)) => Next::Over(End::Stopped),
+                    Err(error) => Next::Over(end_of(error)),
+                };
             }
-        }
+        };
         let deadline = Deadline::after(SEND_TIMEOUT);
         state.outbox.push_back(Answer { message, payload: payload.to_vec(), deadline });
         if first { Next::WatchRoom } else { Next::Nothing }
@@ -306,6 +311,9 @@ impl Served {
     fn finish_one(&self, state: &mut State) {
         state.in_flight = state.in_flight.saturating_sub(1);
         self.service.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if state.in_flight == 0 && self.is_over() {
+            self.release_slot();
+        }
     }
 
     fn count(&self, answer: &Header) {

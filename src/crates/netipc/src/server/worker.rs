@@ -161,7 +161,7 @@ fn answer_request(engine: &Engine, served: &Arc<Served>, header: &Header, scratc
     let dispatch = &served.service.dispatch;
     if served.is_over() {
         // It waited in the queue, and nobody hears the answer any more.
-        return served.answer(engine, &Header::failure(header, Status::INTERNAL_ERROR), &[]);
+        return served.give_up();
     }
     if header.code != dispatch.method() {
         return served.answer(engine, &Header::failure(header, Status::UNSUPPORTED), &[]);

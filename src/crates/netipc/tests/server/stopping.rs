@@ -1,0 +1,172 @@
+//! Stopping and draining, whatever clients and handlers do.
+
+use std::time::{Duration, Instant};
+
+use netipc::server::{
+    DRAIN_TIMEOUT, Dispatch, RunningServer, STOP_TIMEOUT, Server, ServerConfig, ServerError,
+};
+use netipc::{Abort, Met, ReceiveError, Status};
+
+use crate::support::{Gate, Place, echo, eventually, handler, proposal, reply};
+
+/// Beyond a deadline, for a machine that is busy.
+const LATENESS: Duration = Duration::from_secs(1);
+
+fn holding(gate: &Gate) -> impl Dispatch {
+    let gate = gate.clone();
+    handler(move |_context, request, response| {
+        if request.starts_with(b"hold") {
+            gate.pass();
+        }
+        reply(request, response)
+    })
+}
+
+fn assert_absent(place: &Place) {
+    let error = place.try_client(&proposal()).map(|_| ()).expect_err("nobody serves");
+    assert_eq!(error.met(), Some(Met::NoEndpoint), "{error}");
+}
+
+#[test]
+fn stopping_is_quick_whatever_clients_do() {
+    let place = Place::new();
+    let server = place.serve(
+        ServerConfig::default(),
+        handler(|_context, request, response| Ok(request.len() * 50_000 % response.out.len())),
+    );
+    let mut idle = place.client();
+    let _silent: Vec<_> = (0..20).map(|_| place.silent()).collect();
+    let half = place.raw();
+    half.send_half();
+    let never_reads = place.client();
+    for id in 0..40 {
+        never_reads.request(id, b"x");
+    }
+    eventually("answers that wait", || server.status().in_flight >= 16);
+    let started = Instant::now();
+    server.stop().expect("stopped");
+    assert!(started.elapsed() < LATENESS, "no handler runs: there is nothing to wait for");
+    idle.expect_close();
+    assert_absent(&place);
+    assert_eq!(server.status().sessions, 0);
+    server.stop().expect("once more");
+    server.wait().expect("it has ended");
+    // The name is free.
+    let _next = place.serve(ServerConfig::default(), echo());
+    assert_eq!(place.client().call(b"again").1, b"again");
+}
+
+#[test]
+fn dropping_a_server_stops_it() {
+    let place = Place::new();
+    let mut client = {
+        let _server = place.serve(ServerConfig::default(), echo());
+        place.client()
+    };
+    client.expect_close();
+    assert_absent(&place);
+}
+
+#[test]
+fn a_handler_that_outlives_the_stop_is_reported_and_harms_nobody() {
+    let place = Place::new();
+    let gate = Gate::default();
+    let server = place.serve(ServerConfig::default(), holding(&gate));
+    let client = place.client();
+    client.request(1, b"hold");
+    gate.wait_for(1);
+    let started = Instant::now();
+    let outcome = server.stop();
+    let took = started.elapsed();
+    assert!(matches!(outcome, Err(ServerError::HandlersRunning { threads: 1 })), "{outcome:?}");
+    assert!(took >= STOP_TIMEOUT && took < STOP_TIMEOUT + LATENESS, "{took:?}");
+    assert_absent(&place);
+    gate.open();
+    server.stop_within(LATENESS).expect("the handler has returned");
+}
+
+#[test]
+fn a_handler_that_looks_at_the_stop_flag_can_return_in_time() {
+    let place = Place::new();
+    let server = place.serve(
+        ServerConfig::default(),
+        handler(|context, _request, response| {
+            while !context.stop_requested() {
+                std::thread::yield_now();
+            }
+            reply(b"cut short", response)
+        }),
+    );
+    let mut client = place.client();
+    client.request(1, b"");
+    eventually("the handler runs", || server.status().in_flight == 1);
+    server.stop().expect("stopped");
+    // What it answered is still delivered.
+    assert_eq!(client.receive().expect("an answer").1, b"cut short");
+    client.expect_close();
+}
+
+#[test]
+fn draining_answers_what_was_read_and_nothing_else() {
+    let place = Place::new();
+    let gate = Gate::default();
+    let config =
+        ServerConfig { worker_count: 2, max_in_flight_per_session: 2, ..ServerConfig::default() };
+    let server = place.serve(config, holding(&gate));
+    let (mut idle, mut busy) = (place.client(), place.client());
+    for id in 1..=3 {
+        busy.request(id, b"hold");
+    }
+    gate.wait_for(2);
+    std::thread::scope(|scope| {
+        let draining = scope.spawn(|| server.drain());
+        idle.expect_close();
+        assert_absent(&place);
+        gate.open();
+        draining.join().expect("no panic").expect("drained");
+    });
+    for _ in 0..2 {
+        assert_eq!(busy.receive().expect("an answer").0.status, Status::OK);
+    }
+    assert_eq!(busy.receive(), Err(ReceiveError::Closed), "the third was never read");
+}
+
+#[test]
+fn draining_gives_up_at_its_deadline() {
+    let place = Place::new();
+    let gate = Gate::default();
+    let server = place.serve(ServerConfig::default(), holding(&gate));
+    let client = place.client();
+    client.request(1, b"hold");
+    gate.wait_for(1);
+    let started = Instant::now();
+    assert!(matches!(server.drain(), Err(ServerError::HandlersRunning { threads: 1 })));
+    let most = DRAIN_TIMEOUT + STOP_TIMEOUT + LATENESS;
+    assert!(started.elapsed() >= DRAIN_TIMEOUT && started.elapsed() < most);
+}
+
+#[test]
+fn a_server_runs_on_its_callers_thread_until_it_is_told_to_stop() {
+    let place = Place::new();
+    let server = Server::bind(&place.endpoint, ServerConfig::default()).expect("bind");
+    let stop = Abort::new().expect("abort");
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| server.run(echo(), &stop));
+        assert_eq!(place.client().call(b"ping").1, b"ping");
+        stop.trigger();
+        running.join().expect("no panic").expect("stopped");
+    });
+    assert_absent(&place);
+}
+
+#[test]
+fn starting_and_stopping_again_and_again_leaves_nothing() {
+    let place = Place::new();
+    for round in 0_u32..100 {
+        let server: RunningServer = place.serve(ServerConfig::default(), echo());
+        let mut client = place.client();
+        assert_eq!(client.call(&round.to_ne_bytes()).1, round.to_ne_bytes());
+        server.drain().expect("drained");
+        client.expect_close();
+    }
+}

@@ -1,0 +1,326 @@
+//! What can only be seen in a process of its own: threads, descriptors, memory, system calls, and
+//! time. Every test runs in a child process, one at a time.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use netipc::batch::BatchBuilder;
+use netipc::codec::ResponseBudget;
+use netipc::server::{Context, Dispatch, Failure, RunningServer, Server, ServerConfig};
+use netipc::{Abort, Deadline, Endpoint, Header, Inbox, Limits, Proposal, Session, Status};
+
+const METHOD: u16 = 1;
+const PATIENCE: Duration = Duration::from_secs(20);
+const SESSIONS: usize = 1000;
+const SERVICE: &str = "scale";
+
+/// Answers a request with itself, after `cost` without the CPU.
+struct Echo {
+    cost: Option<Duration>,
+}
+
+impl Dispatch for Echo {
+    fn method(&self) -> u16 {
+        METHOD
+    }
+
+    fn batchable(&self) -> bool {
+        true
+    }
+
+    fn handle(
+        &self,
+        _context: &Context<'_>,
+        request: &[u8],
+        response: ResponseBudget<'_>,
+    ) -> Result<usize, Failure> {
+        if let Some(cost) = self.cost {
+            wait_for(cost);
+        }
+        let room = response.out.get_mut(..request.len()).ok_or(Failure::LimitExceeded)?;
+        room.copy_from_slice(request);
+        Ok(request.len())
+    }
+}
+
+fn serve(endpoint: &Endpoint, config: ServerConfig, cost: Option<Duration>) -> RunningServer {
+    Server::bind(endpoint, config).expect("bind").spawn(Echo { cost }).expect("spawn")
+}
+
+struct Client {
+    session: Session,
+    inbox: Inbox,
+    abort: Abort,
+}
+
+impl Client {
+    fn new(endpoint: &Endpoint) -> Self {
+        let request = Limits { payload_bytes: 65_536, batch_items: 1024 };
+        let proposal = Proposal { request, ..Proposal::default() };
+        let abort = Abort::new().expect("abort");
+        let session = Session::connect(endpoint, &proposal, Deadline::after(PATIENCE), &abort)
+            .expect("a session");
+        let inbox = session.inbox();
+        Self { session, inbox, abort }
+    }
+
+    fn send(&self, header: &Header, payload: &[u8]) {
+        let deadline = Deadline::after(PATIENCE);
+        self.session.send(header, payload, deadline, &self.abort).expect("sent");
+    }
+
+    fn receive(&mut self) -> Status {
+        let deadline = Deadline::after(PATIENCE);
+        let message = self.session.receive(&mut self.inbox, deadline, &self.abort);
+        message.expect("an answer").header.status
+    }
+
+    fn ping(&mut self) {
+        self.send(&Header::request(METHOD, 1, 4), b"ping");
+        assert_eq!(self.receive(), Status::OK);
+    }
+}
+
+/// Lets time pass as a handler does that waits for something.
+fn wait_for(time: Duration) {
+    let (never, mutex) = (Condvar::new(), Mutex::new(()));
+    let started = Instant::now();
+    let mut guard = mutex.lock().expect("no panic");
+    while let Some(left) = time.checked_sub(started.elapsed()) {
+        guard = never.wait_timeout(guard, left).expect("no panic").0;
+    }
+}
+
+#[track_caller]
+fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < PATIENCE, "never came: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Runs `body` in a child process that does nothing else, one child at a time.
+fn alone(test: &str, body: impl FnOnce(&Endpoint)) {
+    const IN_CHILD: &str = "NETIPC_TEST_ALONE";
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    if std::env::var_os(IN_CHILD).is_some() {
+        let dir = tempfile::tempdir().expect("a directory");
+        return body(&Endpoint::new(dir.path(), SERVICE).expect("a name"));
+    }
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let status = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(IN_CHILD, "1")
+        .status()
+        .expect("a child");
+    assert!(status.success(), "{test} failed in its own process: {status}");
+}
+
+fn proc_status(field: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("proc");
+    let line = status.lines().find(|line| line.starts_with(field)).expect("the field");
+    line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
+}
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("proc").count()
+}
+
+/// Times that each thread of this process was put to sleep or pushed aside: none does anything
+/// without one.
+fn switches(of_threads: &[String]) -> Vec<(String, String)> {
+    of_threads
+        .iter()
+        .map(|id| {
+            let path = format!("/proc/self/task/{id}/status");
+            let status = std::fs::read_to_string(path).expect("proc");
+            let counts: Vec<&str> =
+                status.lines().filter(|line| line.contains("ctxt_switches")).collect();
+            (id.clone(), counts.join(" "))
+        })
+        .collect()
+}
+
+/// The ids of this process's threads whose name starts so.
+fn threads_named(prefix: &str) -> Vec<String> {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("proc");
+    let ids = tasks.map(|task| task.expect("a task").file_name().into_string().expect("an id"));
+    ids.filter(|id| {
+        let name = std::fs::read_to_string(format!("/proc/self/task/{id}/comm"));
+        name.is_ok_and(|name| name.starts_with(prefix))
+    })
+    .collect()
+}
+
+#[test]
+fn a_thousand_idle_sessions_cost_no_thread_and_little_memory() {
+    alone("a_thousand_idle_sessions_cost_no_thread_and_little_memory", |endpoint| {
+        let config = ServerConfig {
+            worker_count: 2,
+            max_sessions: SESSIONS as u32,
+            ..ServerConfig::default()
+        };
+        let server = serve(endpoint, config, None);
+        // One first, so that what is made once is not counted.
+        let mut clients = vec![Client::new(endpoint)];
+        clients[0].ping();
+        let (threads, memory_kib) = (proc_status("Threads:"), proc_status("VmRSS:"));
+        clients.extend((1..SESSIONS).map(|_| Client::new(endpoint)));
+        for client in &mut clients {
+            client.ping();
+            // What the clients hold is not the server's.
+            client.inbox.release();
+        }
+        let grown_kib = proc_status("VmRSS:").saturating_sub(memory_kib);
+        println!(
+            "{SESSIONS} idle sessions: {} threads of the server, {grown_kib} KiB resident for \
+             both ends",
+            threads_named("netipc-").len()
+        );
+        assert_eq!(proc_status("Threads:"), threads);
+        assert_eq!(threads_named("netipc-").len(), 3);
+        assert_eq!(server.status().sessions as usize, SESSIONS);
+        assert!(grown_kib < 16 * SESSIONS as u64, "{grown_kib} KiB: over 16 KiB a session");
+    });
+}
+
+#[test]
+fn an_idle_server_makes_no_system_call() {
+    alone("an_idle_server_makes_no_system_call", |endpoint| {
+        let server = serve(endpoint, ServerConfig::default(), None);
+        let mut clients: Vec<Client> = (0..50).map(|_| Client::new(endpoint)).collect();
+        for client in &mut clients {
+            client.ping();
+        }
+        // Whoever was busy a moment ago is looked at once more, and then no more.
+        wait_for(Duration::from_millis(300));
+        let threads = threads_named("netipc-");
+        assert_eq!(threads.len(), server.status().workers + 1);
+        let before = switches(&threads);
+        let traced = trace(&threads, Duration::from_secs(5));
+        // Being traced is itself a switch, so the counts are for where nothing traces.
+        match traced {
+            // The one that each of them sleeps in all the while, shown as it was found.
+            Some(calls) => assert_eq!(calls, threads.len(), "calls of {} threads", threads.len()),
+            None => assert_eq!(switches(&threads), before),
+        }
+        clients[0].ping();
+    });
+}
+
+/// How many system calls these threads are in, or begin, in that time; `None` where there is no
+/// strace.
+fn trace(threads: &[String], time: Duration) -> Option<usize> {
+    let mut command = Command::new("strace");
+    command.args(["-q", "-o", "/dev/stdout"]);
+    for id in threads {
+        command.args(["-p", id]);
+    }
+    let mut strace = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+    wait_for(time);
+    let id = strace.id().to_string();
+    let told = Command::new("kill").args(["-INT", &id]).status().expect("kill");
+    assert!(told.success());
+    let mut output = strace.stdout.take().expect("its output");
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut output, &mut text).expect("text");
+    strace.wait().expect("strace ends");
+    println!("strace of {} threads over {time:?}:\n{text}", threads.len());
+    Some(text.lines().count())
+}
+
+#[test]
+fn killed_clients_leave_nothing() {
+    const ROUNDS: usize = 200;
+    const CLIENT: &str = "NETIPC_TEST_CLIENT";
+    if let Some(dir) = std::env::var_os(CLIENT) {
+        let endpoint = Endpoint::new(dir, SERVICE).expect("a name");
+        return be_a_client(&endpoint);
+    }
+    alone("killed_clients_leave_nothing", |endpoint| {
+        let config = ServerConfig { max_sessions: 1, ..ServerConfig::default() };
+        let server = serve(endpoint, config, None);
+        let mut first = Client::new(endpoint);
+        first.ping();
+        drop(first);
+        eventually("no session", || server.status().sessions == 0);
+        eventually("nothing open", || server.status().ended.left == 1);
+        let (threads, open) = (proc_status("Threads:"), descriptors());
+        let mut slowest = Duration::ZERO;
+        for _ in 0..ROUNDS {
+            let mut client = spawn_client("killed_clients_leave_nothing", CLIENT, endpoint);
+            client.kill().expect("killed");
+            client.wait().expect("dead");
+            let died = Instant::now();
+            eventually("the session is gone", || server.status().sessions == 0);
+            eventually("its descriptor is gone", || descriptors() == open);
+            slowest = slowest.max(died.elapsed());
+        }
+        println!("{ROUNDS} killed clients: the slowest was gone after {slowest:?}");
+        assert!(slowest < Duration::from_millis(100), "{slowest:?}");
+        assert_eq!(proc_status("Threads:"), threads);
+        eventually("nothing in flight", || server.status().in_flight == 0);
+        Client::new(endpoint).ping();
+    });
+}
+
+fn spawn_client(test: &str, variable: &str, endpoint: &Endpoint) -> Child {
+    let mut client = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(variable, endpoint.run_dir())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a client");
+    let output = BufReader::new(client.stdout.take().expect("its output"));
+    let mut lines = output.lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("ready")), "the client never came");
+    client
+}
+
+/// Asks, does not read its last answers, and waits to be killed.
+fn be_a_client(endpoint: &Endpoint) {
+    let mut client = Client::new(endpoint);
+    client.ping();
+    for id in 2..10 {
+        client.send(&Header::request(METHOD, id, 60_000), &[7; 60_000]);
+    }
+    println!("ready");
+    std::io::stdout().flush().expect("said");
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).expect("the end");
+}
+
+#[test]
+fn one_clients_batch_is_faster_with_more_workers() {
+    const ITEMS: u32 = 1000;
+    const COST: Duration = Duration::from_micros(50);
+    alone("one_clients_batch_is_faster_with_more_workers", |endpoint| {
+        let mut payload = Vec::new();
+        let mut builder = BatchBuilder::new(&mut payload, ITEMS, 65_536).expect("a batch");
+        for item in 0..ITEMS {
+            builder.push(&item.to_ne_bytes()).expect("room");
+        }
+        builder.finish().expect("whole");
+        let best_of_three = |worker_count| {
+            let config = ServerConfig { worker_count, ..ServerConfig::default() };
+            let _server = serve(endpoint, config, Some(COST));
+            let mut client = Client::new(endpoint);
+            let times = (0..3).map(|id| {
+                let started = Instant::now();
+                let header = Header::request(METHOD, id, payload.len() as u32).batch_of(ITEMS);
+                client.send(&header, &payload);
+                assert_eq!(client.receive(), Status::OK);
+                started.elapsed()
+            });
+            times.min().expect("three")
+        };
+        let (one, two, four) = (best_of_three(1), best_of_three(2), best_of_three(4));
+        println!("1,000 items of 50 us: {one:?} with 1 worker, {two:?} with 2, {four:?} with 4");
+        assert!(one >= COST * ITEMS);
+        assert!(two < one * 3 / 4, "{one:?} with one worker, {two:?} with two");
+    });
+}
