@@ -122,6 +122,15 @@ impl Reassembly {
         &self.buffer
     }
 
+    /// Exchanges the memory of the last message of several packets, so that it can be kept while
+    /// the next ones arrive. `memory` may hold anything: it is reused. Does nothing in the midst of
+    /// a message.
+    pub const fn exchange(&mut self, memory: &mut Vec<u8>) {
+        if self.partial.is_none() {
+            core::mem::swap(&mut self.buffer, memory);
+        }
+    }
+
     /// Whether a message has begun whose packets have not all arrived: the gap between chunks has
     /// a deadline of its own, and a peer that leaves now has broken off.
     #[must_use]

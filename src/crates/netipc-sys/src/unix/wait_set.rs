@@ -4,6 +4,7 @@
 //! wake-up. With [`WatchMode::OneShot`] several threads may wait on one set: each event goes to one of
 //! them, and its descriptor stays silent until that thread arms it again.
 
+use std::fmt;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -55,22 +56,21 @@ pub struct Event {
     pub closed: bool,
 }
 
-/// The most events that one wait brings, whatever was asked for: what the kernel writes lies on the
-/// stack meanwhile.
-const MAX_EVENTS: usize = 64;
+/// The most events of one wait: what the kernel writes them into is on the stack, for its records
+/// hold what looks like a pointer, and would keep [`Events`] from moving between threads.
+const MAX_EVENTS_PER_WAIT: usize = 256;
 
-/// The events of one wait; made once and used again.
-#[derive(Debug)]
+/// Room for the events of one wait; made once and used again.
 pub struct Events {
     events: Vec<Event>,
     capacity: usize,
 }
 
 impl Events {
-    /// Room for `capacity` events a wait: at least 1, at most 64.
+    /// Room for `capacity` events a wait (at least one, at most 256: the rest comes with the next).
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        let capacity = capacity.clamp(1, MAX_EVENTS);
+        let capacity = capacity.clamp(1, MAX_EVENTS_PER_WAIT);
         Self { events: Vec::with_capacity(capacity), capacity }
     }
 
@@ -81,28 +81,20 @@ impl Events {
 
     /// How many the last wait brought.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub const fn len(&self) -> usize {
         self.events.len()
     }
 
     /// Whether the last wait brought none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 }
 
-impl From<&epoll::Event> for Event {
-    fn from(event: &epoll::Event) -> Self {
-        // Copied out: the kernel's record is packed.
-        let (flags, data) = (event.flags, event.data);
-        let closed = epoll::EventFlags::HUP | epoll::EventFlags::ERR | epoll::EventFlags::RDHUP;
-        Self {
-            token: data.u64(),
-            readable: flags.contains(epoll::EventFlags::IN),
-            writable: flags.contains(epoll::EventFlags::OUT),
-            closed: flags.intersects(closed),
-        }
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 
@@ -161,17 +153,16 @@ impl WaitSet {
     /// # Errors
     /// The system refused to wait.
     pub fn wait(&self, events: &mut Events, deadline: Deadline) -> Result<usize, SysError> {
-        let mut room = [const { MaybeUninit::uninit() }; MAX_EVENTS];
-        let room = &mut room[..events.capacity];
+        events.events.clear();
+        let mut room = [MaybeUninit::uninit(); MAX_EVENTS_PER_WAIT];
+        let (room, _) = room.split_at_mut(events.capacity);
         loop {
-            events.events.clear();
-            let timeout = timespec(deadline);
-            match epoll::wait(&self.0, &mut *room, timeout.as_ref()) {
+            match epoll::wait(&self.0, &mut *room, timespec(deadline).as_ref()) {
                 // The kernel counts milliseconds here and may be early by a part of one.
                 Ok(([], _)) if !deadline.has_passed() => {}
-                Ok((came, _)) => {
-                    events.events.extend(came.iter().map(Event::from));
-                    return Ok(events.len());
+                Ok((written, _)) => {
+                    events.events.extend(written.iter().map(event));
+                    return Ok(events.events.len());
                 }
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(refused("wait")(errno)),
@@ -183,6 +174,18 @@ impl WaitSet {
 impl AsFd for WaitSet {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+fn event(written: &epoll::Event) -> Event {
+    // Copied out: the kernel's record is packed.
+    let (flags, data) = (written.flags, written.data);
+    let closed = epoll::EventFlags::HUP | epoll::EventFlags::ERR | epoll::EventFlags::RDHUP;
+    Event {
+        token: data.u64(),
+        readable: flags.contains(epoll::EventFlags::IN),
+        writable: flags.contains(epoll::EventFlags::OUT),
+        closed: flags.intersects(closed),
     }
 }
 

@@ -50,6 +50,32 @@ fn the_largest_packet_goes_through_and_one_more_byte_says_so() {
 }
 
 #[test]
+fn one_that_has_finished_sending_still_receives() {
+    let (client, server) = pair();
+    send(&server, b"final").expect("sent");
+    server.finish_sending();
+    assert_eq!(recv(&client), b"final");
+    let closed = client.recv(&mut [0; 8], long(), &abort());
+    assert_eq!(closed, Err(RecvError::Closed));
+    send(&client, b"still sent").expect("the other direction is open");
+    assert_eq!(recv(&server), b"still sent");
+    assert_eq!(send(&server, b"more"), Err(SendError::PeerGone));
+}
+
+#[test]
+fn a_shutdown_wakes_who_waits_and_delivers_what_was_sent() {
+    let (client, server) = pair();
+    let client = std::sync::Arc::new(client);
+    let waiter = std::sync::Arc::clone(&client);
+    let waiting = asleep_in(move || waiter.recv(&mut [0; 8], Deadline::never(), &abort()));
+    send(&client, b"last").expect("sent");
+    client.shutdown();
+    assert_eq!(waiting.join().expect("done"), Err(RecvError::Closed));
+    assert_eq!(recv(&server), b"last");
+    assert_eq!(server.recv(&mut [0; 8], long(), &abort()), Err(RecvError::Closed));
+}
+
+#[test]
 fn an_empty_packet_is_never_sent() {
     let (client, server) = pair();
     assert_eq!(client.send(&[], long(), &abort()), Err(SendError::Empty));

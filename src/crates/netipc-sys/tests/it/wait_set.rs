@@ -1,6 +1,8 @@
 use std::time::{Duration, Instant};
 
-use netipc_sys::{Deadline, Event, Events, Interest, WaitSet, Waker, WatchMode};
+use netipc_sys::{
+    Deadline, Event, Events, Interest, WaitError, WaitSet, Waker, WatchMode, wait_readable,
+};
 
 use crate::support::{
     LATENESS, Place, abort, asleep_in, bind, in_child, long, pair, recv, send,
@@ -39,6 +41,27 @@ fn what_is_ready_reports_its_token() {
     assert_eq!(waited(&set, long()), [closed], "a close is readable: receiving tells it");
     set.remove(&one).expect("removed");
     assert_eq!(waited(&set, now()), []);
+}
+
+#[test]
+fn a_wait_set_is_readable_itself_and_its_events_may_move_to_another_thread() {
+    let set = WaitSet::new().expect("a set");
+    let (one, peer) = pair();
+    set.add(&one, 3, Interest::Read, WatchMode::Level).expect("added");
+    let short = Deadline::after(Duration::from_millis(20));
+    assert_eq!(wait_readable(&set, short, &abort()), Err(WaitError::TimedOut));
+    send(&peer, b"x").expect("sent");
+    assert_eq!(wait_readable(&set, long(), &abort()), Ok(()));
+    let mut events = Events::with_capacity(usize::MAX);
+    let events = std::thread::spawn(move || {
+        set.wait(&mut events, now()).expect("waited");
+        events
+    });
+    let events = events.join().expect("done");
+    assert_eq!(events.iter().collect::<Vec<_>>(), [Event { token: 3, ..READABLE }]);
+    let stop = abort();
+    stop.trigger();
+    assert_eq!(wait_readable(&one, long(), &stop), Err(WaitError::Aborted));
 }
 
 #[test]

@@ -22,6 +22,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use netipc_proto::negotiate::Rejection;
 use netipc_sys::{
     Abort, Accepted, BindOptions, DEFAULT_BACKLOG, Deadline, Events, Interest, PacketChannel,
     SysError, WaitError, WaitSet, WatchMode, wait_readable,
@@ -191,16 +192,14 @@ impl Listener {
         self.counters.connected();
         // Others may wait behind it; those who are in their handshake come first.
         self.ready.push_back(SOCKET_TOKEN);
-        if is_last_descriptor {
-            let outcome = pending::turn_away(&channel, &self.rules);
-            self.counters.decided(outcome);
-            return None;
-        }
-        let step = pending::hear(&channel, &self.rules, session_free, self.next_session_id);
-        match step {
+        let session_free = session_free && !is_last_descriptor;
+        match pending::hear(&channel, &self.rules, session_free, self.next_session_id) {
+            // It has to be closed at once, so that there is a descriptor again.
+            Step::Wait if is_last_descriptor => self.refuse(&channel, Rejection::SessionsTaken),
+            Step::Refused(rejection) if is_last_descriptor => self.refuse(&channel, rejection),
             Step::Wait => self.keep(Pending::waiting(channel, self.rules.handshake_timeout)),
             Step::Refused(rejection) => {
-                self.counters.decided(Outcome::Rejected(rejection));
+                self.refuse(&channel, rejection);
                 self.keep(Pending::refused(channel));
             }
             Step::Gone => self.counters.decided(Outcome::Left),
@@ -221,8 +220,9 @@ impl Listener {
         match pending::hear(&pending.channel, &self.rules, session_free, self.next_session_id) {
             Step::Wait => {}
             Step::Refused(rejection) => {
-                pending.begin_drain();
                 self.counters.decided(Outcome::Rejected(rejection));
+                pending::tell_refusal(&pending.channel, &rejection);
+                pending.begin_drain();
                 self.pendings.changed(token);
             }
             Step::Gone => {
@@ -257,9 +257,15 @@ impl Listener {
         let was_decided = self.pendings.get_mut(token).is_some_and(|p| p.drain.is_some());
         let Some(channel) = self.let_go(token) else { return };
         if !was_decided {
-            pending::tell_busy(&channel);
             self.counters.decided(Outcome::Displaced);
+            pending::tell_refusal(&channel, &Rejection::SessionsTaken);
         }
+    }
+
+    /// Tells a client why it has no session; counted before, so that whoever was told is.
+    fn refuse(&self, channel: &PacketChannel, rejection: Rejection) {
+        self.counters.decided(Outcome::Rejected(rejection));
+        pending::tell_refusal(channel, &rejection);
     }
 
     /// Closes what is over its time, and accepts again when it is time to.
@@ -275,10 +281,10 @@ impl Listener {
             }
         }
         while let Some((token, was_decided)) = self.pendings.expired() {
-            self.let_go(token);
             if !was_decided {
                 self.counters.decided(Outcome::TimedOut);
             }
+            self.let_go(token);
         }
     }
 

@@ -11,7 +11,6 @@ use netipc_proto::negotiate::{
 use netipc_sys::{Deadline, PacketChannel, RecvError, TrySend, own_uid};
 
 use super::config::{ListenerConfig, ResponseLimit};
-use super::counters::Outcome;
 use crate::PLATFORM;
 use crate::session::{Agreement, Drain, Role, packet_size};
 
@@ -21,8 +20,6 @@ const REFUSAL_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 const REFUSAL_DRAIN_BYTES: usize = 64 << 10;
 /// The user that may do everything.
 const ROOT_UID: u32 = 0;
-/// Where none is given: ids count from 1.
-const NO_SESSION: u64 = 0;
 
 /// What this server offers and demands.
 #[derive(Debug)]
@@ -41,7 +38,7 @@ pub(super) struct Rules {
 pub(super) enum Step {
     /// Its HELLO is not there yet.
     Wait,
-    /// It has been told, and is to be drained.
+    /// It is to be told, and drained.
     Refused(Rejection),
     /// It left, or cannot be spoken to.
     Gone,
@@ -82,7 +79,8 @@ impl Rules {
     }
 }
 
-/// Hears what a client has to say, if it is there, and answers it. A session gets `session_id`.
+/// Hears what a client has to say, if it is there, and tells it when it has a session, of this
+/// number. A refusal is the caller's to tell.
 pub(super) fn hear(
     channel: &PacketChannel,
     rules: &Rules,
@@ -111,10 +109,7 @@ pub(super) fn hear(
     };
     let agreed = match negotiate(hello.get(..len).unwrap_or_default(), &policy, &known) {
         Ok(agreed) => agreed,
-        Err(rejection) => {
-            tell(channel, &rejection.message());
-            return Step::Refused(rejection);
-        }
+        Err(rejection) => return Step::Refused(rejection),
     };
     if !tell(channel, &agreed.message(session_id)) {
         return Step::Gone;
@@ -129,21 +124,10 @@ pub(super) fn hear(
     })
 }
 
-/// Tells a client that took the last descriptor what can be told, so that it can be closed at once.
-pub(super) fn turn_away(channel: &PacketChannel, rules: &Rules) -> Outcome {
-    match hear(channel, rules, false, NO_SESSION) {
-        Step::Refused(rejection) => Outcome::Rejected(rejection),
-        Step::Gone => Outcome::Left,
-        Step::Wait | Step::Agreed(_) => {
-            tell_busy(channel);
-            Outcome::Rejected(Rejection::SessionsTaken)
-        }
-    }
-}
-
-/// Tells a client that has not spoken yet to come again later.
-pub(super) fn tell_busy(channel: &PacketChannel) {
-    tell(channel, &Rejection::SessionsTaken.message());
+/// Tells a client why it has no session.
+pub(super) fn tell_refusal(channel: &PacketChannel, rejection: &Rejection) {
+    // One that cannot be told has left.
+    let _told = tell(channel, &rejection.message());
 }
 
 /// Sends a handshake message. Nothing was sent before it, so there is room.

@@ -13,10 +13,36 @@ use netipc_proto::{DecodeError, Defect};
 use super::CHUNK_GAP_TIMEOUT;
 use crate::{Header, Message, ReceiveError};
 
-/// Room for one packet of any session: it grows as needed and is kept. See
-/// [`Inbox::exchange_buffer`].
+/// Memory for one packet, or one message, of any session: it grows as needed and is kept. Lent with
+/// [`Inbox::exchange_buffer`], filled with [`Inbox::hand_over`].
 #[derive(Debug, Default)]
-pub struct PacketBuffer(Vec<u8>);
+pub struct PacketBuffer {
+    bytes: Vec<u8>,
+    /// What was handed over.
+    held: Option<Held>,
+}
+
+/// A message in its memory.
+#[derive(Clone, Copy, Debug)]
+enum Held {
+    /// As the packet that it came in.
+    InPacket { header: Header, packet_len: usize },
+    /// Its payload alone.
+    Gathered(Header),
+}
+
+impl PacketBuffer {
+    /// The message that was handed over; `None` if none was, or the buffer was lent since.
+    #[must_use]
+    pub fn message(&self) -> Option<Message<'_>> {
+        match self.held? {
+            Held::InPacket { header, packet_len } => {
+                Some(Message::in_packet(header, self.bytes.get(..packet_len)?))
+            }
+            Held::Gathered(header) => Some(Message { header, payload: &self.bytes }),
+        }
+    }
+}
 
 /// What arrives on one session. Made by [`Session::inbox`](super::Session::inbox), and for that
 /// session only.
@@ -38,10 +64,8 @@ pub struct Inbox {
 enum State {
     /// No message, or an unfinished one.
     Waiting,
-    /// A message in the packet buffer.
-    InPacket { header: Header, packet_len: usize },
-    /// A message in the reassembly's buffer.
-    Gathered(Header),
+    /// A message, in the packet buffer or in the reassembly's.
+    Whole(Held),
     /// An error that ends the session.
     Ended,
 }
@@ -67,10 +91,10 @@ impl Inbox {
     #[must_use]
     pub fn message(&self) -> Option<Message<'_>> {
         match self.state {
-            State::InPacket { header, packet_len } => {
-                Some(Message::in_packet(header, self.packet.0.get(..packet_len)?))
+            State::Whole(Held::InPacket { header, packet_len }) => {
+                Some(Message::in_packet(header, self.packet.bytes.get(..packet_len)?))
             }
-            State::Gathered(header) => {
+            State::Whole(Held::Gathered(header)) => {
                 Some(Message { header, payload: self.reassembly.gathered() })
             }
             State::Waiting | State::Ended => None,
@@ -84,20 +108,35 @@ impl Inbox {
         self.partial_since
     }
 
-    /// Exchanges the room for a packet, so that a thread that serves many sessions lends each the
-    /// same one, and takes it back: an idle session then holds none. A message that lies in it goes
-    /// with it: this inbox no longer has it. An unfinished message stays.
+    /// Exchanges the memory for a packet, so that a thread that serves many sessions lends each the
+    /// same buffer, and takes it back: an idle session then holds none. The last message is gone;
+    /// an unfinished one stays.
     pub const fn exchange_buffer(&mut self, buffer: &mut PacketBuffer) {
+        buffer.held = None;
         std::mem::swap(&mut self.packet, buffer);
-        if let State::InPacket { .. } = self.state {
+        if let State::Whole(_) = self.state {
             self.state = State::Waiting;
         }
+    }
+
+    /// Moves the last message into `buffer`, memory and all, for another thread to handle while
+    /// this inbox receives the next; nothing is copied, and the inbox gets the memory that the
+    /// buffer had. False, and nothing is done, when there is no message.
+    pub const fn hand_over(&mut self, buffer: &mut PacketBuffer) -> bool {
+        let State::Whole(held) = self.state else { return false };
+        match held {
+            Held::InPacket { .. } => std::mem::swap(&mut self.packet.bytes, &mut buffer.bytes),
+            Held::Gathered(_) => self.reassembly.exchange(&mut buffer.bytes),
+        }
+        buffer.held = Some(held);
+        self.state = State::Waiting;
+        true
     }
 
     /// Bytes of memory held.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        self.packet.0.capacity() + self.reassembly.held_bytes()
+        self.packet.bytes.capacity() + self.reassembly.held_bytes()
     }
 
     /// Gives memory back, for a session that stays idle. An unfinished message stays.
@@ -116,18 +155,18 @@ impl Inbox {
             return Err(ReceiveError::Ended);
         }
         self.state = State::Waiting;
-        if self.packet.0.len() < self.room {
-            self.packet.0.resize(self.room, 0);
+        if self.packet.bytes.len() < self.room {
+            self.packet.bytes.resize(self.room, 0);
         }
         // Exactly the room of this session: a lent buffer may have more.
-        Ok(self.packet.0.get_mut(..self.room).unwrap_or_default())
+        Ok(self.packet.bytes.get_mut(..self.room).unwrap_or_default())
     }
 
     /// Takes the packet that was received into the room, `len` bytes of it. True when a message is
     /// whole.
     #[inline]
     pub(super) fn take(&mut self, len: usize) -> Result<bool, ReceiveError> {
-        let packet = self.packet.0.get(..len).unwrap_or_default();
+        let packet = self.packet.bytes.get(..len).unwrap_or_default();
         let progress = match self.reassembly.advance(packet) {
             Ok(progress) => progress,
             Err(refused) => {
@@ -141,8 +180,8 @@ impl Inbox {
                 self.partial_since = Some(Instant::now());
                 return Ok(false);
             }
-            Progress::InPacket(header) => State::InPacket { header, packet_len: len },
-            Progress::Gathered(header) => State::Gathered(header),
+            Progress::InPacket(header) => State::Whole(Held::InPacket { header, packet_len: len }),
+            Progress::Gathered(header) => State::Whole(Held::Gathered(header)),
         };
         Ok(true)
     }

@@ -45,6 +45,27 @@ fn a_single_packet_is_handed_back_where_it_lies() {
 }
 
 #[test]
+fn a_gathered_message_can_be_kept_while_the_next_arrives() {
+    let mut reassembly = Reassembly::new(incoming());
+    let mut kept = alloc::vec![9; 7];
+    for len in [100, 400] {
+        let sent = packets(Header::request(1, 3, len), &payload(len), PACKET_SIZE);
+        for (index, packet) in sent.iter().enumerate() {
+            let progress = reassembly.advance(packet).unwrap();
+            if index + 1 == sent.len() {
+                assert_eq!(progress, Progress::Gathered(Header::request(1, 3, len)));
+                assert_eq!(reassembly.gathered(), payload(len));
+            } else {
+                assert_eq!(progress, Progress::More);
+                reassembly.exchange(&mut kept);
+            }
+        }
+        reassembly.exchange(&mut kept);
+        assert_eq!(kept, payload(len));
+    }
+}
+
+#[test]
 fn chunks_become_the_message_again_and_the_buffer_is_reused() {
     let mut reassembly = Reassembly::new(incoming());
     for len in [1000, 33, 65, 999] {

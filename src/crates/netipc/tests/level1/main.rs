@@ -1,0 +1,11 @@
+//! Level 1 on real sockets: its promises first, then its edges, then peers that mean ill.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod field;
+mod handshake;
+mod hostile;
+mod messages;
+mod pipeline;
+mod waiting;
