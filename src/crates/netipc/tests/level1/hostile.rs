@@ -40,6 +40,7 @@ fn bad_requests() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         ("a payload cut short", one(good, b"ab")),
         ("a payload too long", one(good, b"abcd")),
         ("a packet longer than any", one(good, &[0; 60_000])),
+        ("a full packet and more", one(request(1, &[0; ROOM]), &[0; ROOM + 40])),
         ("wrong magic", changed(0, &[0])),
         ("another version", changed(4, &2_u16.to_ne_bytes())),
         ("another header length", changed(6, &64_u16.to_ne_bytes())),
@@ -73,7 +74,8 @@ fn bad_requests() -> Vec<(&'static str, Vec<Vec<u8>>)> {
         cases.push((what, vec![first.clone(), packet_of_chunk(lie, ROOM)]));
     }
     cases.push(("a chunk cut short", vec![first.clone(), packet_of_chunk(chunk, ROOM - 1)]));
-    cases.push(("a chunk too long", vec![first, packet_of_chunk(chunk, ROOM + 1)]));
+    cases.push(("a chunk too long", vec![first.clone(), packet_of_chunk(chunk, ROOM + 1)]));
+    cases.push(("a chunk much too long", vec![first, packet_of_chunk(chunk, ROOM + 40)]));
     for seed in 0..30 {
         cases.push(("garbage", vec![bytes((seed * 37 % 5000 + 1) as usize, seed)]));
     }

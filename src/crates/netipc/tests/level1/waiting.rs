@@ -12,8 +12,8 @@ use netipc_proto::chunk::{PacketSize, Split};
 
 use crate::support::raw::{Raw, RawServer, hello, packet};
 use crate::support::{
-    Echo, LATENESS, Place, abort, asleep_in, bytes, config, echoed, ends_at_its_deadline,
-    ends_on_abort, long, pair, proposal, quiet, request, sleeps_of_this_thread,
+    Echo, LATENESS, Place, SHORT, abort, asleep_in, bytes, config, echoed, ends_at_its_deadline,
+    ends_on_abort, long, pair, pair_of, proposal, quiet, request, sleeps_of_this_thread,
 };
 
 const MEGABYTE: u32 = 1 << 20;
@@ -296,6 +296,39 @@ fn a_peer_that_sends_without_end_does_not_stretch_a_deadline() {
     });
     drop(session);
     flood.join().expect("no panic");
+}
+
+#[test]
+fn a_deadline_that_has_passed_takes_what_is_there_packet_by_packet() {
+    let small = Proposal { packet_size: 532, ..proposal(10_000) };
+    let (client, server) = pair_of(&config(10_000), small);
+    let payload = bytes(1500, 0);
+    client.send(&request(1, &payload), &payload, long(), &abort()).expect("sent");
+    let (mut inbox, passed) = (server.inbox(), Deadline::after(Duration::ZERO));
+    for _ in 0..2 {
+        let received = server.receive(&mut inbox, passed, &abort());
+        assert_eq!(received, Err(ReceiveError::TimedOut));
+    }
+    let message = server.receive(&mut inbox, passed, &abort()).expect("the last one");
+    assert!(message.payload == payload);
+}
+
+#[test]
+fn a_peer_that_reads_without_end_does_not_stretch_a_deadline() {
+    const LEN: u32 = 10_000_000;
+    let payload = bytes(LEN as usize, 0);
+    ends_at_its_deadline(|_| {
+        let tiny = Proposal { packet_size: 33, ..proposal(LEN) };
+        let (client, server) = pair_of(&config(LEN), tiny);
+        let reader = std::thread::spawn(move || {
+            server.receive(&mut server.inbox(), Deadline::never(), &abort()).err()
+        });
+        let deadline = Deadline::after(SHORT);
+        let sent = client.send(&request(1, &payload), &payload, deadline, &abort());
+        assert_eq!(sent, Err(SendError::TimedOut));
+        drop(client);
+        assert_eq!(reader.join().expect("no panic"), Some(ReceiveError::BrokenOff));
+    });
 }
 
 fn packet_of(head: &[u8; 32]) -> Vec<u8> {
