@@ -31,7 +31,7 @@ use netipc_sys::{
 use crate::session::Agreement;
 use crate::{AcceptError, Endpoint, ListenError, Session};
 use counters::Outcome;
-use pending::{Pending, Pendings, Rules, Step};
+use pending::{Pending, Pendings, Rules, SessionFree, Step};
 
 pub use config::{
     AccessPolicy, DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_MAX_PENDING_HANDSHAKES, ListenerConfig,
@@ -100,11 +100,15 @@ impl Listener {
     /// called when the listener is readable and at [`next_deadline`](Self::next_deadline); after a
     /// session, once more, for there may be another.
     ///
-    /// `session_free` says whether one session more may be made: clients are told BUSY if not.
+    /// `session_free` says whether one session more may be made, and is asked whenever that is to be
+    /// decided: clients are told BUSY if not.
     ///
     /// # Errors
     /// The system refused to look. Whatever is wrong with one client costs that client alone.
-    pub fn try_accept(&mut self, session_free: bool) -> Result<Option<Session>, SysError> {
+    pub fn try_accept(
+        &mut self,
+        mut session_free: impl FnMut() -> bool,
+    ) -> Result<Option<Session>, SysError> {
         self.expire();
         if self.ready.is_empty() {
             self.wait_set.wait(&mut self.events, Deadline::after(Duration::ZERO))?;
@@ -113,12 +117,12 @@ impl Listener {
         let mut accepts_left = CLIENTS_PER_LOOK;
         while let Some(token) = self.ready.pop_front() {
             let session = if token != SOCKET_TOKEN {
-                self.go_on(token, session_free)
+                self.go_on(token, &mut session_free)
             } else if accepts_left == 0 {
                 None
             } else {
                 accepts_left -= 1;
-                self.accept_one(session_free)
+                self.accept_one(&mut session_free)
             };
             if session.is_some() {
                 return Ok(session);
@@ -145,7 +149,7 @@ impl Listener {
             if abort.is_set() {
                 return Err(AcceptError::Aborted);
             }
-            if let Some(session) = self.try_accept(true)? {
+            if let Some(session) = self.try_accept(|| true)? {
                 return Ok(session);
             }
             let until = deadline.earlier(self.next_deadline());
@@ -179,7 +183,7 @@ impl Listener {
     }
 
     /// Accepts one client, and looks at once whether its HELLO is there: usually it is.
-    fn accept_one(&mut self, session_free: bool) -> Option<Session> {
+    fn accept_one(&mut self, session_free: SessionFree<'_>) -> Option<Session> {
         let (channel, is_last_descriptor) = match self.socket.try_accept() {
             Ok(None) => return None,
             Ok(Some(Accepted::Channel(channel))) => (channel, false),
@@ -192,8 +196,8 @@ impl Listener {
         self.counters.connected();
         // Others may wait behind it; those who are in their handshake come first.
         self.ready.push_back(SOCKET_TOKEN);
-        let session_free = session_free && !is_last_descriptor;
-        match pending::hear(&channel, &self.rules, session_free, self.next_session_id) {
+        let mut session_free = || !is_last_descriptor && session_free();
+        match pending::hear(&channel, &self.rules, &mut session_free, self.next_session_id) {
             // It has to be closed at once, so that there is a descriptor again.
             Step::Wait if is_last_descriptor => self.refuse(&channel, Rejection::SessionsTaken),
             Step::Refused(rejection) if is_last_descriptor => self.refuse(&channel, rejection),
@@ -209,7 +213,7 @@ impl Listener {
     }
 
     /// Goes on with the handshake of this number, which may have ended since it was ready.
-    fn go_on(&mut self, token: u64, session_free: bool) -> Option<Session> {
+    fn go_on(&mut self, token: u64, session_free: SessionFree<'_>) -> Option<Session> {
         let pending = self.pendings.get_mut(token)?;
         if let Some(drain) = &mut pending.drain {
             if !matches!(drain.advance_on(&pending.channel), Ok(None)) {

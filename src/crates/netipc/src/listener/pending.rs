@@ -79,12 +79,15 @@ impl Rules {
     }
 }
 
+/// Asked at the moment of a decision: one that was true a moment ago may cost somebody a session.
+pub(super) type SessionFree<'f> = &'f mut dyn FnMut() -> bool;
+
 /// Hears what a client has to say, if it is there, and tells it when it has a session, of this
 /// number. A refusal is the caller's to tell.
 pub(super) fn hear(
     channel: &PacketChannel,
     rules: &Rules,
-    session_free: bool,
+    session_free: SessionFree<'_>,
     session_id: u64,
 ) -> Step {
     // One byte more than is allowed shows a longer HELLO.
@@ -105,7 +108,7 @@ pub(super) fn hear(
     let known = Peer {
         admitted: rules.admits(peer.uid),
         can_open_regions: peer.uid == own_uid() || peer.uid == ROOT_UID,
-        session_free,
+        session_free: session_free(),
     };
     let agreed = match negotiate(hello.get(..len).unwrap_or_default(), &policy, &known) {
         Ok(agreed) => agreed,

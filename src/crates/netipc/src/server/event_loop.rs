@@ -154,7 +154,7 @@ impl EventLoop {
     fn accept(&mut self, index: usize) {
         let Some(door) = self.doors.get_mut(index) else { return };
         loop {
-            let free = is_session_free(&self.engine, &door.service);
+            let free = || is_session_free(&self.engine, &door.service);
             match door.listener.try_accept(free) {
                 Ok(Some(session)) => self.engine.admit(session, &door.service),
                 Ok(None) => return,

@@ -152,14 +152,14 @@ fn a_full_server_says_busy_and_takes_the_next_one_again() {
     };
     let client = connect();
     while listener.counters().counts().connections == 0 {
-        assert!(listener.try_accept(false).expect("looked").is_none());
+        assert!(listener.try_accept(|| false).expect("looked").is_none());
     }
     let error = client.join().expect("no panic").expect_err("full");
     assert_eq!(error.met(), Some(Met::Rejected(Status::BUSY)));
     assert_eq!(error.fault(), Fault::Nobody);
     assert_eq!(listener.counters().counts().busy, 1);
     let client = connect();
-    let session = listener.try_accept(true).expect("looked").expect("a session");
+    let session = listener.try_accept(|| true).expect("looked").expect("a session");
     assert_eq!(session.id(), 1);
     client.join().expect("no panic").expect("a session");
 }
@@ -344,7 +344,7 @@ fn when_too_many_are_silent_the_oldest_gives_way() {
     let mut listener = place.listen(&ListenerConfig { max_pending_handshakes: 3, ..config(100) });
     let silent: Vec<_> = (0..5).map(|_| Raw::connect(&place.endpoint)).collect();
     while listener.counters().counts().connections < 5 {
-        assert!(listener.try_accept(true).expect("looked").is_none());
+        assert!(listener.try_accept(|| true).expect("looked").is_none());
     }
     assert_eq!((listener.pending(), listener.counters().counts().displaced), (3, 2));
     for raw in &silent[..2] {
@@ -357,7 +357,7 @@ fn when_too_many_are_silent_the_oldest_gives_way() {
     assert_eq!((session.id(), listener.pending()), (1, 2));
     drop(silent);
     while listener.pending() > 0 {
-        assert!(listener.try_accept(true).expect("looked").is_none());
+        assert!(listener.try_accept(|| true).expect("looked").is_none());
     }
     assert_eq!(listener.counters().counts().left, 2);
     assert_eq!(listener.next_deadline(), Deadline::never());
