@@ -51,6 +51,36 @@ pub const CHUNK_GAP_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// As a wait object ([`AsFd`]) it is readable when there is something to receive, the peer's close
 /// included.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use netipc::{Abort, Deadline, Endpoint, Header, Listener, ListenerConfig, Proposal, Session};
+/// # let directory = tempfile::tempdir()?;
+/// # let run_dir = directory.path();
+///
+/// let endpoint = Endpoint::new(run_dir, "greeter")?;
+/// let mut listener = Listener::bind(&endpoint, &ListenerConfig::default())?;
+/// let server = std::thread::spawn(move || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+///     let (never, abort) = (Deadline::never(), Abort::new()?);
+///     let session = listener.accept(never, &abort)?;
+///     let mut inbox = session.inbox();
+///     let request = session.receive(&mut inbox, never, &abort)?;
+///     let answer = [b"hello, ", request.payload].concat();
+///     session.send(&Header::response(&request.header, answer.len() as u32), &answer, never, &abort)?;
+///     Ok(())
+/// });
+///
+/// let (deadline, abort) = (Deadline::after(std::time::Duration::from_secs(5)), Abort::new()?);
+/// let session = Session::connect(&endpoint, &Proposal::default(), deadline, &abort)?;
+/// let (method, message_id) = (0x0200, 1);
+/// session.send(&Header::request(method, message_id, 5), b"world", deadline, &abort)?;
+/// let mut inbox = session.inbox();
+/// let answer = session.receive(&mut inbox, deadline, &abort)?;
+/// assert_eq!((answer.header.message_id, answer.payload), (message_id, &b"hello, world"[..]));
+/// # server.join().expect("no panic").expect("no error");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Session {
     transport: Transport,

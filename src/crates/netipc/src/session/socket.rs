@@ -41,26 +41,23 @@ impl Socket {
         deadline: Deadline,
         abort: &Abort,
     ) -> Result<(), SendError> {
-        let mut packets = Split::new(*header, self.packet_size)
+        let packets = Split::new(*header, self.packet_size)
             .map_err(|_| SendError::Malformed(Defect::Length))?;
+        let in_chunks = packets.len() > 1;
         let _turn = self.turn.take(deadline, abort).map_err(waiting_ended)?;
         if self.cut_short.load(Ordering::Relaxed) {
             return Err(SendError::Ended);
         }
-        if let Some(first) = packets.next() {
-            let body = payload.get(first.payload).unwrap_or_default();
-            self.send_packet(&first.head, body, deadline, abort)?;
-        }
-        for packet in packets {
+        for (index, packet) in packets.enumerate() {
             let body = payload.get(packet.payload).unwrap_or_default();
             // A peer that reads without end is not waited for, so the clock is looked at here.
-            let sent = if deadline.has_passed() {
+            let sent = if in_chunks && deadline.has_passed() {
                 Err(SendError::TimedOut)
             } else {
                 self.send_packet(&packet.head, body, deadline, abort)
             };
             if let Err(error) = sent {
-                self.cut_short.store(true, Ordering::Relaxed);
+                self.cut_short.store(index > 0, Ordering::Relaxed);
                 return Err(error);
             }
         }

@@ -48,14 +48,22 @@ impl SendTurn {
             }
         };
         let _counted = Counted::new(&self.waiting);
+        // Tried after it counts, so that no release in between is missed.
+        if let Some(held) = self.try_take() {
+            return Ok(held);
+        }
         loop {
+            wait_readable(released, deadline, abort)?;
+            // Whoever resets tries next; if it fails, a holder is there who will see that others
+            // wait. So no other waiter loses by this.
+            released.reset();
             if let Some(held) = self.try_take() {
                 return Ok(held);
             }
-            wait_readable(released, deadline, abort)?;
-            // Whoever resets tries next; if it fails, a holder is there who will see it waiting.
-            // So no other waiter loses by this.
-            released.reset();
+            // Where many send, one may be woken again and again and always come too late.
+            if deadline.has_passed() {
+                return Err(WaitError::TimedOut);
+            }
         }
     }
 }
@@ -120,6 +128,31 @@ mod tests {
         });
         assert_eq!(done.into_inner(), THREADS * TURNS);
         assert_eq!(turn.waiting.into_inner(), 0);
+    }
+
+    #[test]
+    fn a_turn_that_was_waited_for_leaves_nothing_behind() {
+        let turn = SendTurn::default();
+        let held = turn.take(Deadline::never(), &abort()).expect("free");
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| turn.take(Deadline::never(), &abort()).map(drop));
+            while turn.waiting.load(Ordering::SeqCst) == 0 {
+                std::thread::yield_now();
+            }
+            drop(held);
+            assert_eq!(waiter.join().expect("no panic"), Ok(()));
+        });
+        let _held = turn.take(Deadline::never(), &abort()).expect("free");
+        let before = sleeps_of_this_thread();
+        let soon = Deadline::after(Duration::from_millis(20));
+        assert_eq!(turn.take(soon, &abort()).err(), Some(WaitError::TimedOut));
+        assert!(sleeps_of_this_thread() > before, "it spun on a wake-up that was not its own");
+    }
+
+    fn sleeps_of_this_thread() -> u64 {
+        let status = std::fs::read_to_string("/proc/thread-self/status").expect("proc");
+        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        count.and_then(|count| count.trim().parse().ok()).expect("a count")
     }
 
     #[test]

@@ -40,6 +40,14 @@ fn a_peer_that_proposes_packets_it_cannot_send_is_healed() {
 }
 
 #[test]
+fn a_configured_packet_size_is_never_above_what_the_socket_carries() {
+    let server = netipc::ListenerConfig { packet_size: u32::MAX, ..config(MEGABYTE) };
+    let client = netipc::Proposal { packet_size: u32::MAX, ..proposal(MEGABYTE) };
+    let echo = Echo::start(&server);
+    echoed(&echo.place.connect(&client), 1, &bytes(300_000, 1));
+}
+
+#[test]
 fn messages_over_212960_bytes_go_through_with_default_settings() {
     let echo = Echo::start(&config(MEGABYTE));
     let client = echo.place.connect(&proposal(MEGABYTE));

@@ -299,12 +299,15 @@ fn a_peer_that_sends_without_end_does_not_stretch_a_deadline() {
 }
 
 #[test]
-fn a_deadline_that_has_passed_takes_what_is_there_packet_by_packet() {
+fn a_deadline_that_has_passed_begins_nothing_long_and_takes_packet_by_packet() {
     let small = Proposal { packet_size: 532, ..proposal(10_000) };
     let (client, server) = pair_of(&config(10_000), small);
     let payload = bytes(1500, 0);
+    let passed = Deadline::after(Duration::ZERO);
+    let sent = client.send(&request(1, &payload), &payload, passed, &abort());
+    assert_eq!(sent, Err(SendError::TimedOut), "nothing of it was sent, so the session goes on");
     client.send(&request(1, &payload), &payload, long(), &abort()).expect("sent");
-    let (mut inbox, passed) = (server.inbox(), Deadline::after(Duration::ZERO));
+    let mut inbox = server.inbox();
     for _ in 0..2 {
         let received = server.receive(&mut inbox, passed, &abort());
         assert_eq!(received, Err(ReceiveError::TimedOut));
