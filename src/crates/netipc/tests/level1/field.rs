@@ -87,6 +87,25 @@ fn a_refusal_is_heard_although_the_server_never_read_hello() {
 }
 
 #[test]
+fn a_refusal_is_heard_however_early_the_server_closes() {
+    const TIMES: usize = 300;
+    let place = Place::new();
+    let server = RawServer::start(&place);
+    let refusing = std::thread::spawn(move || {
+        for _ in 0..TIMES {
+            server.accept().send(&HelloAck::rejection_message(Status::BUSY));
+        }
+    });
+    // Before HELLO is sent, before it is read, and in between.
+    for _ in 0..TIMES {
+        let error = Session::connect(&place.endpoint, &proposal(100), long(), &abort());
+        let met = error.expect_err("refused").met();
+        assert_eq!(met, Some(Met::Rejected(Status::BUSY)));
+    }
+    refusing.join().expect("no panic");
+}
+
+#[test]
 fn an_answer_before_a_reset_is_received() {
     let place = Place::new();
     let server = RawServer::start(&place);

@@ -285,6 +285,26 @@ fn a_refusal_reaches_a_client_that_goes_on_sending() {
     }
     assert_eq!(status(&raw.recv()), Status::LIMIT_EXCEEDED);
     raw.must_close();
+
+    // It is refused at once or once it speaks: either way the server waits for it to leave.
+    for spoke_late in [false, true] {
+        let place = Place::new();
+        let mut listener = place.listen(&config(100));
+        let raw = Raw::connect(&place.endpoint);
+        if spoke_late {
+            assert!(listener.try_accept(true).expect("looked").is_none());
+            assert_eq!(listener.pending(), 1);
+        }
+        raw.send(&hello(101).message());
+        assert!(listener.try_accept(true).expect("looked").is_none());
+        assert_eq!((status(&raw.recv()), listener.pending()), (Status::LIMIT_EXCEEDED, 1));
+        raw.send(b"still open in this direction");
+        assert!(listener.try_accept(true).expect("looked").is_none());
+        raw.must_close();
+        drop(raw);
+        assert!(listener.try_accept(true).expect("looked").is_none());
+        assert_eq!(listener.pending(), 0);
+    }
 }
 
 #[test]

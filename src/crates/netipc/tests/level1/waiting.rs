@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use netipc::{
-    AcceptError, CHUNK_GAP_TIMEOUT, ConnectError, Deadline, Met, Proposal, ReceiveError, SendError,
-    Session,
+    AcceptError, CHUNK_GAP_TIMEOUT, ConnectError, Deadline, Drain, Drained, Met, Proposal,
+    ReceiveError, SendError, Session,
 };
 use netipc_proto::chunk::{PacketSize, Split};
 
@@ -388,6 +388,35 @@ fn shutting_down_ends_those_who_wait_and_still_delivers() {
     assert_eq!(server.receive(&mut inbox, long(), &abort()), Err(ReceiveError::Closed));
     assert_eq!(server.peer_gone(), Ok(true));
     assert_eq!(client.send(&request(2, b""), b"", long(), &abort()), Err(SendError::PeerGone));
+}
+
+#[test]
+fn after_a_final_answer_a_peer_may_take_its_time_and_no_more() {
+    let (client, server) = pair(1000);
+    let failure = netipc::Header::failure(&request(1, b""), netipc::Status::LIMIT_EXCEEDED);
+    server.send(&failure, b"", long(), &abort()).expect("sent");
+    let mut drain = Drain::begin(&server);
+    assert_eq!(drain.advance(&server), Ok(None));
+    for id in 0..80 {
+        client.send(&request(id, b"more"), b"more", long(), &abort()).expect("sent");
+    }
+    assert_eq!(drain.advance(&server), Ok(None), "it looks at some packets and lets others do");
+    let mut inbox = client.inbox();
+    let answer = client.receive(&mut inbox, long(), &abort()).map(|message| message.header);
+    assert_eq!(answer, Ok(failure));
+    // The close is seen at once, although the server still drains.
+    assert_eq!(client.receive(&mut inbox, long(), &abort()), Err(ReceiveError::Closed));
+    drop(client);
+    assert_eq!(drain.advance(&server), Ok(Some(Drained::PeerClosed)));
+
+    let (client, server) = pair(MEGABYTE);
+    let sender = std::thread::spawn(move || {
+        let payload = bytes(MEGABYTE as usize, 0);
+        (0..).find_map(|id| client.send(&request(id, &payload), &payload, long(), &abort()).err())
+    });
+    assert_eq!(server.drain(long(), &abort()), Ok(Drained::TooMuch));
+    drop(server);
+    assert_eq!(sender.join().expect("no panic"), Some(SendError::PeerGone));
 }
 
 #[test]
