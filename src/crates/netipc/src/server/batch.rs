@@ -300,6 +300,16 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_a_failure_is_left_alone_and_what_precedes_it_is_not() {
+        let batch = split(100, 0, 3);
+        let [first, second, third] = [(); 3].map(|()| batch.claim().unwrap());
+        batch.answer(second, |_item, _out| Err(Failure::LimitExceeded));
+        batch.answer(third, |_item, _out| panic!("its answer is of no use"));
+        assert!(batch.answer(first, |_item, _out| Err(Failure::BadEnvelope)));
+        assert_eq!(batch.assemble(&mut Vec::new()), Err(Failure::BadEnvelope));
+    }
+
+    #[test]
     fn an_answer_above_the_limit_is_refused_not_cut() {
         let batch = split(8, 0, 2);
         while let Some(part) = batch.claim() {

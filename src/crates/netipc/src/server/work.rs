@@ -11,13 +11,13 @@ use netipc_sys::{Interest, SysError, WaitSet, Waker, WatchMode};
 
 use super::batch::SplitBatch;
 use super::served::Served;
-use crate::Header;
+use crate::{Header, PacketBuffer};
 
 /// Something for a worker to do.
 #[derive(Debug)]
 pub(super) enum Job {
     /// A request that was read and not begun.
-    Request { served: Arc<Served>, header: Header, payload: Vec<u8> },
+    Request { served: Arc<Served>, request: PacketBuffer },
     /// A batch that could use help; its parts may all be claimed by now.
     Help(Arc<SharedBatch>),
 }

@@ -19,7 +19,7 @@ use super::engine::{Command, Engine, Phase, WORK_TOKEN};
 use super::served::Served;
 use super::status::{End, add};
 use super::work::{Job, SharedBatch};
-use crate::{Header, PacketBuffer, ReceiveError, Status};
+use crate::{Header, Message, PacketBuffer, ReceiveError, Status};
 
 /// Once the items of a batch have taken this long, the rest is shared with other workers: cheap
 /// batches are not worth the hand-over.
@@ -31,7 +31,7 @@ const ITEMS_PER_LOOK: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     packet: PacketBuffer,
-    request: Vec<u8>,
+    request: PacketBuffer,
     response: Vec<u8>,
     batch: Vec<u8>,
     answers: Answers,
@@ -61,8 +61,12 @@ pub(super) fn run(engine: &Engine) {
         for event in events.iter() {
             if event.token == WORK_TOKEN {
                 take_work(engine, &mut scratch);
-            } else if let Some((served, header)) = receive(engine, event.token, &mut scratch) {
-                answer_request(engine, &served, &header, &mut scratch);
+            } else if let Some(served) = receive(engine, event.token, &mut scratch) {
+                let request = std::mem::take(&mut scratch.request);
+                if let Some(Message { header, payload }) = request.message() {
+                    answer_request(engine, &served, &header, payload, &mut scratch);
+                }
+                scratch.request = request;
             }
         }
     }
@@ -76,9 +80,8 @@ pub(super) fn stand_in(engine: &Engine, token: u64, scratch: &mut Scratch) {
         // The signal was for a worker; whoever has time looks at the queue first anyway.
         return;
     }
-    if let Some((served, header)) = receive(engine, token, scratch) {
-        let payload = std::mem::take(&mut scratch.request);
-        engine.offer([Job::Request { served, header, payload }]);
+    if let Some(served) = receive(engine, token, scratch) {
+        engine.offer([Job::Request { served, request: std::mem::take(&mut scratch.request) }]);
     }
 }
 
@@ -92,27 +95,26 @@ fn take_work(engine: &Engine, scratch: &mut Scratch) {
 
 fn do_job(engine: &Engine, job: Job, scratch: &mut Scratch) {
     match job {
-        Job::Request { served, header, payload } => {
-            scratch.request = payload;
-            answer_request(engine, &served, &header, scratch);
+        Job::Request { served, request } => {
+            if let Some(Message { header, payload }) = request.message() {
+                answer_request(engine, &served, &header, payload, scratch);
+            }
         }
         Job::Help(batch) => help(engine, &batch, scratch),
     }
 }
 
-/// Takes what a session has. A whole request is begun, and its payload is in `scratch.request`.
-fn receive(engine: &Engine, token: u64, scratch: &mut Scratch) -> Option<(Arc<Served>, Header)> {
+/// Takes what a session has. A whole request is begun, and lies in `scratch.request`.
+fn receive(engine: &Engine, token: u64, scratch: &mut Scratch) -> Option<Arc<Served>> {
     let served = engine.session(token)?;
     let mut inbox = served.inbox.lock().unwrap_or_else(PoisonError::into_inner);
     inbox.exchange_buffer(&mut scratch.packet);
-    let received = served.session.try_receive(&mut inbox).map(|message| {
-        message.map(|message| {
-            // Copied out, so that the inbox is free for whoever reads the next request.
-            scratch.request.clear();
-            scratch.request.extend_from_slice(message.payload);
-            message.header
-        })
-    });
+    let received = served
+        .session
+        .try_receive(&mut inbox)
+        .map(|message| message.map(|message| message.header.payload_len));
+    // Out of the inbox, which is then free for whoever reads the next request.
+    inbox.hand_over(&mut scratch.request);
     inbox.exchange_buffer(&mut scratch.packet);
     let is_partial = inbox.partial_since().is_some();
     if !is_partial {
@@ -121,9 +123,9 @@ fn receive(engine: &Engine, token: u64, scratch: &mut Scratch) -> Option<(Arc<Se
     }
     drop(inbox);
     match received {
-        Ok(Some(header)) => {
-            add(&served.service.counters.request_bytes, header.payload_len.into());
-            served.begin(engine).then_some((served, header))
+        Ok(Some(payload_len)) => {
+            add(&served.service.counters.request_bytes, payload_len.into());
+            served.begin(engine).then_some(served)
         }
         Ok(None) => {
             if is_partial && !served.gap_watched.swap(true, Ordering::Relaxed) {
@@ -156,8 +158,14 @@ fn receive_failed(engine: &Engine, served: &Arc<Served>, error: ReceiveError) {
     }
 }
 
-/// Answers the request in `scratch.request`.
-fn answer_request(engine: &Engine, served: &Arc<Served>, header: &Header, scratch: &mut Scratch) {
+/// Answers a request that was begun.
+fn answer_request(
+    engine: &Engine,
+    served: &Arc<Served>,
+    header: &Header,
+    request: &[u8],
+    scratch: &mut Scratch,
+) {
     let dispatch = &served.service.dispatch;
     if served.is_over() {
         // It waited in the queue, and nobody hears the answer any more.
@@ -167,19 +175,25 @@ fn answer_request(engine: &Engine, served: &Arc<Served>, header: &Header, scratc
         return served.answer(engine, &Header::failure(header, Status::UNSUPPORTED), &[]);
     }
     if header.is_batch() {
-        return answer_batch(engine, served, header, scratch);
+        return answer_batch(engine, served, header, request, scratch);
     }
     let limit_bytes = served.session.terms().response.payload_bytes as usize;
     grow_blank(&mut scratch.response, limit_bytes);
     let room = scratch.response.get_mut(..limit_bytes).unwrap_or_default();
-    let outcome = handle(engine, served, &scratch.request, room);
+    let outcome = handle(engine, served, request, room);
     let payload = outcome.and_then(|len| scratch.response.get(..len).ok_or(Failure::Internal));
     answer(engine, served, header, payload);
 }
 
-fn answer_batch(engine: &Engine, served: &Arc<Served>, header: &Header, scratch: &mut Scratch) {
+fn answer_batch(
+    engine: &Engine,
+    served: &Arc<Served>,
+    header: &Header,
+    request: &[u8],
+    scratch: &mut Scratch,
+) {
     let limit_bytes = served.session.terms().response.payload_bytes;
-    match answer_items(engine, served, header, scratch) {
+    match answer_items(engine, served, header, request, &mut scratch.answers) {
         Ok(true) => {
             let Scratch { answers, batch, .. } = scratch;
             let parts = std::iter::once(&*answers);
@@ -187,25 +201,23 @@ fn answer_batch(engine: &Engine, served: &Arc<Served>, header: &Header, scratch:
             answer(engine, served, header, outcome.map(|()| batch.as_slice()));
         }
         Ok(false) => {
-            let request = std::mem::take(&mut scratch.request);
             let handled = std::mem::take(&mut scratch.answers);
             let (count, workers) = (header.item_count, engine.worker_count);
-            let split = SplitBatch::new(request, count, limit_bytes, handled, workers);
+            let split = SplitBatch::new(request.to_vec(), count, limit_bytes, handled, workers);
             share(engine, served, header, split, scratch);
         }
         Err(failure) => answer(engine, served, header, Err(failure)),
     }
 }
 
-/// Answers the items of the batch in `scratch.request` into `scratch.answers`. False when it takes
-/// so long that the rest is worth sharing.
+/// Answers the items of a batch. False when it takes so long that the rest is worth sharing.
 fn answer_items(
     engine: &Engine,
     served: &Served,
     header: &Header,
-    scratch: &mut Scratch,
+    request: &[u8],
+    answers: &mut Answers,
 ) -> Result<bool, Failure> {
-    let Scratch { request, answers, .. } = scratch;
     if !served.service.dispatch.batchable() {
         return Err(Failure::BadEnvelope);
     }

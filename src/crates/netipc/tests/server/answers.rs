@@ -122,16 +122,18 @@ fn an_answer_that_does_not_fit_makes_later_sessions_larger_up_to_the_ceiling() {
         }),
     );
     let mut limits = Vec::new();
-    loop {
+    let mut answered = false;
+    while !answered && limits.len() < 10 {
         let mut client = place.client();
         limits.push(client.session.terms().response.payload_bytes);
         let (header, answer) = client.call(b"everything");
         if header.status == Status::OK {
             assert_eq!(answer, vec![7; CEILING as usize]);
-            break;
+            answered = true;
+        } else {
+            assert_eq!(header.status, Status::LIMIT_EXCEEDED);
+            client.expect_close();
         }
-        assert_eq!(header.status, Status::LIMIT_EXCEEDED);
-        client.expect_close();
     }
     assert_eq!(limits, [65_536, 131_072, CEILING]);
     assert_eq!(server.status().response_limit_bytes, CEILING);

@@ -86,6 +86,24 @@ fn a_handler_that_outlives_the_stop_is_reported_and_harms_nobody() {
 }
 
 #[test]
+fn a_request_that_no_handler_has_begun_is_dropped_with_its_session() {
+    let place = Place::new();
+    let gate = Gate::default();
+    let config = ServerConfig { worker_count: 1, ..ServerConfig::default() };
+    let server = place.serve(config, holding(&gate));
+    let (holder, mut waits) = (place.client(), place.client());
+    holder.request(1, b"hold");
+    gate.wait_for(1);
+    waits.request(1, b"later");
+    eventually("the request is read", || server.status().in_flight == 2);
+    assert!(server.stop_within(Duration::ZERO).is_err(), "a handler runs");
+    waits.expect_close();
+    gate.open();
+    server.stop().expect("the handler has returned");
+    eventually("nothing in flight", || server.status().in_flight == 0);
+}
+
+#[test]
 fn a_handler_that_looks_at_the_stop_flag_can_return_in_time() {
     let place = Place::new();
     let server = place.serve(
