@@ -26,7 +26,7 @@ pub const MAX_HANDSHAKE_MESSAGE_LEN: usize = 128;
 pub const LAYOUT_VERSION: u16 = 1;
 
 /// What a client proposes (spec section 4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, derive_more::Debug, PartialEq, Eq)]
 pub struct Hello {
     /// Profiles that the client can use.
     pub supported: Profiles,
@@ -37,6 +37,7 @@ pub struct Hello {
     /// The limits of responses that it would like; servers go by their own.
     pub response_hint: Limits,
     /// What both ends know.
+    #[debug("(secret)")]
     pub auth_token: u64,
     /// The longest packet that the client can send, in bytes, headers included.
     pub packet_size: u32,
@@ -293,6 +294,14 @@ mod tests {
 
     fn defect<T>(result: Result<T, DecodeError>) -> Option<(Defect, usize)> {
         result.err().map(|e| (e.defect, e.offset))
+    }
+
+    #[test]
+    fn the_token_is_not_shown() {
+        let secret = Hello { auth_token: 987_654_321, ..HELLO };
+        let shown = alloc::format!("{secret:?}");
+        assert!(shown.contains("auth_token: (secret)"), "{shown}");
+        assert!(!shown.contains("987654321"), "{shown}");
     }
 
     #[test]

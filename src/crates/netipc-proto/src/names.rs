@@ -184,13 +184,14 @@ pub enum ObjectKind {
 }
 
 /// What the names of a Windows session's kernel objects are made from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, derive_more::Debug)]
 pub struct WindowsSession<'a> {
     /// The run directory, byte for byte as given.
     pub run_dir: &'a [u8],
     /// The service.
     pub service: &'a ServiceName,
     /// The token of the service.
+    #[debug("(secret)")]
     pub auth_token: u64,
     /// The profile of the session.
     pub profile: Profile,

@@ -137,3 +137,10 @@ fn one_host_serves_lookups_and_a_snapshot() {
     assert!(cache.refresh().is_err());
     assert!(cache.load().get(1, "one").is_some(), "a failed refresh keeps the data");
 }
+
+#[test]
+fn no_configuration_shows_its_token() {
+    let shown = format!("{:?} {:?}", client_config(), server_config());
+    assert_eq!(shown.matches("auth_token: (secret)").count(), 2, "{shown}");
+    assert!(!shown.contains(&TOKEN.to_string()), "{shown}");
+}

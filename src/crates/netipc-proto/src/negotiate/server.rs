@@ -13,7 +13,7 @@ use crate::profile::{Profile, Profiles};
 use crate::status::Status;
 
 /// What a server grants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, derive_more::Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Profiles that the server can use.
     pub supported: Profiles,
@@ -24,6 +24,7 @@ pub struct Policy {
     /// Its current limit of response payloads, in bytes; see [`crate::growth`].
     pub response_payload_bytes: u32,
     /// What both ends know.
+    #[debug("(secret)")]
     pub auth_token: u64,
     /// The longest packet that it can send, in bytes, headers included.
     pub packet_size: u32,

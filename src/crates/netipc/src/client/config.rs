@@ -23,7 +23,7 @@ pub const DEFAULT_LOOKUP_SUB_CALLS: u32 = 4_096;
 pub const DEFAULT_LOOKUP_RESPONSE_BYTES: u64 = 64 << 20;
 
 /// What a client is made with. Zero means the default, everywhere.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, derive_more::Debug, Default, PartialEq, Eq)]
 pub struct ClientConfig {
     /// Profiles that may be used; by default the baseline alone (spec section 4).
     pub supported_profiles: Profiles,
@@ -41,6 +41,7 @@ pub struct ClientConfig {
     /// as many as were asked.
     pub max_response_batch_items: u32,
     /// What both ends know (spec section 4); servers compare it, zero included.
+    #[debug("(secret)")]
     pub auth_token: u64,
     /// How long a logical call may take, its reconnects included, in milliseconds; by default 30 s.
     pub call_timeout_ms: u64,

@@ -31,7 +31,7 @@ impl Default for AccessPolicy {
 }
 
 /// How an endpoint is served. Zero means the named default everywhere.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, derive_more::Debug, Default, PartialEq, Eq)]
 pub struct ListenerConfig {
     /// Who may use it.
     pub access: AccessPolicy,
@@ -44,6 +44,7 @@ pub struct ListenerConfig {
     /// The limit of response payloads that sessions get at first, in bytes. Zero: 1024.
     pub response_payload_bytes: u32,
     /// What both ends know.
+    #[debug("(secret)")]
     pub auth_token: u64,
     /// The longest packet, in bytes; zero is what the socket carries, and never more than that.
     pub packet_size: u32,

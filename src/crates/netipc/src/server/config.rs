@@ -24,7 +24,7 @@ pub const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Configuration of a managed server. Zero means the default that is named.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, derive_more::Debug, Default)]
 pub struct ServerConfig {
     /// Profiles that sessions may use; empty: what the platform supports.
     pub supported_profiles: Profiles,
@@ -37,6 +37,7 @@ pub struct ServerConfig {
     /// [`Dispatch::response_ceiling_bytes`](super::Dispatch::response_ceiling_bytes).
     pub max_response_payload_bytes: u32,
     /// What clients must know.
+    #[debug("(secret)")]
     pub auth_token: u64,
     /// Threads that run handlers; default: one for each CPU, at most [`DEFAULT_MAX_WORKERS`].
     /// Servers of a [`Host`](super::Host) share its workers, and this is not looked at.

@@ -11,7 +11,7 @@ use super::{Agreement, Role, Session};
 use crate::{ConnectError, Endpoint, Limits, PLATFORM, Profiles};
 
 /// What a client proposes (spec section 4). Zero means the default everywhere.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, derive_more::Debug, Default, PartialEq, Eq)]
 pub struct Proposal {
     /// Profiles that may be used; the baseline always is, and what this platform lacks is left out.
     pub supported_profiles: Profiles,
@@ -26,6 +26,7 @@ pub struct Proposal {
     /// one ends the session. Default: none but the agreed limit.
     pub response_ceiling_bytes: u32,
     /// What both ends know.
+    #[debug("(secret)")]
     pub auth_token: u64,
     /// The longest packet, in bytes, headers included. Default: what the socket carries, and never
     /// more than that.
