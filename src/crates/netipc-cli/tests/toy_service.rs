@@ -6,8 +6,9 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -49,22 +50,78 @@ fn toy_services_compile_without_warnings_and_round_trip() {
 fn the_page_on_getting_started_is_true() {
     let [schema] = blocks("kdl");
     let [manifest] = blocks("toml");
-    let [program] = blocks("rust");
-    let [check, generate, _run] = blocks("sh");
-    let [checked, misaligned, printed] = blocks("text");
+    let [library, provider, consumer] = blocks("rust");
+    let [check, generate, first, serve, ask] = blocks("sh");
+    let [checked, misaligned, nobody_there, answered, served] = blocks("text");
 
     let package = Package::new(&manifest);
-    package.write("src/main.rs", &program);
+    package.write("src/lib.rs", &library);
+    package.write("src/bin/provider.rs", &provider);
+    package.write("src/bin/consumer.rs", &consumer);
     package.write("port-owner.kdl", &schema);
     assert_eq!(succeeds(&package.netipc(&words(&check))), checked);
     succeeds(&package.netipc(&words(&generate)));
-    assert_eq!(succeeds(&package.run()), printed);
+
+    let first = first.strip_prefix("mkdir run\n").expect("the block makes the run directory");
+    fs::create_dir(package.folder.path().join("run")).expect("writable");
+    assert_eq!(first, ask);
+    assert_eq!(succeeds(&package.cargo(&ask)), nobody_there);
+    let mut provider = Provider::start(package.command(&serve));
+    assert_eq!(provider.line(), served.lines().next().expect("it says that it serves"));
+    assert_eq!(succeeds(&package.cargo(&ask)), answered);
+    let rest = provider.end();
+    assert_eq!(rest, served.split_once('\n').expect("it says more").1);
+    // It has given its name back: nobody is there again.
+    assert_eq!(succeeds(&package.cargo(&ask)), nobody_there);
 
     let gap = "reserved 2\n            u32 pid";
     package.write("port-owner.kdl", &schema.replace(gap, "u32 pid"));
     let refused = package.netipc(&words(&check));
     assert_eq!(refused.status.code(), Some(1));
     assert_eq!(String::from_utf8_lossy(&refused.stderr), misaligned);
+}
+
+/// The provider's process, which serves until its standard input ends. Dropping it, as a failed
+/// test does, ends it so.
+struct Provider {
+    process: Child,
+    output: BufReader<ChildStdout>,
+}
+
+impl Provider {
+    fn start(mut command: Command) -> Self {
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("cargo starts");
+        let output = BufReader::new(process.stdout.take().expect("it is piped"));
+        Self { process, output }
+    }
+
+    /// The next line that it prints; waits for it.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("readable");
+        line.trim_end_matches('\n').to_owned()
+    }
+
+    /// Ends its input, and gives what it still prints until it is gone.
+    fn end(mut self) -> String {
+        drop(self.process.stdin.take());
+        let mut rest = String::new();
+        self.output.read_to_string(&mut rest).expect("UTF-8");
+        assert!(self.process.wait().expect("it was started").success());
+        rest
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ended = self.process.wait();
+    }
 }
 
 /// A package in a temporary folder of its own.
@@ -97,12 +154,25 @@ impl Package {
         command.output().expect("the command starts")
     }
 
-    /// Builds and runs the package. All share one folder for what they build, kept from run to run.
+    /// Builds and runs the package's one program.
     fn run(&self) -> Output {
+        self.cargo("cargo run\n")
+    }
+
+    /// Does what a block says that is one call of cargo.
+    fn cargo(&self, block: &str) -> Output {
+        self.command(block).output().expect("cargo starts")
+    }
+
+    /// A call of cargo, as a block has it. All packages share one folder for what they build, kept
+    /// from run to run.
+    fn command(&self, block: &str) -> Command {
+        let arguments = block.strip_prefix("cargo run").expect("the block calls cargo run");
         let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("toys");
         let mut command = Command::new(env!("CARGO"));
-        command.args(["run", "--offline", "--quiet"]).env("CARGO_TARGET_DIR", target);
-        command.current_dir(self.folder.path()).output().expect("cargo starts")
+        command.args(["run", "--offline", "--quiet"]).args(arguments.split_whitespace());
+        command.env("CARGO_TARGET_DIR", target).current_dir(self.folder.path());
+        command
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{Header, Limits};
 pub enum Fault {
     /// The peer broke the contract.
     PeerBroke,
-    /// The peer keeps its contract, and it is not ours: another version, profile, token.
+    /// The peer keeps its contract, and it is not ours: another version, another profile.
     PeerIncompatible,
     /// The caller of this library asked for what cannot be, or configured it so.
     Caller,

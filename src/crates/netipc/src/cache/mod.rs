@@ -10,6 +10,41 @@
 //! sends a malformed snapshot, what the cache had before is kept, and its status says how old that
 //! is. What it does **not** do: it starts no thread, refreshes nothing by itself, merges nothing:
 //! a snapshot replaces the one before it.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use netipc::{Endpoint, client::ClientConfig, server::ServerConfig};
+//! use netipc_services::cgroups_snapshot::{Cache, SERVICE, Server};
+//! # let directory = tempfile::tempdir()?;
+//! # let run_dir = directory.path();
+//!
+//! let endpoint = Endpoint::new(run_dir, SERVICE)?;
+//! let mut cache = Cache::new(endpoint.clone(), ClientConfig::default());
+//! assert!(cache.refresh().is_err(), "there is no provider yet");
+//! assert!(cache.load().get(&(7, "web".into())).is_none());
+//!
+//! let server = Server::bind(&endpoint, ServerConfig::default())?;
+//! let running = server.spawn(|_, response| {
+//!     response.generation(1);
+//!     response.item().hash(7).name("web").path("/web").enabled(1).finish()?;
+//!     Ok(())
+//! })?;
+//! cache.refresh()?;
+//! let reader = cache.reader();
+//! std::thread::spawn(move || {
+//!     let held = reader.load();
+//!     assert_eq!(held.get(&(7, "web".into())).map(|item| item.path()), Some("/web".into()));
+//! })
+//! .join()
+//! .expect("no panic");
+//!
+//! running.stop()?;
+//! assert!(cache.refresh().is_err());
+//! assert_eq!(cache.load().len(), 1, "what it had is kept");
+//! assert_eq!(cache.status().failures, 2);
+//! # Ok(())
+//! # }
+//! ```
 
 mod contents;
 mod status;

@@ -117,9 +117,9 @@ pub enum Mismatch {
     /// A batch is answered by a batch of as many items, and nothing else is (spec section 2).
     #[error("it has {answered} items, asked were {asked}")]
     Items {
-        /// Items of the batch asked; `None` when it was none.
+        /// What was asked.
         asked: Items,
-        /// Items of the batch that came; `None` when it is none.
+        /// What came.
         answered: Items,
     },
 }

@@ -26,7 +26,7 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Configuration of a managed server. Zero means the default that is named.
 #[derive(Clone, derive_more::Debug, Default)]
 pub struct ServerConfig {
-    /// Profiles that sessions may use; empty: what the platform supports.
+    /// Profiles that sessions may use; empty: the baseline alone (spec section 4).
     pub supported_profiles: Profiles,
     /// Those that the server would rather use.
     pub preferred_profiles: Profiles,
