@@ -26,6 +26,10 @@ pub(crate) struct Cgroups {
 impl Cgroups {
     pub(super) fn run(self, out: &mut impl Write) -> Result<(), Failure> {
         let paths = keys::keys(self.paths)?;
+        if paths.iter().any(Vec::is_empty) {
+            let why = "an empty path is none: give paths as /proc/PID/cgroup shows them";
+            return Err(Failure::Usage(why.to_owned()));
+        }
         let (endpoint, config) = self.common.asking.client(SERVICE)?;
         let mut client = connected(Client::new(endpoint.clone(), config), &endpoint)?;
         let answer = client.lookup(&paths).map_err(|error| call_failed(&endpoint, &error))?;
