@@ -68,8 +68,8 @@ fn no_session(endpoint: &Endpoint, status: &ClientStatus) -> Failure {
             "no provider of {service} in {run_dir}: start it, or name its directory with --run-dir"
         )),
         ClientState::AuthFailed => Failure::Refused(format!(
-            "the provider of {service} admits this client not: give its token (NETIPC_TOKEN, \
-             --token-file or --session-id), as a user that it admits"
+            "the provider of {service} does not admit this client: give its token (NETIPC_TOKEN, \
+             --token-file or --session-id), and ask as its user or as root"
         )),
         ClientState::Incompatible => Failure::Refused(format!(
             "the provider of {service} is incompatible ({reason}): use versions that fit together"
@@ -93,8 +93,12 @@ fn unreachable(endpoint: &Endpoint, reason: &str) -> Failure {
             "this user may not use {endpoint}: ask as its owner or as root"
         )),
         Ok(EndpointState::Foreign(_)) => Failure::Failed(format!("{service}: {reason}")),
-        Ok(EndpointState::Live { .. }) | Err(_) => Failure::Refused(format!(
+        Ok(EndpointState::Live { .. }) => Failure::Refused(format!(
             "the provider of {service} gives no session ({reason}): see what it logs"
+        )),
+        Err(_) => Failure::Refused(format!(
+            "{service}: {reason}: ask as a user that may enter {}",
+            endpoint.run_dir().display()
         )),
     }
 }

@@ -1,7 +1,12 @@
 //! `netipc serve`: from ready to gone.
 
 use std::fs;
+use std::time::Instant;
 
+use netipc::Endpoint;
+use netipc::client::ClientConfig;
+use netipc::server::DRAIN_TIMEOUT;
+use netipc_services::increment;
 use rustix::process::Signal;
 
 use crate::host::FixtureHost;
@@ -25,6 +30,20 @@ fn a_signal_ends_it_and_its_sockets() {
             assert!(!run_dir.socket(service).exists(), "{service}");
         }
     }
+}
+
+#[test]
+fn clients_with_nothing_to_ask_delay_no_stop() {
+    let run_dir = RunDir::new();
+    let provider = run_dir.serve("increment");
+    let endpoint = Endpoint::new(run_dir.path(), "increment").unwrap();
+    let mut client = increment::Client::new(endpoint, ClientConfig::default());
+    client.refresh();
+    assert!(client.ready());
+    let start = Instant::now();
+    assert!(provider.end(Signal::TERM).success());
+    assert!(start.elapsed() < DRAIN_TIMEOUT / 2, "{:?}", start.elapsed());
+    assert!(client.refresh() && !client.ready(), "the client is told");
 }
 
 #[test]
