@@ -8,7 +8,7 @@ TIME ?= 30
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-demo: ## Set this machine up and show the tree at work
+demo: ## Set this machine up and show netipc at work on it
 	@tools/demo
 
 test: ## Run every check and test, as CI does

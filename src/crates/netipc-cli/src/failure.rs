@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use netipc_schema::driver::DriverError;
 use thiserror::Error;
 
-/// Why a subcommand did not do what it was asked.
+/// Why a subcommand did not do what it was asked. Texts are one line each, and name the fix.
 #[derive(Debug, Error)]
 pub(crate) enum Failure {
     /// The schema compiler refuses.
@@ -20,6 +20,18 @@ pub(crate) enum Failure {
     /// All is said already, on standard output, in the form that was asked for.
     #[error("said on standard output")]
     Said,
+    /// It was tried, and did not work.
+    #[error("{0}")]
+    Failed(String),
+    /// What was asked for cannot be.
+    #[error("{0}")]
+    Usage(String),
+    /// Nobody serves what was asked for.
+    #[error("{0}")]
+    NoProvider(String),
+    /// Somebody serves it, and gives no session.
+    #[error("{0}")]
+    Refused(String),
 }
 
 impl Failure {
@@ -33,9 +45,19 @@ impl Failure {
             Self::Schema(DriverError::Schema(mistakes)) => {
                 anstream::eprintln!("{}netipc: {mistakes}", mistakes.render_coloured());
             }
-            Self::Schema(_) | Self::Output(_) => anstream::eprintln!("netipc: {self}"),
             Self::Said => {}
+            _ => anstream::eprintln!("netipc: {self}"),
         }
-        ExitCode::FAILURE
+        self.code()
+    }
+
+    /// As `EXIT_STATUS` has them.
+    fn code(&self) -> ExitCode {
+        match self {
+            Self::Schema(_) | Self::Output(_) | Self::Said | Self::Failed(_) => ExitCode::FAILURE,
+            Self::Usage(_) => ExitCode::from(2),
+            Self::NoProvider(_) => ExitCode::from(3),
+            Self::Refused(_) => ExitCode::from(4),
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The name under which a service is found: a run directory and a service (spec section 5).
 //!
 //! A name is checked when the endpoint is made, and never altered: whatever can be wrong with it is
-//! found before anything is opened. Nothing is opened, listed or created here.
+//! found before anything is opened. Nothing is listed or created here, and nothing but
+//! [`Endpoint::inspect`] looks at what a name stands for.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -9,7 +10,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use netipc_proto::names::{self, NameError, ServiceName};
-use netipc_sys::MAX_SOCKET_PATH_BYTES;
+use netipc_sys::{
+    EndpointState as Found, EntryKind, InspectError, MAX_SOCKET_PATH_BYTES, PeerIdentity, SysError,
+    inspect_endpoint,
+};
 
 /// Where a service is, or will be, served. Cheap to compare, to clone and to keep.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +57,45 @@ impl Endpoint {
     pub fn socket_path(&self) -> &Path {
         &self.socket_path
     }
+
+    /// Looks at what stands at the socket's path, as a server does before it takes the name, and
+    /// changes nothing. No session is asked for: a live server counts a client that left.
+    ///
+    /// Takes 150 ms when the socket is stale; otherwise does not wait.
+    ///
+    /// # Errors
+    /// The system refused to look: nothing is known then.
+    pub fn inspect(&self) -> Result<EndpointState, SysError> {
+        Ok(match inspect_endpoint(&self.socket_path) {
+            Ok(Found::Absent) => EndpointState::Absent,
+            Ok(Found::Live(channel)) => EndpointState::Live { server: Some(channel.peer()?) },
+            Ok(Found::LiveBusy) => EndpointState::Live { server: None },
+            Ok(Found::Stale) => EndpointState::Stale,
+            Ok(Found::Foreign(kind)) => EndpointState::Foreign(kind),
+            Ok(Found::Denied) => EndpointState::Denied,
+            Err(InspectError::Os(error)) => return Err(error),
+            // The path was checked when the endpoint was made.
+            Err(InspectError::Path(_)) => EndpointState::Absent,
+        })
+    }
+}
+
+/// What stands at an endpoint's name, as [`Endpoint::inspect`] finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndpointState {
+    /// Nothing.
+    Absent,
+    /// A server that listens.
+    Live {
+        /// Whose it is; `None` when its backlog is full, so that nobody could be asked.
+        server: Option<PeerIdentity>,
+    },
+    /// A socket on which nobody listens: its server died.
+    Stale,
+    /// Something that is not an endpoint.
+    Foreign(EntryKind),
+    /// A socket that this user may not connect to.
+    Denied,
 }
 
 /// The path of the socket, for messages and logs.

@@ -36,7 +36,12 @@ pub mod batch {
     pub use netipc_proto::batch::{Batch, BatchBuilder, BuildError, batch_len};
 }
 
-pub use endpoint::Endpoint;
+/// The convention by which the processes of one agent share a token (spec section 4).
+pub mod token {
+    pub use netipc_proto::token::{NotAUuid, parse_uuid, token_from_session_uuid};
+}
+
+pub use endpoint::{Endpoint, EndpointState};
 pub use error::{
     AcceptError, ConnectError, Fault, ListenError, ReceiveError, SendError, SubmitError,
 };
@@ -51,7 +56,7 @@ pub use netipc_proto::negotiate::Terms;
 pub use netipc_proto::profile::{Profile, Profiles};
 pub use netipc_proto::retry::Met;
 pub use netipc_proto::{Message, Status};
-pub use netipc_sys::{Abort, Deadline, PeerIdentity, SysError};
+pub use netipc_sys::{Abort, BindError, Deadline, EntryKind, PeerIdentity, SysError};
 pub use session::{
     CHUNK_GAP_TIMEOUT, Drain, Drained, Inbox, MAX_DRAIN_BYTES, Outgoing, PacketBuffer, Pipeline,
     Proposal, Session,

@@ -6,6 +6,7 @@ mod support;
 mod field;
 mod handshake;
 mod hostile;
+mod inspect;
 mod messages;
 mod pipeline;
 mod waiting;

@@ -1,0 +1,105 @@
+//! `netipc serve`: providers of this host's data, until a signal ends them.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+
+use clap::Args;
+use netipc::server::{RunningHost, ServerConfig, ServerError};
+use netipc_host::{Host, HostConfig};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::failure::Failure;
+use crate::options::Meeting;
+use crate::providers::{self, ServiceName};
+
+/// Prints one line a service once all of them are served: `SERVICE ready at SOCKET`.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// What to serve.
+    #[arg(value_enum, value_name = "SERVICE", required_unless_present = "all")]
+    services: Vec<ServiceName>,
+    /// Serve every service.
+    #[arg(long, conflicts_with = "services")]
+    all: bool,
+    #[command(flatten)]
+    meeting: Meeting,
+    #[command(flatten)]
+    sources: Sources,
+}
+
+/// What the data comes from.
+#[derive(Debug, Args)]
+pub(crate) struct Sources {
+    /// A cgroup v2 tree to scan in place of the one that is mounted.
+    #[arg(long, value_name = "DIR")]
+    cgroup_root: Option<PathBuf>,
+    /// A proc file system to scan in place of the host's.
+    #[arg(long, value_name = "DIR", default_value = "/proc")]
+    proc_root: PathBuf,
+}
+
+impl Sources {
+    pub(crate) fn host(&self) -> Arc<Host> {
+        let config =
+            HostConfig { proc_root: self.proc_root.clone(), cgroup_root: self.cgroup_root.clone() };
+        Arc::new(Host::new(config))
+    }
+}
+
+impl Serve {
+    pub(crate) fn run(self, out: &mut impl Write) -> Result<(), Failure> {
+        let mut services = if self.all { ServiceName::ALL.to_vec() } else { self.services };
+        services.sort_unstable();
+        services.dedup();
+        // From here on a signal is remembered: none can come between the sockets and the wait.
+        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| {
+            Failure::Failed(format!("cannot wait for signals: {error}; close descriptors"))
+        })?;
+        let host = self.sources.host();
+        if services.iter().any(|service| service.is_of_host()) {
+            // What can be wrong with the sources is told now, and not to the first client.
+            let generation = host.current().map_err(unreadable)?;
+            if let Some(note) = providers::note(&generation) {
+                anstream::eprintln!("netipc: {note}");
+            }
+        }
+
+        let config = ServerConfig { auth_token: self.meeting.token()?, ..ServerConfig::default() };
+        let served = providers::bind(&services, self.meeting.run_dir(), &config, &host)?;
+        let running = served.spawn().map_err(|error| ended(&error))?;
+        for service in &services {
+            let endpoint = self.meeting.endpoint(service.as_str())?;
+            writeln!(out, "{} ready at {endpoint}", service.as_str())?;
+        }
+        out.flush()?;
+        until_signalled(&running, &mut signals).map_err(|error| ended(&error))
+    }
+}
+
+/// Drains the services once a signal comes; returns once they have ended, for whatever reason.
+fn until_signalled(running: &RunningHost, signals: &mut Signals) -> Result<(), ServerError> {
+    let handle = signals.handle();
+    thread::scope(|scope| {
+        let drained = scope.spawn(|| match signals.forever().next() {
+            Some(_signal) => running.drain(),
+            None => Ok(()),
+        });
+        let ended = running.wait();
+        handle.close();
+        // A panic there has been shown already, and nothing is lost by it: the services have ended.
+        ended.and(drained.join().unwrap_or(Ok(())))
+    })
+}
+
+/// What a scan that failed says.
+#[allow(clippy::needless_pass_by_value)] // As map_err hands it over.
+pub(crate) fn unreadable(error: std::io::Error) -> Failure {
+    Failure::Failed(format!("{error}; mount proc there, or name another --proc-root"))
+}
+
+fn ended(error: &ServerError) -> Failure {
+    Failure::Failed(format!("the services have ended: {error}"))
+}
