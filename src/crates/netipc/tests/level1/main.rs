@@ -7,5 +7,6 @@ mod field;
 mod handshake;
 mod hostile;
 mod messages;
+mod pacing;
 mod pipeline;
 mod waiting;
