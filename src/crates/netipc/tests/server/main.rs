@@ -6,5 +6,6 @@ mod batches;
 mod clients;
 mod faults;
 mod host;
+mod hostile;
 mod stopping;
 mod support;
