@@ -210,8 +210,6 @@ impl EventLoop {
     fn drain(&mut self, served: Arc<Served>) {
         self.engine.withdraw(&served);
         self.gaps.remove(&served.token);
-        // Not a session any more: its client may come again at once.
-        served.release_slot();
         let mut drain = Drain::begin(&served.session);
         let gone = !matches!(drain.advance(&served.session), Ok(None));
         let (token, mode) = (served.token, WatchMode::Level);
