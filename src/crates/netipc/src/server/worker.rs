@@ -150,9 +150,10 @@ fn receive_failed(engine: &Engine, served: &Arc<Served>, error: ReceiveError) {
             }
         }
         ReceiveError::Closed => engine.end(served, End::Left),
-        ReceiveError::BrokenOff | ReceiveError::Violation(_) | ReceiveError::ChunkGap => {
+        ReceiveError::BrokenOff | ReceiveError::Violation(_) => {
             engine.end(served, End::Violated);
         }
+        ReceiveError::ChunkGap => engine.end(served, End::ChunkGap),
         _ => engine.end(served, End::Failed),
     }
 }

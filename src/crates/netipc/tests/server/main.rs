@@ -7,5 +7,6 @@ mod clients;
 mod faults;
 mod host;
 mod hostile;
+mod overload;
 mod stopping;
 mod support;
