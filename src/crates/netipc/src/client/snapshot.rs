@@ -8,6 +8,8 @@ use super::engine_methods;
 use super::environment::Environment;
 use super::error::CallError;
 use crate::Endpoint;
+use crate::codec::{DecodeError, Defect};
+use crate::place::offset_within;
 use crate::service::Snapshot;
 
 /// A client of a service of the shape `snapshot`.
@@ -46,11 +48,30 @@ impl<S: Snapshot> SnapshotClient<S> {
         self.engine.decode(|answer| S::decode_response(answer.payload))
     }
 
-    /// [`fetch`](Self::fetch), and the payload that the answer was decoded from.
+    /// [`fetch`](Self::fetch) for who reads every item: with the payload that the answer was decoded
+    /// from, and only if its items are no longer than that, all together.
     pub(crate) fn fetch_payload(&mut self) -> Result<(&[u8], S::Response<'_>), CallError> {
         self.engine.exchange_call(S::write_request)?;
-        self.engine.decode(|answer| Ok((answer.payload, S::decode_response(answer.payload)?)))
+        self.engine.decode(|answer| {
+            let response = S::decode_response(answer.payload)?;
+            refuse_overlap::<S>(answer.payload, &response)?;
+            Ok((answer.payload, response))
+        })
     }
 
     const INFO: ServiceInfo = ServiceInfo::snapshot(S::NAME, S::METHOD);
+}
+
+/// Items of a snapshot may lie in any order, so a directory may point at one of them a million
+/// times: to read each would take hours. Those that share no byte fit the payload.
+fn refuse_overlap<S: Snapshot>(
+    payload: &[u8],
+    response: &S::Response<'_>,
+) -> Result<(), DecodeError> {
+    let mut left = payload.len();
+    for item in S::items(response).raw() {
+        let at = offset_within(payload, item);
+        left = left.checked_sub(item.len()).ok_or(DecodeError::new(Defect::Overlap, at))?;
+    }
+    Ok(())
 }

@@ -162,6 +162,14 @@ impl Engine {
         self.command(Command::Forget(served.token));
     }
 
+    /// Ends what the threads have left to each other when they ended.
+    pub(super) fn end_all(&self) {
+        for served in self.all_sessions() {
+            self.end(&served, End::Stopped);
+        }
+        drop(self.take_commands());
+    }
+
     pub(super) fn command(&self, command: Command) {
         self.commands.lock().unwrap_or_else(PoisonError::into_inner).push(command);
         self.loop_waker.wake();

@@ -210,8 +210,6 @@ impl EventLoop {
     fn drain(&mut self, served: Arc<Served>) {
         self.engine.withdraw(&served);
         self.gaps.remove(&served.token);
-        // Not a session any more: its client may come again at once.
-        served.release_slot();
         let mut drain = Drain::begin(&served.session);
         let gone = !matches!(drain.advance(&served.session), Ok(None));
         let (token, mode) = (served.token, WatchMode::Level);
@@ -283,10 +281,15 @@ impl EventLoop {
             return;
         };
         drop(inbox);
-        let left = CHUNK_GAP_TIMEOUT.saturating_sub(Instant::now().duration_since(since));
+        let mut left = CHUNK_GAP_TIMEOUT.saturating_sub(Instant::now().duration_since(since));
         if left.is_zero() {
+            // The rest may be there, and the workers too busy to have read it: receiving tells, and
+            // ends the session if it is not.
+            stand_in(&self.engine, served.token, &mut self.scratch);
+            left = CHUNK_GAP_TIMEOUT;
+        }
+        if served.is_over() {
             self.gaps.remove(&served.token);
-            self.engine.end(served, End::ChunkGap);
         } else {
             self.gaps.insert(served.token, (Arc::clone(served), Deadline::after(left)));
         }

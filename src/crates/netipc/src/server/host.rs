@@ -189,7 +189,10 @@ impl RunningHost {
     pub fn stop_within(&self, timeout: Duration) -> Result<(), ServerError> {
         self.engine.enter(Phase::Stopping);
         match self.engine.threads.wait(Some(timeout)) {
-            0 => Ok(()),
+            0 => {
+                self.engine.end_all();
+                Ok(())
+            }
             threads => Err(ServerError::HandlersRunning { threads }),
         }
     }

@@ -239,9 +239,9 @@ impl Served {
         true
     }
 
-    /// Makes room for another session. One that is over keeps its place while handlers still work
-    /// for it, so that clients which come and go cannot pile up work.
-    pub(super) fn release_slot(&self) {
+    /// Makes room for another session. One that is over, or has its final answer, keeps its place
+    /// while handlers still work for it, so that clients which come and go cannot pile up work.
+    fn release_slot(&self) {
         if self.slot.swap(false, Ordering::Relaxed) {
             self.service.counters.sessions.fetch_sub(1, Ordering::Relaxed);
         }
@@ -277,7 +277,8 @@ impl Served {
 
     /// What follows when no answer waits.
     fn after_sending(&self, state: &mut State, engine: &Engine) -> Next {
-        if state.last_given {
+        // A server that stops waits for no client to leave.
+        if state.last_given && engine.phase() != Phase::Stopping {
             return Next::Drain;
         }
         if engine.phase() != Phase::Running {
@@ -311,7 +312,8 @@ impl Served {
     fn finish_one(&self, state: &mut State) {
         state.in_flight = state.in_flight.saturating_sub(1);
         self.service.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
-        if state.in_flight == 0 && self.is_over() {
+        // With its final answer it is not a session any more: its client may come again at once.
+        if state.in_flight == 0 && (self.is_over() || state.last_given) {
             self.release_slot();
         }
     }

@@ -77,8 +77,9 @@ pub(super) fn run(engine: &Engine) {
 /// Reads from a session in the workers' stead, and leaves what came to the first that has time.
 pub(super) fn stand_in(engine: &Engine, token: u64, scratch: &mut Scratch) {
     if token == WORK_TOKEN {
-        // The signal was for a worker; whoever has time looks at the queue first anyway.
-        return;
+        // The signal was for a worker, who may have looked at the queue too early and be about to
+        // sleep: it is armed again.
+        return engine.wake_worker();
     }
     if let Some(served) = receive(engine, token, scratch) {
         engine.offer([Job::Request { served, request: std::mem::take(&mut scratch.request) }]);
@@ -151,9 +152,10 @@ fn receive_failed(engine: &Engine, served: &Arc<Served>, error: ReceiveError) {
             }
         }
         ReceiveError::Closed => engine.end(served, End::Left),
-        ReceiveError::BrokenOff | ReceiveError::Violation(_) | ReceiveError::ChunkGap => {
+        ReceiveError::BrokenOff | ReceiveError::Violation(_) => {
             engine.end(served, End::Violated);
         }
+        ReceiveError::ChunkGap => engine.end(served, End::ChunkGap),
         _ => engine.end(served, End::Failed),
     }
 }
@@ -223,6 +225,12 @@ fn answer_items(
     }
     let batch =
         Batch::decode(request, header.item_count).map_err(|_defect| Failure::BadEnvelope)?;
+    // Items may share bytes: together they are no longer than a request may be, or one request
+    // would have handlers read gigabytes.
+    let items_bytes = batch.iter().map(<[u8]>::len).fold(0, usize::saturating_add);
+    if items_bytes > served.session.terms().request.payload_bytes as usize {
+        return Err(Failure::BadEnvelope);
+    }
     let limit_bytes = served.session.terms().response.payload_bytes as usize;
     answers.reset(limit_bytes);
     let started = Instant::now();
@@ -311,5 +319,25 @@ fn answer(
             }
             served.answer(engine, &Header::failure(request, failure.status()), &[]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_stands_in_leaves_the_signal_for_a_worker() {
+        let engine = Engine::new(Vec::new(), 1).expect("an engine");
+        let mut events = Events::with_capacity(1);
+        let signalled = |events: &mut Events| {
+            let now = Deadline::after(Duration::ZERO);
+            engine.requests.wait(events, now).expect("waited") == 1
+        };
+        engine.wake_worker();
+        assert!(signalled(&mut events));
+        assert!(!signalled(&mut events), "one worker alone is woken");
+        stand_in(&engine, WORK_TOKEN, &mut Scratch::default());
+        assert!(signalled(&mut events));
     }
 }

@@ -11,6 +11,10 @@ use super::socket::sending_failed;
 use super::{Session, Transport};
 use crate::{Header, SendError};
 
+/// Packets that one look sends at most, so that a peer which reads as fast as this side sends, in
+/// packets of a byte each, cannot hold a readiness loop.
+const PACKETS_PER_LOOK: usize = 64;
+
 /// One message, of which some packets may be out already. Its payload is the caller's, who gives
 /// the same bytes each time.
 #[derive(Debug)]
@@ -31,8 +35,8 @@ impl Session {
         Ok(Outgoing { packets: split.peekable() })
     }
 
-    /// Sends what there is room for now; true once all of the message is out. Never waits: the
-    /// session is writable when there is room again. The caller sends each message to its end
+    /// Sends what there is room for now, 64 packets at most; true once all of the message is out.
+    /// Never waits: the session is writable when more can be sent. The caller sends each message to its end
     /// before the next, one at a time, and does not mix this with [`Session::send`].
     ///
     /// # Errors
@@ -41,7 +45,8 @@ impl Session {
     #[inline]
     pub fn try_send(&self, message: &mut Outgoing, payload: &[u8]) -> Result<bool, SendError> {
         let Transport::Socket(socket) = &self.transport;
-        while let Some(packet) = message.packets.peek() {
+        for _ in 0..PACKETS_PER_LOOK {
+            let Some(packet) = message.packets.peek() else { return Ok(true) };
             let body = payload.get(packet.payload.clone()).unwrap_or_default();
             let pieces = [IoSlice::new(&packet.head), IoSlice::new(body)];
             match socket.channel.try_send(&pieces).map_err(sending_failed)? {
@@ -49,6 +54,6 @@ impl Session {
                 TrySend::NoRoom => return Ok(false),
             };
         }
-        Ok(true)
+        Ok(message.packets.peek().is_none())
     }
 }

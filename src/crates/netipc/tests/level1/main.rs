@@ -8,5 +8,6 @@ mod handshake;
 mod hostile;
 mod inspect;
 mod messages;
+mod pacing;
 mod pipeline;
 mod waiting;

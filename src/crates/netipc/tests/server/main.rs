@@ -6,5 +6,7 @@ mod batches;
 mod clients;
 mod faults;
 mod host;
+mod hostile;
+mod overload;
 mod stopping;
 mod support;
