@@ -1,6 +1,6 @@
 //! `netipc serve`: providers of this host's data, until a signal ends them.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -61,7 +61,7 @@ impl Serve {
         let host = self.sources.host();
         if services.iter().any(|service| service.is_of_host()) {
             // What can be wrong with the sources is told now, and not to the first client.
-            let generation = host.current().map_err(unreadable)?;
+            let generation = host.current().map_err(|error| unreadable(&error))?;
             if let Some(note) = providers::note(&generation) {
                 anstream::eprintln!("netipc: {note}");
             }
@@ -95,8 +95,7 @@ fn until_signalled(running: &RunningHost, signals: &mut Signals) -> Result<(), S
 }
 
 /// What a scan that failed says.
-#[allow(clippy::needless_pass_by_value)] // As map_err hands it over.
-pub(crate) fn unreadable(error: std::io::Error) -> Failure {
+pub(crate) fn unreadable(error: &io::Error) -> Failure {
     Failure::Failed(format!("{error}; mount proc there, or name another --proc-root"))
 }
 

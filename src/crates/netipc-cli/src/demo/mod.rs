@@ -42,7 +42,7 @@ const MEASURED_PIDS: usize = 100;
 impl Demo {
     pub(crate) fn run(self, out: &mut impl Write) -> Result<(), Failure> {
         let host = self.sources.host();
-        let generation = host.current().map_err(unreadable)?;
+        let generation = host.current().map_err(|error| unreadable(&error))?;
         let run_dir = TempDir::with_prefix("netipc-demo-").map_err(|error| {
             Failure::Failed(format!("no temporary directory: {error}; set TMPDIR to another"))
         })?;
@@ -133,7 +133,7 @@ impl<'a> Stage<'a> {
             let latencies = measure(Until::Elapsed(MEASURED), || prober.probe(), |_| ())?;
             rows.push((what.to_owned(), latencies));
         }
-        let generation = host.current().map_err(unreadable)?;
+        let generation = host.current().map_err(|error| unreadable(&error))?;
         let pids = pids(&generation, MEASURED_PIDS);
         rows.push((format!("apps-lookup, {} pids", pids.len()), self.lookups(&pids)?));
         show::speed(&rows, out)

@@ -20,8 +20,8 @@ use crate::text::printable;
 
 /// Rows of each table.
 const SHOWN: usize = 8;
-/// Longer texts are cut for the tables of the demo, whose lines should fit a narrow terminal.
-const SHOWN_CHARS: usize = 36;
+/// Longer texts are cut, so that the lines of every table here fit a terminal of 80 columns.
+const SHOWN_CHARS: usize = 34;
 
 const HEADING: Style = AnsiColor::Cyan.on_default().bold();
 
@@ -82,14 +82,13 @@ pub(super) fn cgroups(
     if largest.is_empty() {
         return Ok(writeln!(out, "No process is in a control group other than the root.")?);
     }
-    let mut rows = table(["MEMORY", "PROCESSES", "ORCHESTRATOR", "NAME", "PATH"]);
+    let mut rows = table(["MEMORY", "PROCESSES", "ORCHESTRATOR", "NAME"]);
     for (cgroup, item) in largest.iter().zip(answer.items()) {
         rows.add_row([
             number(cgroup.memory_bytes.map_or_else(|| "-".to_owned(), mebibytes)),
             number(grouped(cgroup.processes.into())),
             item.orchestrator().into(),
             short(item.name()).into(),
-            short(item.path()).into(),
         ]);
     }
     Ok(table::write(&rows, out)?)
@@ -131,7 +130,7 @@ pub(super) fn processes(
     table::write(&rows, out)?;
     let ms = took.as_secs_f64() * 1000.0;
     let parts = if sub_calls == 1 { "1 request".into() } else { format!("{sub_calls} requests") };
-    Ok(writeln!(out, "{asked} pids asked in one call of {parts}, {ms:.1} ms.")?)
+    Ok(writeln!(out, "{asked} pids asked in one call of {parts}, {ms:.2} ms.")?)
 }
 
 pub(super) fn speed(rows: &[(String, Latencies)], out: &mut impl Write) -> Result<(), Failure> {

@@ -96,6 +96,8 @@ fn paths_are_bytes_on_the_command_line_and_on_the_input() {
         (&container["status"], &container["orchestrator"]),
         (&json!("known"), &json!("docker"))
     );
+    let label = json!({ "key": "container_id", "value": CONTAINER_ID });
+    assert!(container["labels"].as_array().unwrap().contains(&label), "{container}");
     assert_eq!((&odd["status"], &odd["path"]), (&json!("known"), &json!({ "hex": ODD_HEX })));
     assert_eq!(odd, again);
 }

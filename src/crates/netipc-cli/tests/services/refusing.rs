@@ -3,7 +3,9 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use netipc::server::ServerConfig;
 use netipc::{Endpoint, Listener, ListenerConfig};
+use netipc_services::{increment, string_reverse};
 use rustix::process::Signal;
 
 use crate::support::{
@@ -101,4 +103,29 @@ fn what_is_no_endpoint_is_named() {
     let run_dir = RunDir::new();
     fs::write(run_dir.socket("increment"), "").unwrap();
     assert_refuses(&run_dir.run(&PING), FAILED, &["a regular file", "remove it"]);
+}
+
+#[test]
+fn a_wrong_answer_ends_a_ping() {
+    let run_dir = RunDir::new();
+    let endpoint = |service| Endpoint::new(run_dir.path(), service).unwrap();
+    let off_by_one = increment::Server::bind(&endpoint("increment"), ServerConfig::default())
+        .unwrap()
+        // Right at first: the third call asks for 2.
+        .spawn(|request, response| {
+            let wrong = u64::from(request.value() == 2);
+            Ok(response.value(request.value() + 1 + wrong).finish()?)
+        })
+        .unwrap();
+    let mirror = string_reverse::Server::bind(&endpoint("string-reverse"), ServerConfig::default())
+        .unwrap()
+        .spawn(|request, response| Ok(response.bytes(request.bytes()).finish()?))
+        .unwrap();
+    assert!(run_dir.run(&["ping", "increment", "--count", "2"]).status.success());
+    for service in ["increment", "string-reverse"] {
+        let refused = run_dir.run(&["ping", service, "--count", "3"]);
+        assert_refuses(&refused, FAILED, &[service, "wrong answer"]);
+    }
+    off_by_one.stop().unwrap();
+    mirror.stop().unwrap();
 }
