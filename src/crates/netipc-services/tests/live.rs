@@ -144,3 +144,40 @@ fn no_configuration_shows_its_token() {
     assert_eq!(shown.matches("auth_token: (secret)").count(), 2, "{shown}");
     assert!(!shown.contains(&TOKEN.to_string()), "{shown}");
 }
+
+#[test]
+fn a_server_tells_why_its_handlers_fail() {
+    let run_dir = tempfile::tempdir().unwrap();
+    let endpoint = endpoint(&run_dir, increment::SERVICE);
+    let server = increment::Server::bind(&endpoint, server_config()).unwrap();
+    let running = server
+        .spawn(|request, _| match request.value() {
+            0 => Err(std::io::Error::other("the table is gone").into()),
+            _ => panic!("no such number"),
+        })
+        .unwrap();
+    assert_eq!(running.status().last_error, None);
+
+    let mut client = increment::Client::new(endpoint, client_config());
+    for (value, why) in [(0, "the table is gone"), (1, "the handler panicked: no such number")] {
+        client.refresh();
+        assert!(client.call(|request| request.value(value).finish()).is_err());
+        assert_eq!(running.status().last_error.as_deref(), Some(why));
+    }
+    assert_eq!(running.status().calls.internal_error, 2);
+    running.stop().unwrap();
+}
+
+#[test]
+fn a_restarted_provider_does_not_look_like_a_full_one() {
+    let run_dir = tempfile::tempdir().unwrap();
+    let endpoint = endpoint(&run_dir, increment::SERVICE);
+    let mut client = increment::Client::new(endpoint.clone(), client_config());
+    for round in 0..5 {
+        let server = increment::Server::bind(&endpoint, server_config()).unwrap();
+        let running = server.spawn(|_, response| Ok(response.value(7).finish()?)).unwrap();
+        client.refresh();
+        assert!(client.ready(), "round {round}: one refresh after its return is enough");
+        running.stop().unwrap();
+    }
+}

@@ -54,7 +54,7 @@ pub use netipc_proto::header::{Header, Kind, Limits};
 pub use netipc_proto::names::NameError;
 pub use netipc_proto::negotiate::Terms;
 pub use netipc_proto::profile::{Profile, Profiles};
-pub use netipc_proto::retry::Met;
+pub use netipc_proto::retry::{Met, Retry};
 pub use netipc_proto::{Message, Status};
 pub use netipc_sys::{Abort, BindError, Deadline, EntryKind, PeerIdentity, SysError};
 pub use session::{

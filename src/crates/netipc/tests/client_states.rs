@@ -266,26 +266,42 @@ fn the_status_tells_what_a_supporter_needs() {
 #[test]
 fn a_server_that_is_seen_to_be_full_costs_a_call_no_second_try() {
     let place = Place::new();
+    let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
+        let session = peer.accept();
+        peer.request(&session);
+    });
+    let clock = TestClock::default();
+    let mut client = client(&place, &clock);
+    client.refresh();
+    // Two sessions close before their first answer: one call, sent again once, meets both.
+    assert_eq!(increment(&mut client, 1), Err(CallError::PeerGone));
+    assert_eq!(server.accepted(), 2);
+    assert_eq!(client.status().next_try, NextTry::Busy);
+    // The third in a row needs no fourth to be believed.
+    clock.advance_ms(10_000);
+    assert!(client.refresh());
+    assert_eq!(increment(&mut client, 1), Err(CallError::Busy));
+    assert_eq!(server.accepted(), 3);
+    server.stop();
+}
+
+#[test]
+fn a_session_that_was_asked_nothing_tells_nothing_of_a_full_server() {
+    let place = Place::new();
     let (closed, was_closed) = std::sync::mpsc::channel();
     let closed = std::sync::Mutex::new(closed);
-    let server = Server::start(&place.endpoint(SERVICE), move |number, mut peer| {
-        let session = peer.accept();
-        if number > 0 {
-            peer.request(&session);
-            return;
-        }
+    let server = Server::start(&place.endpoint(SERVICE), move |_, mut peer| {
+        let _session = peer.accept();
         drop(peer);
         closed.lock().expect("no panic").send(()).expect("the test listens");
     });
     let mut client = client(&place, &TestClock::default());
-    client.refresh();
-    // The first session closes without a call; a refresh sees it and makes the second.
-    was_closed.recv().expect("the close");
-    assert!(client.refresh());
-    assert!(client.ready());
-    assert_eq!(increment(&mut client, 1), Err(CallError::Busy));
-    assert_eq!(server.accepted(), 2);
-    assert_eq!(client.status().next_try, NextTry::Busy);
+    for session in 1..=4 {
+        client.refresh();
+        assert!(client.ready());
+        assert_eq!(server.accepted(), session);
+        was_closed.recv().expect("the close");
+    }
     server.stop();
 }
 

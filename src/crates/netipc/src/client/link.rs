@@ -219,7 +219,10 @@ impl Link {
     pub(super) fn lost(&mut self, reason: Reason) {
         let Some(live) = self.live.take() else { return };
         let left = matches!(reason, Reason::Left | Reason::Call(CallError::PeerGone));
-        let met = if left && !live.answered { Met::ClosedEarly } else { Met::SessionLost };
+        // A session that was asked nothing tells nothing of a server that is full: its provider may
+        // just have been restarted.
+        let asked_in_vain = live.last_id > 0 && !live.answered;
+        let met = if left && asked_in_vain { Met::ClosedEarly } else { Met::SessionLost };
         self.met(met);
         self.reason = Some(reason);
     }

@@ -2,12 +2,15 @@
 //!
 //! Typed handlers are adapted to [`Dispatch`] by generated code. Nothing here knows a payload.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use netipc_proto::Status;
 use netipc_proto::growth::DEFAULT_RESPONSE_CEILING_BYTES;
 use netipc_proto::payload::ResponseBudget;
 use netipc_sys::PeerIdentity;
+
+use super::status::LastError;
 
 /// Answers the requests of one endpoint. Called from several threads at once.
 pub trait Dispatch: Send + Sync + 'static {
@@ -74,11 +77,23 @@ pub struct Context<'a> {
     peer: PeerIdentity,
     session_id: u64,
     stopping: &'a AtomicBool,
+    last_error: &'a LastError,
 }
 
 impl<'a> Context<'a> {
-    pub(super) const fn new(peer: PeerIdentity, session_id: u64, stopping: &'a AtomicBool) -> Self {
-        Self { peer, session_id, stopping }
+    pub(super) const fn new(
+        peer: PeerIdentity,
+        session_id: u64,
+        stopping: &'a AtomicBool,
+        last_error: &'a LastError,
+    ) -> Self {
+        Self { peer, session_id, stopping, last_error }
+    }
+
+    /// Leaves word of why a handler fails in the server's status, for whoever looks there: the
+    /// client is told no more than INTERNAL_ERROR.
+    pub fn report(&self, error: &dyn fmt::Display) {
+        self.last_error.set(error);
     }
 
     /// The process that asks, as the kernel vouches for it.

@@ -247,6 +247,7 @@ impl RunningHost {
             ended: counters.ends(),
             request_bytes: get(&counters.request_bytes),
             response_bytes: get(&counters.response_bytes),
+            last_error: counters.last_error.get(),
         }
     }
 }

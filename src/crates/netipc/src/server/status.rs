@@ -1,11 +1,13 @@
 //! What a supporter asks a server for.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::HandshakeCounts;
 
 /// A server at one moment. Counts run from its start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerStatus {
     /// Sessions now.
     pub sessions: u32,
@@ -30,6 +32,8 @@ pub struct ServerStatus {
     pub request_bytes: u64,
     /// Bytes of response payloads.
     pub response_bytes: u64,
+    /// Why a handler last failed, in its own words.
+    pub last_error: Option<String>,
 }
 
 /// Requests by outcome. A batch is one request.
@@ -100,6 +104,21 @@ pub(super) struct Counters {
     not_read: AtomicU64,
     stopped: AtomicU64,
     failed: AtomicU64,
+    pub(super) last_error: LastError,
+}
+
+/// Why a handler last failed. Only failures write it, and only the status reads it.
+#[derive(Debug, Default)]
+pub(super) struct LastError(Mutex<Option<String>>);
+
+impl LastError {
+    pub(super) fn set(&self, error: &dyn fmt::Display) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+    }
+
+    pub(super) fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 impl Counters {

@@ -57,8 +57,14 @@ impl fmt::Debug for HandlerError {
 }
 
 impl HandlerError {
-    fn failure(&self) -> Failure {
-        self.0.downcast_ref().map_or(Failure::Internal, |error| build_failure(*error))
+    /// What the client is told; the server's status tells the rest.
+    fn failure(&self, context: &Context<'_>) -> Failure {
+        let failure =
+            self.0.downcast_ref().map_or(Failure::Internal, |error| build_failure(*error));
+        if failure == Failure::Internal {
+            context.report(&self.0);
+        }
+        failure
     }
 }
 
@@ -75,11 +81,17 @@ const fn build_failure(error: BuildError) -> Failure {
 fn filled(
     handled: Result<(), HandlerError>,
     finished: Result<usize, BuildError>,
+    context: &Context<'_>,
 ) -> Result<usize, Failure> {
-    match (finished.map_err(build_failure), handled) {
-        (Err(Failure::LimitExceeded), _) => Err(Failure::LimitExceeded),
-        (_, Err(error)) => Err(error.failure()),
-        (finished, Ok(())) => finished,
+    let finished = finished.map_err(|error| (build_failure(error), error));
+    match (finished, handled) {
+        (Err((Failure::LimitExceeded, _)), _) => Err(Failure::LimitExceeded),
+        (_, Err(error)) => Err(error.failure(context)),
+        (Err((failure, error)), Ok(())) => {
+            context.report(&error);
+            Err(failure)
+        }
+        (Ok(len), Ok(())) => Ok(len),
     }
 }
 
@@ -178,7 +190,7 @@ where
     ) -> Result<usize, Failure> {
         let request = decode::<S>(request, context)?;
         let builder = S::response_builder(response.out);
-        (self.handler)(request, builder).map_err(|error| error.failure())
+        (self.handler)(request, builder).map_err(|error| error.failure(context))
     }
 }
 
@@ -207,7 +219,7 @@ where
         let request = decode::<S>(request, context)?;
         let mut builder = S::response_builder(&request, response).map_err(build_failure)?;
         let handled = (self.handler)(request, &mut builder);
-        filled(handled, S::finish_response(builder))
+        filled(handled, S::finish_response(builder), context)
     }
 }
 
@@ -241,7 +253,7 @@ where
         // How many items will come is not known: the builder makes room as they do.
         let mut builder = S::response_builder(response.out, 0).map_err(build_failure)?;
         let handled = (self.handler)(request, &mut builder);
-        filled(handled, S::finish_response(builder))
+        filled(handled, S::finish_response(builder), context)
     }
 }
 

@@ -4,6 +4,7 @@
 //! hand-over between threads. Before it answers, the session is armed again: further requests of
 //! the same session go to other workers.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -278,6 +279,12 @@ fn help(engine: &Engine, shared: &SharedBatch, scratch: &mut Scratch) {
     }
 }
 
+/// What a panic said: `panic!` leaves text, and anything else nothing that can be shown.
+fn words_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
+}
+
 /// Runs the handler on one request, and contains it.
 fn handle(
     engine: &Engine,
@@ -287,14 +294,16 @@ fn handle(
 ) -> Result<usize, Failure> {
     let Served { session, service, .. } = served;
     let at_ceiling = session.terms().response.payload_bytes >= service.response_ceiling;
-    let context = Context::new(*session.peer(), session.id(), &engine.stopping);
+    let last_error = &service.counters.last_error;
+    let context = Context::new(*session.peer(), session.id(), &engine.stopping, last_error);
     // Of what a panic may leave half done, this side sees only the bytes in `out`, and does not
     // send them.
     let handler = AssertUnwindSafe(|| {
         service.dispatch.handle(&context, request, ResponseBudget { out, at_ceiling })
     });
-    catch_unwind(handler).unwrap_or_else(|_panic| {
+    catch_unwind(handler).unwrap_or_else(|panic| {
         add(&service.counters.panics, 1);
+        last_error.set(&format_args!("the handler panicked: {}", words_of(&*panic)));
         Err(Failure::Internal)
     })
 }
