@@ -250,6 +250,8 @@ fn a_provider_killed_under_load_is_replaced_and_nobody_is_lied_to() {
     let snapshots = place.endpoint(cgroups_snapshot::SERVICE);
     let cache = cgroups_snapshot::Cache::new(snapshots, client_config());
     let reader = cache.reader();
+    let calls = place.endpoint(increment::SERVICE);
+    let mut sleeper = increment::Client::new(calls, client_config());
     let kills = rounds(KILLS);
     let mut resumed: Vec<Duration> = Vec::new();
     thread::scope(|threads| {
@@ -267,6 +269,11 @@ fn a_provider_killed_under_load_is_replaced_and_nobody_is_lied_to() {
             let all = || served.iter().all(|by| by.load(Ordering::SeqCst) == generation);
             eventually("every client is served again", all);
             resumed.push(started.elapsed());
+            // One that has slept through it all: a refresh is enough, and so is a call by itself.
+            if !sleeper.ready() || generation % 2 == 0 {
+                assert!(sleeper.refresh(), "its session is another, or its first");
+            }
+            must_increment(&mut sleeper, generation);
             let enough = scene.answers() + ANSWERS_A_LIFE;
             eventually("it is under load", || scene.answers() >= enough);
             provider.kill();
@@ -286,6 +293,9 @@ fn a_provider_killed_under_load_is_replaced_and_nobody_is_lied_to() {
         resumed[resumed.len() / 2],
         resumed[resumed.len() - 1],
     );
+    // Every other provider was found by a call, which was sent once more on its new session.
+    assert_eq!(sleeper.status().counters.connects, kills as u64);
+    assert_eq!(sleeper.status().counters.reconnects, (kills as u64 - 1) / 2);
     nothing_but_locks_is_left(&place);
 }
 

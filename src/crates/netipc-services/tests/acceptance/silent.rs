@@ -6,11 +6,13 @@ use netipc::DEFAULT_HANDSHAKE_TIMEOUT;
 use netipc_services::{increment, string_reverse};
 
 use crate::support::{
-    Place, Raw, client_config, eventually, header, increment_client, must_increment,
+    Place, Raw, client_config, eventually, header, increment_client, must_increment, quiet,
     serve_increment, serve_reverse, server_config, within,
 };
 
 const SILENT: usize = 200;
+/// A server that answers nothing for so long, although requests wait, waits for their reader.
+const STUCK: Duration = Duration::from_millis(50);
 /// Beyond a deadline, for a machine that is busy.
 const LATENESS: Duration = Duration::from_secs(2);
 
@@ -69,12 +71,17 @@ fn nothing_that_clients_do_hangs_a_stop() {
     payload.resize(8 + 3000 + 1, 0);
     let mut packet = header(1, string_reverse::METHOD, payload.len() as u32, 1, 0);
     packet.extend(payload);
-    for id in 0..400_u64 {
-        packet[24..32].copy_from_slice(&id.to_ne_bytes());
-        if server.status().in_flight > 15 || deaf.send(&packet).is_err() {
-            break;
+    let mut id = 0_u64;
+    eventually("answers that nobody reads", || {
+        let answered = server.status().calls.ok;
+        while deaf.try_send(&packet) {
+            id += 1;
+            packet[24..32].copy_from_slice(&id.to_ne_bytes());
         }
-    }
+        quiet(STUCK);
+        let status = server.status();
+        status.calls.ok == answered && status.in_flight > 0
+    });
     let mut healthy = string_reverse::Client::new(endpoint.clone(), client_config());
     healthy.refresh();
     let answer = healthy.call(|request| request.bytes("abc").finish()).expect("an answer");

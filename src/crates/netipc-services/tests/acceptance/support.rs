@@ -225,6 +225,15 @@ impl Raw {
         send(&self.0, packet, SendFlags::NOSIGNAL).map(drop)
     }
 
+    /// Sends a packet if there is room for it.
+    pub(crate) fn try_send(&self, packet: &[u8]) -> bool {
+        match send(&self.0, packet, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            Ok(_) => true,
+            Err(rustix::io::Errno::AGAIN) => false,
+            Err(error) => panic!("the peer is gone: {error}"),
+        }
+    }
+
     /// The next packet; `None` once the peer has closed.
     pub(crate) fn receive(&self) -> Option<Vec<u8>> {
         let mut buffer = vec![0; 1 << 18];
