@@ -43,7 +43,7 @@ impl Accepted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// The server refused, and says why.
-    #[error("the server refused the session: {0}")]
+    #[error("the server refused the session: {0}{why}", why = cause(*.0))]
     Rejected(Status),
     /// The server's answer is not a HELLO_ACK as the contract wants it.
     #[error("malformed HELLO_ACK: {0}")]
@@ -51,6 +51,19 @@ pub enum Refusal {
     /// The server granted something else than was proposed.
     #[error("the server's HELLO_ACK does not answer the proposal: {0}")]
     Contradiction(ReplyDefect),
+}
+
+/// What a status means in answer to HELLO, and what helps; nothing for those it does not have there.
+const fn cause(status: Status) -> &'static str {
+    match status {
+        Status::BAD_ENVELOPE => ": it finds HELLO malformed",
+        Status::AUTH_FAILED => ": another token, or a user that it does not admit",
+        Status::INCOMPATIBLE => ": another version of the contract, or a packet size too small",
+        Status::UNSUPPORTED => ": no profile in common",
+        Status::LIMIT_EXCEEDED => ": it takes no requests as long as proposed",
+        Status::BUSY => ": it has all the sessions that it may have; try later",
+        _ => "",
+    }
 }
 
 /// How an answer contradicts the proposal (spec section 4): the server's fault.

@@ -328,3 +328,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn refusals_say_what_the_server_means() {
+    let said = |status| alloc::string::ToString::to_string(&Refusal::Rejected(status));
+    assert_eq!(
+        said(Status::AUTH_FAILED),
+        "the server refused the session: AUTH_FAILED: another token, or a user that it does not \
+         admit"
+    );
+    assert!(
+        said(Status::BUSY).ends_with("BUSY: it has all the sessions that it may have; try later")
+    );
+    assert_eq!(said(Status(0x0222)), "the server refused the session: status 0x0222");
+}
