@@ -17,6 +17,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv,
     send, socket_with,
 };
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
 pub(crate) const TOKEN: u64 = 0x1234_5678_9abc_def0;
@@ -43,6 +44,9 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn new() -> Self {
         let _company = COMPANY.read().unwrap_or_else(PoisonError::into_inner);
+        // Tests that run beside each other have both ends of all their connections in one process.
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("a soft limit");
         Self { dir: tempfile::tempdir().expect("a directory"), _company }
     }
 

@@ -10,6 +10,7 @@ use netipc::batch::BatchBuilder;
 use netipc::codec::ResponseBudget;
 use netipc::server::{Context, Dispatch, Failure, RunningServer, Server, ServerConfig};
 use netipc::{Abort, Deadline, Endpoint, Header, Inbox, Limits, Proposal, Session, Status};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const METHOD: u16 = 1;
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -125,6 +126,12 @@ fn proc_status(field: &str) -> u64 {
     line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).expect("a number")
 }
 
+/// Lets this process have as many descriptors as the system allows it: each session has two here.
+fn raise_descriptor_limit() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("the soft limit");
+}
+
 fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("proc").count()
 }
@@ -158,6 +165,7 @@ fn threads_named(prefix: &str) -> Vec<String> {
 #[test]
 fn a_thousand_idle_sessions_cost_no_thread_and_little_memory() {
     alone("a_thousand_idle_sessions_cost_no_thread_and_little_memory", |endpoint| {
+        raise_descriptor_limit();
         let config = ServerConfig {
             worker_count: 2,
             max_sessions: SESSIONS as u32,
