@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use netipc::cache::Reader;
 use netipc::client::{CallError, CallErrorKind, ClientState};
 use netipc::codec::ResponseBudget;
 use netipc::server::{Context, Dispatch, Failure, Host, RunningHost, Server};
@@ -158,7 +157,7 @@ fn cache_load(mut cache: cgroups_snapshot::Cache, scene: &Scene, served: &Atomic
 }
 
 /// Reads without pause: what is there is whole, and never taken away again.
-fn read(reader: &Reader<cgroups_snapshot::Service>, scene: &Scene) -> u64 {
+fn read(reader: &cgroups_snapshot::Reader, scene: &Scene) -> u64 {
     let (mut last, mut reads) = (0, 0);
     while !scene.over() {
         let held = reader.load();
@@ -172,7 +171,7 @@ fn read(reader: &Reader<cgroups_snapshot::Service>, scene: &Scene) -> u64 {
             assert_eq!(held.len(), ITEMS as usize);
             let path = path_of(generation);
             assert!(held.items().all(|item| item.path() == path.as_str()), "two at once");
-            assert!(held.get(&(7, "i7".into())).is_some());
+            assert!(held.get(7, "i7").is_some());
         }
         thread::yield_now();
     }
@@ -384,7 +383,7 @@ fn a_malformed_snapshot_keeps_the_cache() {
         assert!(matches!(error, CallError::Malformed(_)), "{error}");
         let held = cache.load();
         assert_eq!((held.generation(), held.len()), (1, 3));
-        assert_eq!(held.get(&(2, "i2".into())).expect("kept").path(), path_of(1).as_str());
+        assert_eq!(held.get(2, "i2").expect("kept").path(), path_of(1).as_str());
     }
     let status = cache.status();
     assert_eq!((status.failures, status.generation), (malformed as u64, 1));
