@@ -9,7 +9,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use netipc_proto::growth::DEFAULT_SNAPSHOT_CEILING_BYTES;
+use netipc_proto::growth::{DEFAULT_RESPONSE_CEILING_BYTES, DEFAULT_SNAPSHOT_CEILING_BYTES};
 use netipc_sys::Abort;
 
 use super::{Context, Dispatch, Failure, Host, RunningServer, Server, ServerConfig, ServerError};
@@ -95,15 +95,15 @@ fn filled(
     }
 }
 
-/// Declares the server of a shape: its type, and its handlers as the engine takes them.
+/// Declares the server of a shape: its type, what a handler of it is, and how the engine calls one.
 macro_rules! typed_server {
-    ($(#[$docs:meta])* $name:ident, $adapter:ident: $shape:ident, $($handler:tt)+) => {
-        /// A handler, as the engine sees it.
-        struct $adapter<S, F> {
-            handler: F,
-            service: PhantomData<fn() -> S>,
-        }
-
+    (
+        $(#[$docs:meta])* $name:ident, $adapter:ident: $shape:ident,
+        handler: [$($handler:tt)+],
+        batchable: $batchable:expr,
+        ceiling_bytes: $ceiling:expr,
+        answer: |$call:ident, $request:ident, $out:ident, $context:ident| $answer:block
+    ) => {
         $(#[$docs])*
         #[derive(Debug)]
         pub struct $name<S> {
@@ -142,117 +142,84 @@ macro_rules! typed_server {
                 host.serve(self.server, $adapter::<S, F> { handler, service: PhantomData })
             }
         }
+
+        /// A handler, as the engine sees it.
+        struct $adapter<S, F> {
+            handler: F,
+            service: PhantomData<fn() -> S>,
+        }
+
+        impl<S: $shape, F: $($handler)+> Dispatch for $adapter<S, F> {
+            fn method(&self) -> u16 {
+                S::METHOD
+            }
+
+            fn batchable(&self) -> bool {
+                $batchable
+            }
+
+            fn response_ceiling_bytes(&self) -> u32 {
+                $ceiling
+            }
+
+            fn handle(
+                &self,
+                $context: &Context<'_>,
+                request: &[u8],
+                $out: ResponseBudget<'_>,
+            ) -> Result<usize, Failure> {
+                let $call = &self.handler;
+                let $request = decode::<S>(request, $context)?;
+                $answer
+            }
+        }
     };
 }
 
 typed_server! {
     /// A server of a call. Its handler answers what the builder's `finish` answers.
     CallServer, CallHandler: Call,
-    for<'a> Fn(Request<'a, S>, S::ResponseBuilder<'a>) -> Result<usize, HandlerError>
-        + Send + Sync + 'static
+    handler: [
+        for<'a> Fn(Request<'a, S>, S::ResponseBuilder<'a>) -> Result<usize, HandlerError>
+            + Send + Sync + 'static
+    ],
+    batchable: S::BATCHABLE,
+    ceiling_bytes: DEFAULT_RESPONSE_CEILING_BYTES,
+    answer: |handler, request, response, context| {
+        let builder = S::response_builder(response.out);
+        handler(request, builder).map_err(|error| error.failure(context))
+    }
 }
 
 typed_server! {
     /// A server of a lookup. Its handler answers each key of the request, in order.
     LookupServer, LookupHandler: Lookup,
-    for<'a, 'b> Fn(Request<'a, S>, &'b mut S::ResponseBuilder<'a>) -> Result<(), HandlerError>
-        + Send + Sync + 'static
+    handler: [
+        for<'a, 'b> Fn(Request<'a, S>, &'b mut S::ResponseBuilder<'a>) -> Result<(), HandlerError>
+            + Send + Sync + 'static
+    ],
+    batchable: false,
+    ceiling_bytes: DEFAULT_RESPONSE_CEILING_BYTES,
+    answer: |handler, request, response, context| {
+        let mut builder = S::response_builder(&request, response).map_err(build_failure)?;
+        let handled = handler(request, &mut builder);
+        filled(handled, S::finish_response(builder), context)
+    }
 }
 
 typed_server! {
     /// A server of a snapshot. Its handler adds everything that it knows.
     SnapshotServer, SnapshotHandler: Snapshot,
-    for<'a, 'b> Fn(Request<'a, S>, &'b mut S::ResponseBuilder<'a>) -> Result<(), HandlerError>
-        + Send + Sync + 'static
-}
-
-impl<S, F> Dispatch for CallHandler<S, F>
-where
-    S: Call,
-    F: for<'a> Fn(Request<'a, S>, S::ResponseBuilder<'a>) -> Result<usize, HandlerError>
-        + Send
-        + Sync
-        + 'static,
-{
-    fn method(&self) -> u16 {
-        S::METHOD
-    }
-
-    fn batchable(&self) -> bool {
-        S::BATCHABLE
-    }
-
-    fn handle(
-        &self,
-        context: &Context<'_>,
-        request: &[u8],
-        response: ResponseBudget<'_>,
-    ) -> Result<usize, Failure> {
-        let request = decode::<S>(request, context)?;
-        let builder = S::response_builder(response.out);
-        (self.handler)(request, builder).map_err(|error| error.failure(context))
-    }
-}
-
-impl<S, F> Dispatch for LookupHandler<S, F>
-where
-    S: Lookup,
-    F: for<'a, 'b> Fn(Request<'a, S>, &'b mut S::ResponseBuilder<'a>) -> Result<(), HandlerError>
-        + Send
-        + Sync
-        + 'static,
-{
-    fn method(&self) -> u16 {
-        S::METHOD
-    }
-
-    fn batchable(&self) -> bool {
-        false
-    }
-
-    fn handle(
-        &self,
-        context: &Context<'_>,
-        request: &[u8],
-        response: ResponseBudget<'_>,
-    ) -> Result<usize, Failure> {
-        let request = decode::<S>(request, context)?;
-        let mut builder = S::response_builder(&request, response).map_err(build_failure)?;
-        let handled = (self.handler)(request, &mut builder);
-        filled(handled, S::finish_response(builder), context)
-    }
-}
-
-impl<S, F> Dispatch for SnapshotHandler<S, F>
-where
-    S: Snapshot,
-    F: for<'a, 'b> Fn(Request<'a, S>, &'b mut S::ResponseBuilder<'a>) -> Result<(), HandlerError>
-        + Send
-        + Sync
-        + 'static,
-{
-    fn method(&self) -> u16 {
-        S::METHOD
-    }
-
-    fn batchable(&self) -> bool {
-        false
-    }
-
-    fn response_ceiling_bytes(&self) -> u32 {
-        DEFAULT_SNAPSHOT_CEILING_BYTES
-    }
-
-    fn handle(
-        &self,
-        context: &Context<'_>,
-        request: &[u8],
-        response: ResponseBudget<'_>,
-    ) -> Result<usize, Failure> {
-        let request = decode::<S>(request, context)?;
+    handler: [
+        for<'a, 'b> Fn(Request<'a, S>, &'b mut S::ResponseBuilder<'a>) -> Result<(), HandlerError>
+            + Send + Sync + 'static
+    ],
+    batchable: false,
+    ceiling_bytes: DEFAULT_SNAPSHOT_CEILING_BYTES,
+    answer: |handler, request, response, context| {
         // How many items will come is not known: the builder makes room as they do.
         let mut builder = S::response_builder(response.out, 0).map_err(build_failure)?;
-        let handled = (self.handler)(request, &mut builder);
+        let handled = handler(request, &mut builder);
         filled(handled, S::finish_response(builder), context)
     }
 }
