@@ -21,7 +21,7 @@
 //! let endpoint = Endpoint::new(run_dir, SERVICE)?;
 //! let mut cache = Cache::new(endpoint.clone(), ClientConfig::default());
 //! assert!(cache.refresh().is_err(), "there is no provider yet");
-//! assert!(cache.load().get(&(7, "web".into())).is_none());
+//! assert!(cache.load().get(7, "web").is_none());
 //!
 //! let server = Server::bind(&endpoint, ServerConfig::default())?;
 //! let running = server.spawn(|_, response| {
@@ -33,7 +33,7 @@
 //! let reader = cache.reader();
 //! std::thread::spawn(move || {
 //!     let held = reader.load();
-//!     assert_eq!(held.get(&(7, "web".into())).map(|item| item.path()), Some("/web".into()));
+//!     assert_eq!(held.get(7, "web").map(|item| item.path()), Some("/web".into()));
 //! })
 //! .join()
 //! .expect("no panic");

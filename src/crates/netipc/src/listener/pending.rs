@@ -108,12 +108,17 @@ pub(super) fn hear(
     let known = Peer {
         admitted: rules.admits(peer.uid),
         can_open_regions: peer.uid == own_uid() || peer.uid == ROOT_UID,
-        session_free: session_free(),
+        session_free: true,
     };
     let agreed = match negotiate(hello.get(..len).unwrap_or_default(), &policy, &known) {
         Ok(agreed) => agreed,
         Err(rejection) => return Step::Refused(rejection),
     };
+    // Asked last, as spec section 4 has it: the answer may cost a look at all sessions, which
+    // clients that have no right to one should not cause.
+    if !session_free() {
+        return Step::Refused(Rejection::SessionsTaken);
+    }
     if !tell(channel, &agreed.message(session_id)) {
         return Step::Gone;
     }

@@ -28,6 +28,9 @@ const MAX_LEAVING: usize = 512;
 /// How long all workers may be busy before the event loop reads in their stead. A dead peer is to
 /// be noticed within 100 ms.
 const STAND_IN_AFTER: Duration = Duration::from_millis(50);
+/// The most sessions that one look takes in, so that clients which come without end keep neither
+/// deadlines nor a stop waiting.
+const SESSIONS_PER_LOOK: usize = 64;
 /// How long the loop takes its eyes off a listener that the system refuses to accept from.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Events that one look takes.
@@ -153,7 +156,8 @@ impl EventLoop {
     /// Takes in every client whose handshake is complete.
     fn accept(&mut self, index: usize) {
         let Some(door) = self.doors.get_mut(index) else { return };
-        loop {
+        // More than these are still readable at the next look.
+        for _ in 0..SESSIONS_PER_LOOK {
             let free = || is_session_free(&self.engine, &door.service);
             match door.listener.try_accept(free) {
                 Ok(Some(session)) => self.engine.admit(session, &door.service),
@@ -172,6 +176,8 @@ impl EventLoop {
         match command {
             Command::WatchRoom(served) => self.watch_room(served),
             Command::Drain(served) => self.drain(served),
+            // Over already: its `Forget` came first.
+            Command::WatchGap(served) if served.is_over() => {}
             Command::WatchGap(served) => {
                 let deadline = Deadline::after(CHUNK_GAP_TIMEOUT);
                 self.gaps.insert(served.token, (served, deadline));

@@ -125,7 +125,8 @@ impl Served {
 
     /// A request was read. False when nothing may come of it, because the session is over or the
     /// server reads no more. Otherwise the next request is waited for at once, if the session may
-    /// have another in flight.
+    /// have another in flight, and its client reads: answers to one that does not are held only for
+    /// what was being worked on.
     pub(super) fn begin(self: &Arc<Self>, engine: &Engine) -> bool {
         let mut state = self.state();
         if self.is_over() || state.last_given || engine.phase() != Phase::Running {
@@ -134,7 +135,8 @@ impl Served {
         state.in_flight += 1;
         self.service.counters.in_flight.fetch_add(1, Ordering::Relaxed);
         state.armed = false;
-        let armed = state.in_flight >= self.service.max_in_flight || self.arm(&mut state, engine);
+        let waits = state.in_flight >= self.service.max_in_flight || !state.outbox.is_empty();
+        let armed = waits || self.arm(&mut state, engine);
         if !armed {
             self.finish_one(&mut state);
         }

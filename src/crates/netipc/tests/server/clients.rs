@@ -69,21 +69,24 @@ fn a_client_with_a_final_answer_does_not_take_a_session() {
 #[test]
 fn clients_that_do_not_read_stop_nobody_and_end_at_their_deadline() {
     let place = Place::new();
-    let config = ServerConfig { worker_count: 2, ..ServerConfig::default() };
+    const WORKERS: u64 = 2;
+    let config = ServerConfig { worker_count: WORKERS as usize, ..ServerConfig::default() };
     let server = place.serve(config, large_answers());
     let slow: Vec<Client> = (0..4).map(|_| place.client()).collect();
     let started = Instant::now();
     for client in &slow {
         stop_reading(client, 40);
     }
-    // All workers have met a full socket by now, more than once.
-    eventually("answers that wait", || server.status().in_flight >= 4 * 16);
+    // All workers have met a full socket by now.
+    eventually("answers that wait", || server.status().in_flight >= 4);
     let mut healthy = place.client();
     for _ in 0..500 {
         assert_eq!(healthy.call(b"ping").0.status, Status::OK);
     }
     assert!(started.elapsed() < SEND_TIMEOUT / 2, "nobody was waited for");
     assert_eq!(server.status().ended.not_read, 0);
+    // Once an answer waits, nothing more is read: held is that, and what was being worked on.
+    assert!(server.status().in_flight <= 4 * (1 + WORKERS), "{:?}", server.status());
     eventually("slow sessions end", || server.status().ended.not_read == 4);
     assert!(started.elapsed() >= SEND_TIMEOUT, "not before their deadline");
     assert!(started.elapsed() < SEND_TIMEOUT + Duration::from_secs(5));
@@ -99,7 +102,7 @@ fn a_client_that_reads_late_gets_every_answer() {
     let server = place.serve(ServerConfig::default(), large_answers());
     let mut client = place.client();
     stop_reading(&client, REQUESTS);
-    eventually("answers that wait", || server.status().in_flight == 16);
+    eventually("answers that wait", || server.status().in_flight > 0);
     for _ in 0..REQUESTS {
         let (header, answer) = client.receive().expect("an answer");
         assert_eq!((header.status, answer.len()), (Status::OK, LARGE));
