@@ -60,6 +60,11 @@ pub(super) struct Served {
     state: Mutex<State>,
 }
 
+/// Bytes of answers that wait for their reader, from which on no further request of a session is
+/// read; one answer of the session's limit may be more. Enough for a client that sends its requests
+/// before it reads its answers, as long as both are of the usual size.
+const HELD_ANSWER_BYTES: usize = 1 << 20;
+
 #[derive(Debug)]
 struct State {
     /// Requests read, and not answered all the way.
@@ -125,8 +130,7 @@ impl Served {
 
     /// A request was read. False when nothing may come of it, because the session is over or the
     /// server reads no more. Otherwise the next request is waited for at once, if the session may
-    /// have another in flight, and its client reads: answers to one that does not are held only for
-    /// what was being worked on.
+    /// have another in flight and does not leave too many answers unread.
     pub(super) fn begin(self: &Arc<Self>, engine: &Engine) -> bool {
         let mut state = self.state();
         if self.is_over() || state.last_given || engine.phase() != Phase::Running {
@@ -135,7 +139,7 @@ impl Served {
         state.in_flight += 1;
         self.service.counters.in_flight.fetch_add(1, Ordering::Relaxed);
         state.armed = false;
-        let waits = state.in_flight >= self.service.max_in_flight || !state.outbox.is_empty();
+        let waits = state.in_flight >= self.service.max_in_flight || self.holds_enough(&state);
         let armed = waits || self.arm(&mut state, engine);
         if !armed {
             self.finish_one(&mut state);
@@ -145,6 +149,12 @@ impl Served {
             engine.end(self, End::Failed);
         }
         armed
+    }
+
+    /// Whether the answers that wait for their reader take as much memory as they may.
+    fn holds_enough(&self, state: &State) -> bool {
+        let held: usize = state.outbox.iter().map(|answer| answer.payload.len()).sum();
+        held >= HELD_ANSWER_BYTES.max(self.session.terms().response.payload_bytes as usize)
     }
 
     /// Begins what will be answered with a final status: nothing more is read.

@@ -42,7 +42,7 @@ fn stopping_is_quick_whatever_clients_do() {
     for id in 0..40 {
         never_reads.request(id, b"x");
     }
-    eventually("answers that wait", || server.status().in_flight > 0);
+    eventually("answers that wait", || server.status().in_flight >= 16);
     let started = Instant::now();
     server.stop().expect("stopped");
     assert!(started.elapsed() < LATENESS, "no handler runs: there is nothing to wait for");
