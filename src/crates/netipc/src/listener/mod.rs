@@ -100,8 +100,8 @@ impl Listener {
     /// called when the listener is readable and at [`next_deadline`](Self::next_deadline); after a
     /// session, once more, for there may be another.
     ///
-    /// `session_free` says whether one session more may be made, and is asked whenever that is to be
-    /// decided: clients are told BUSY if not.
+    /// `session_free` says whether one session more may be made. It is asked last, for a client that
+    /// could have one but for that: it is told BUSY if not.
     ///
     /// # Errors
     /// The system refused to look. Whatever is wrong with one client costs that client alone.

@@ -167,6 +167,31 @@ fn a_full_server_says_busy_and_takes_the_next_one_again() {
 }
 
 #[test]
+fn only_who_could_have_a_session_makes_the_server_look_for_room() {
+    for (what, message, expected) in bad_hellos() {
+        for spoke_late in [false, true] {
+            let place = Place::new();
+            let mut listener = place.listen(&config(100));
+            let raw = Raw::connect(&place.endpoint);
+            let asked = std::cell::Cell::new(0);
+            let mut look = || {
+                let full = || {
+                    asked.set(asked.get() + 1);
+                    false
+                };
+                assert!(listener.try_accept(full).expect("looked").is_none());
+            };
+            if spoke_late {
+                look();
+            }
+            raw.send(&message);
+            look();
+            assert_eq!((status(&raw.recv()), asked.get()), (expected, 0), "{what}");
+        }
+    }
+}
+
+#[test]
 fn later_sessions_get_the_limit_that_has_grown() {
     let echo = Place::new();
     let mut listener = echo.listen(&config(100));
