@@ -217,7 +217,8 @@ pub enum Holder {
     /// Something that is not ours to remove.
     #[error("{0} is there and is left alone: remove it, or use another run directory")]
     Foreign(EntryKind),
-    /// A socket that this user may not even connect to.
+    /// A socket that this user may not even connect to, or a lock of another user's, who could keep
+    /// the service from starting at any time. That holds for root as well, who could open both.
     #[error("it belongs to another user")]
     AnotherUser,
     /// The name is taken and could not be looked at: it is kept.
@@ -247,6 +248,16 @@ pub enum BindError {
     Denied {
         /// What was tried, as the end of "may not …".
         operation: &'static str,
+    },
+    /// Endpoints are published by hard links, which the run directory's file system has not.
+    #[error(
+        "the file system of {} has no hard links, by which endpoints are published: use a run \
+         directory on another, such as tmpfs under /run",
+        path.display()
+    )]
+    NoHardLinks {
+        /// The endpoint that could not be published.
+        path: PathBuf,
     },
     /// The operating system refused.
     #[error(transparent)]

@@ -249,9 +249,12 @@ impl ListenError {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::Bind(BindError::Path(_) | BindError::InUse { .. } | BindError::NoDirectory) => {
-                Fault::Caller
-            }
+            Self::Bind(
+                BindError::Path(_)
+                | BindError::InUse { .. }
+                | BindError::NoDirectory
+                | BindError::NoHardLinks { .. },
+            ) => Fault::Caller,
             Self::Bind(BindError::Denied { .. } | BindError::Os(_)) | Self::Os(_) => Fault::System,
         }
     }

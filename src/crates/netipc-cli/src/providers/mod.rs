@@ -130,9 +130,10 @@ fn not_bound(endpoint: &Endpoint, error: &ListenError) -> Failure {
             }
             _ => ": name another --run-dir, or remove what is in the way".into(),
         },
-        ListenError::Bind(BindError::Path(_) | BindError::Os(_)) | ListenError::Os(_) => {
-            String::new()
-        }
+        ListenError::Bind(
+            BindError::Path(_) | BindError::NoHardLinks { .. } | BindError::Os(_),
+        )
+        | ListenError::Os(_) => String::new(),
     };
     Failure::Failed(format!("cannot serve {service}: {error}{fix}"))
 }

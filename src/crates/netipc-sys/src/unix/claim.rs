@@ -36,6 +36,12 @@
 //!
 //! An operator (or a cleaner of temporary files) who deletes the lock of a live server lets a second
 //! one lock a new file; that one still finds the first by the probe.
+//!
+//! # Whose the lock is
+//!
+//! The user's that serves, or it is refused by name: whoever owns a lock can hold it at will, and so
+//! decide when the service starts. Root is held to the same rule, though it may open any file: it
+//! would else take a lock that an unprivileged user left there to that end.
 
 use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -50,6 +56,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 
 use super::endpoint::{FileId, Probe, entry_kind, probe, probe_once, socket_address};
+use super::peer::own_uid;
 use super::refused;
 use crate::{BindError, EntryKind, Holder};
 
@@ -175,6 +182,11 @@ impl Lock {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(in_use(path, Holder::Foreign(kind_at(path))));
         }
+        // Openable or not: its owner can lock it whenever the service is to start. Root, who can
+        // open every file, is no exception.
+        if stat.st_uid != own_uid() {
+            return Err(in_use(path, Holder::AnotherUser));
+        }
         Ok(file)
     }
 }
@@ -281,8 +293,19 @@ fn set_access(path: &Path, options: &BindOptions) -> Result<FileId, BindError> {
 fn publish(temporary: &Path, path: &Path) -> Result<(), BindError> {
     match linkat(CWD, temporary, CWD, path, AtFlags::empty()) {
         Ok(()) => Ok(()),
-        Err(Errno::EXIST) => Err(in_use(path, Holder::LiveServer)),
-        Err(errno) => Err(bind_error("publish the endpoint", errno)),
+        Err(errno) => Err(publish_error(path, errno)),
+    }
+}
+
+fn publish_error(path: &Path, errno: Errno) -> BindError {
+    match errno {
+        Errno::EXIST => in_use(path, Holder::LiveServer),
+        // A missing right is ACCESS: the socket to be linked is ours. Which of these a file system
+        // without hard links says is up to its driver.
+        Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS => {
+            BindError::NoHardLinks { path: path.to_owned() }
+        }
+        errno => bind_error("publish the endpoint", errno),
     }
 }
 
@@ -388,6 +411,19 @@ mod tests {
         let theirs = id_of(&path);
         assert_eq!(publish(&temporary, &path), Err(in_use(&path, Holder::LiveServer)));
         assert_eq!(id_of(&path), theirs);
+    }
+
+    #[test]
+    fn a_file_system_without_hard_links_is_named() {
+        let path = Path::new("/mnt/stick/svc.sock");
+        for errno in [Errno::PERM, Errno::OPNOTSUPP, Errno::NOSYS] {
+            let error = publish_error(path, errno);
+            assert_eq!(error, BindError::NoHardLinks { path: path.to_owned() });
+            let text = error.to_string();
+            assert!(text.contains("no hard links") && text.contains("/mnt/stick"), "{text}");
+        }
+        let operation = "publish the endpoint";
+        assert_eq!(publish_error(path, Errno::ACCESS), BindError::Denied { operation });
     }
 
     #[test]

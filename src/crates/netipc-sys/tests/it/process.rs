@@ -219,6 +219,24 @@ fn permissions_that_are_missing_are_named() {
     });
 }
 
+/// Root alone can give a file away; it is held to the rule that its test shows for all.
+#[test]
+fn a_lock_of_another_user_is_refused_though_it_could_be_opened() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let place = Place::new();
+    fs::write(place.lock(), "").expect("written");
+    std::os::unix::fs::chown(place.lock(), Some(65_534), None).expect("given away");
+    let refused = Listener::bind(&place.socket(), &BindOptions::default()).map(|_| ());
+    let by = Holder::AnotherUser;
+    assert_eq!(refused, Err(BindError::InUse { path: place.lock(), by }));
+    assert_eq!(place.names(), ["svc.lock"], "it is left alone");
+    // Once the operator has removed it, there is nothing in the way.
+    fs::remove_file(place.lock()).expect("removed");
+    bind(&place.socket());
+}
+
 #[test]
 fn a_killed_peer_is_noticed() {
     use std::process::{Command, Stdio};
