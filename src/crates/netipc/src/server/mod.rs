@@ -15,8 +15,9 @@
 //! docs/adr/0002 has the reasons and the measurements.
 //!
 //! Bounds: a session holds at most one request being received and
-//! [`max_in_flight_per_session`](ServerConfig::max_in_flight_per_session) answers, of which 1 MiB or
-//! one of the longest may wait for their reader before the next request is read; a worker keeps
+//! [`max_in_flight_per_session`](ServerConfig::max_in_flight_per_session) answers. Once
+//! 1 MiB of them, or one of the longest, wait for their reader, nothing more is read; what was read
+//! by then, while all workers were busy, is still answered and kept. A worker keeps
 //! one packet, one request and one response of the largest limit that it has met; an idle session
 //! holds no message memory at all.
 //!
