@@ -1,5 +1,5 @@
-//! The golden vectors of the wire contract and the conformance suite, for the tests of every crate. Never a dependency of
-//! anything but tests.
+//! The golden vectors of the wire contract and the conformance suite, for the tests of every crate.
+//! Never a dependency of anything but tests.
 //!
 //! Vectors are written in little-endian order, and the contract speaks of host order: [`to_host`]
 //! is the one place that knows. What a vector means is not looked at here.
