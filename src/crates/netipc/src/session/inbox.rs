@@ -151,15 +151,31 @@ impl Inbox {
     /// Room for the next packet; the last message is gone.
     #[inline]
     pub(super) fn room(&mut self) -> Result<&mut [u8], ReceiveError> {
+        let (bytes, room) = self.memory()?;
+        if bytes.len() < room {
+            bytes.resize(room, 0);
+        }
+        // Exactly the room of this session: a lent buffer may have more.
+        Ok(bytes.get_mut(..room).unwrap_or_default())
+    }
+
+    /// Memory for the next message, which may grow up to the length that is given with it; the last
+    /// message is gone. It grows to what arrives, not to what may.
+    #[inline]
+    pub(super) fn memory(&mut self) -> Result<(&mut Vec<u8>, usize), ReceiveError> {
         if let State::Ended = self.state {
             return Err(ReceiveError::Ended);
         }
         self.state = State::Waiting;
-        if self.packet.bytes.len() < self.room {
-            self.packet.bytes.resize(self.room, 0);
-        }
-        // Exactly the room of this session: a lent buffer may have more.
-        Ok(self.packet.bytes.get_mut(..self.room).unwrap_or_default())
+        Ok((&mut self.packet.bytes, self.room))
+    }
+
+    /// Whether the packet that was received into the room is a BYE (spec section 7).
+    #[inline]
+    pub(super) fn holds_bye(&self, len: usize) -> bool {
+        len == HEADER_LEN
+            && Header::decode(self.packet.bytes.get(..len).unwrap_or_default())
+                .is_ok_and(|header| header.is_bye())
     }
 
     /// Takes the packet that was received into the room, `len` bytes of it. True when a message is
