@@ -22,8 +22,9 @@ use crate::{ReceiveError, SendError};
 
 #[derive(Debug)]
 pub(super) struct Region {
-    pub(super) socket: PacketChannel,
+    /// Dropped before the socket: a peer that sees that close finds the file gone.
     channel: RegionChannel,
+    pub(super) socket: PacketChannel,
     role: Role,
     /// Whose turn it is to send.
     ours: AtomicBool,
@@ -43,8 +44,8 @@ pub(crate) struct Ready {
 impl Region {
     pub(super) fn new(socket: PacketChannel, ready: Ready, role: Role) -> Self {
         Self {
-            socket,
             channel: ready.channel,
+            socket,
             role,
             ours: AtomicBool::new(role == Role::Client),
             over: AtomicBool::new(false),
@@ -122,10 +123,16 @@ impl Region {
             self.over.store(true, Ordering::Relaxed);
             return Err(inbox.end(ReceiveError::Closed));
         }
-        inbox.take(len)?;
-        // Release, for the acquire of who sends next.
-        self.ours.store(true, Ordering::Release);
-        Ok(())
+        let taken = inbox.take(len);
+        match &taken {
+            // What a server finds too long it answers, last of all (spec section 1).
+            Ok(_) | Err(ReceiveError::AboveLimit { .. }) => {
+                // Release, for the acquire of who sends next.
+                self.ours.store(true, Ordering::Release);
+            }
+            Err(_) => self.over.store(true, Ordering::Relaxed),
+        }
+        taken.map(drop)
     }
 
     #[cold]
@@ -154,8 +161,8 @@ impl Drop for Region {
     /// A client that leaves an idle session says so in the region: servers in the field do not look at
     /// the socket.
     fn drop(&mut self) {
-        let idle = *self.ours.get_mut() && !*self.over.get_mut();
-        if self.role == Role::Client && idle {
+        let is_idle = *self.ours.get_mut() && !*self.over.get_mut();
+        if self.role == Role::Client && is_idle {
             let bye = Header::control(opcode::BYE, Status::OK, 0);
             // The socket, which closes next, says the same.
             let _unsaid = self.channel.send(&[&bye.encode()]);

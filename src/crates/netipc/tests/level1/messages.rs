@@ -6,11 +6,10 @@ use netipc::{Fault, Header, Limits, Proposal, SendError, Status};
 use proptest::prelude::*;
 
 use crate::support::{
-    Echo, abort, bytes, config, echoed, long, over_each, pair_of, proposal, request,
+    Echo, HEADER_BYTES, abort, bytes, config, echoed, long, over_each, pair_of, proposal, request,
 };
 
 const MEGABYTE: u32 = 1 << 20;
-const HEADER_BYTES: usize = 32;
 
 #[test]
 fn messages_of_every_edge_go_through() {

@@ -22,6 +22,8 @@ pub(crate) const LATENESS: Duration = Duration::from_millis(50);
 pub(crate) const SHORT: Duration = Duration::from_millis(120);
 /// What every endpoint of the tests wants to be told.
 pub(crate) const TOKEN: u64 = 0x1234_5678_9abc_def0;
+/// Of a message's header.
+pub(crate) const HEADER_BYTES: usize = 32;
 /// Any method code.
 pub(crate) const METHOD: u16 = 1;
 
