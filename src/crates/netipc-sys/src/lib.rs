@@ -37,6 +37,7 @@
 
 mod deadline;
 mod error;
+mod spin;
 
 #[cfg(target_os = "linux")]
 #[path = "unix/mod.rs"]
@@ -53,6 +54,7 @@ pub use error::{
 pub use platform::{
     Abort, Accepted, BindOptions, DEFAULT_BACKLOG, DEFAULT_MODE, Drained, EndpointState, Event,
     Events, Interest, Listener, MAX_SOCKET_PATH_BYTES, PACKET_OVERHEAD_BYTES, PacketChannel,
-    PeerIdentity, TrySend, WaitSet, Waker, WatchMode, connect, inspect_endpoint, own_uid,
+    PeerIdentity, SOON, TrySend, WaitSet, Waker, WatchMode, connect, inspect_endpoint, own_uid,
     wait_readable,
 };
+pub use spin::{Clock, DEFAULT_SPIN_LIMIT, HostClock, Look, Spin, SpinLimit};

@@ -56,7 +56,9 @@ pub use netipc_proto::negotiate::Terms;
 pub use netipc_proto::profile::{Profile, Profiles};
 pub use netipc_proto::retry::{Met, Retry};
 pub use netipc_proto::{Message, Status};
-pub use netipc_sys::{Abort, BindError, Deadline, EntryKind, PeerIdentity, SysError};
+pub use netipc_sys::{
+    Abort, BindError, DEFAULT_SPIN_LIMIT, Deadline, EntryKind, PeerIdentity, SpinLimit, SysError,
+};
 pub use session::{
     CHUNK_GAP_TIMEOUT, Drain, Drained, Inbox, MAX_DRAIN_BYTES, Outgoing, PacketBuffer, Pipeline,
     Proposal, Session,

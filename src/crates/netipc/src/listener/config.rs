@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use netipc_proto::growth::server_limit_after;
+use netipc_sys::SpinLimit;
 
 use crate::Profiles;
 
@@ -55,6 +56,9 @@ pub struct ListenerConfig {
     /// Clients that may be in their handshake at one time; beyond it the oldest gives way. Zero:
     /// [`DEFAULT_MAX_PENDING_HANDSHAKES`].
     pub max_pending_handshakes: usize,
+    /// How long a wait for a message may look for it before it sleeps, at most. Zero is never here;
+    /// the default is [`DEFAULT_SPIN_LIMIT`](crate::DEFAULT_SPIN_LIMIT).
+    pub spin_limit: SpinLimit,
 }
 
 impl ListenerConfig {

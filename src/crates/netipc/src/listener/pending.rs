@@ -8,7 +8,7 @@ use netipc_proto::hello::MAX_HANDSHAKE_MESSAGE_LEN;
 use netipc_proto::negotiate::{
     DEFAULT_PAYLOAD_BYTES, Peer, Policy, Rejection, negotiate, or_default,
 };
-use netipc_sys::{Deadline, PacketChannel, RecvError, TrySend, own_uid};
+use netipc_sys::{Deadline, PacketChannel, RecvError, SpinLimit, TrySend, own_uid};
 
 use super::config::{ListenerConfig, ResponseLimit};
 use crate::PLATFORM;
@@ -31,6 +31,7 @@ pub(super) struct Rules {
     uids: Option<Vec<u32>>,
     pub(super) response_limit: ResponseLimit,
     pub(super) handshake_timeout: Duration,
+    spin_limit: SpinLimit,
 }
 
 /// What hearing a client came to.
@@ -68,6 +69,7 @@ impl Rules {
             uids: config.access.uids.clone(),
             response_limit: ResponseLimit::new(response_payload_bytes),
             handshake_timeout: config.handshake_timeout(),
+            spin_limit: config.spin_limit,
         }
     }
 
@@ -129,6 +131,7 @@ pub(super) fn hear(
         server_supported: rules.policy.supported,
         peer,
         ceiling_bytes: agreed.terms().request.payload_bytes,
+        spin_limit: rules.spin_limit,
     })
 }
 
