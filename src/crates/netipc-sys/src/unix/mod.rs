@@ -12,6 +12,7 @@
 //! | `wait` | sleeping until a descriptor is ready, the deadline passes or an abort comes |
 //! | `wait_set` | the same for a thousand descriptors: epoll |
 //! | `peer` | who is at the other end |
+//! | `region/` | a session's shared memory: files, mappings, futexes |
 
 mod channel;
 mod claim;
@@ -21,6 +22,7 @@ mod endpoint;
 mod event;
 mod listener;
 mod peer;
+mod region;
 mod wait;
 mod wait_set;
 
@@ -32,6 +34,7 @@ pub use endpoint::{EndpointState, MAX_SOCKET_PATH_BYTES, inspect_endpoint};
 pub use event::{Abort, Waker};
 pub use listener::{Accepted, Listener};
 pub use peer::{PeerIdentity, own_uid};
+pub use region::{ReceiveBuffer, RegionChannel, RegionHandle, Until, remove_stale_regions};
 pub use wait::wait_readable;
 pub use wait_set::{Event, Events, Interest, WaitSet, WatchMode};
 

@@ -158,24 +158,53 @@ impl Inbox {
         self.room_to_wait().map(|(room, _spin)| room)
     }
 
+    /// [`room`](Self::room), and how long to look before sleeping.
+    #[inline]
+    pub(super) fn room_to_wait(&mut self) -> Result<(&mut [u8], &mut Spin), ReceiveError> {
+        self.go_on()?;
+        let bytes = &mut self.packet.bytes;
+        if bytes.len() < self.room {
+            bytes.resize(self.room, 0);
+        }
+        // Exactly the room of this session: a lent buffer may have more.
+        Ok((bytes.get_mut(..self.room).unwrap_or_default(), &mut self.spin))
+    }
+
+    /// Memory for the next message, which may grow up to the length that is given with it; the last
+    /// message is gone. It grows to what arrives, not to what may.
+    #[inline]
+    pub(super) fn memory(&mut self) -> Result<(&mut Vec<u8>, usize), ReceiveError> {
+        self.go_on()?;
+        Ok((&mut self.packet.bytes, self.room))
+    }
+
+    #[inline]
+    const fn go_on(&mut self) -> Result<(), ReceiveError> {
+        if let State::Ended = self.state {
+            return Err(ReceiveError::Ended);
+        }
+        self.state = State::Waiting;
+        Ok(())
+    }
+
     /// A wait for the next message begins: whether it may look for it before it sleeps.
     #[inline]
     pub(crate) fn begin_wait(&mut self) -> bool {
         self.spin.begin()
     }
 
-    /// [`room`](Self::room), and how long to look before sleeping.
+    /// How long to look before sleeping.
     #[inline]
-    pub(super) fn room_to_wait(&mut self) -> Result<(&mut [u8], &mut Spin), ReceiveError> {
-        if let State::Ended = self.state {
-            return Err(ReceiveError::Ended);
-        }
-        self.state = State::Waiting;
-        if self.packet.bytes.len() < self.room {
-            self.packet.bytes.resize(self.room, 0);
-        }
-        // Exactly the room of this session: a lent buffer may have more.
-        Ok((self.packet.bytes.get_mut(..self.room).unwrap_or_default(), &mut self.spin))
+    pub(super) const fn spin(&mut self) -> &mut Spin {
+        &mut self.spin
+    }
+
+    /// Whether the packet that was received into the room is a BYE (spec section 7).
+    #[inline]
+    pub(super) fn holds_bye(&self, len: usize) -> bool {
+        len == HEADER_LEN
+            && Header::decode(self.packet.bytes.get(..len).unwrap_or_default())
+                .is_ok_and(|header| header.is_bye())
     }
 
     /// Takes the packet that was received into the room, `len` bytes of it. True when a message is
