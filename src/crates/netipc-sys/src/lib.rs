@@ -43,6 +43,7 @@ mod error;
 pub mod failpoints;
 mod region_error;
 mod shm;
+mod spin;
 
 #[cfg(target_os = "linux")]
 #[path = "unix/mod.rs"]
@@ -59,7 +60,8 @@ pub use error::{
 pub use platform::{
     Abort, Accepted, BindOptions, DEFAULT_BACKLOG, DEFAULT_MODE, Drained, EndpointState, Event,
     Events, Interest, Listener, MAX_SOCKET_PATH_BYTES, PACKET_OVERHEAD_BYTES, PacketChannel,
-    PeerIdentity, ReceiveBuffer, RegionChannel, RegionHandle, TrySend, Until, WaitSet, Waker,
+    PeerIdentity, ReceiveBuffer, RegionChannel, RegionHandle, SOON, TrySend, Until, WaitSet, Waker,
     WatchMode, connect, inspect_endpoint, own_uid, remove_stale_regions, wait_readable,
 };
 pub use region_error::{AttachError, Breach, CreateError, RegionDefect, RegionError, RegionSizes};
+pub use spin::{Clock, DEFAULT_SPIN_LIMIT, HostClock, Look, Spin, SpinLimit};

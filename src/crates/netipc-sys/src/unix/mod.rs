@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `channel` | a connected socket: packets out and in |
 //! | `connect` | from a path to a channel |
+//! | `cpu` | the clock, and whether there are CPUs to wait on |
 //! | `endpoint` | paths, and the probe: what stands at a path |
 //! | `claim` | taking a name, keeping it, giving it back |
 //! | `listener` | accepting |
@@ -16,6 +17,7 @@
 mod channel;
 mod claim;
 mod connect;
+mod cpu;
 mod endpoint;
 mod event;
 mod listener;
@@ -24,9 +26,10 @@ mod region;
 mod wait;
 mod wait_set;
 
-pub use channel::{Drained, PACKET_OVERHEAD_BYTES, PacketChannel, TrySend};
+pub use channel::{Drained, PACKET_OVERHEAD_BYTES, PacketChannel, SOON, TrySend};
 pub use claim::{BindOptions, DEFAULT_BACKLOG, DEFAULT_MODE};
 pub use connect::connect;
+pub(crate) use cpu::{has_several_cpus, monotonic_ns};
 pub use endpoint::{EndpointState, MAX_SOCKET_PATH_BYTES, inspect_endpoint};
 pub use event::{Abort, Waker};
 pub use listener::{Accepted, Listener};

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use netipc_proto::growth::server_limit_after;
+use netipc_sys::SpinLimit;
 
 use crate::Profiles;
 
@@ -61,6 +62,9 @@ pub struct ListenerConfig {
     /// Bytes of shared memory that all sessions may have together; beyond it they get the baseline.
     /// Zero: [`DEFAULT_MAX_REGION_BYTES`].
     pub max_region_bytes: u64,
+    /// How long a wait for a message may look for it before it sleeps, at most. Zero is never here;
+    /// the default is [`DEFAULT_SPIN_LIMIT`](crate::DEFAULT_SPIN_LIMIT).
+    pub spin_limit: SpinLimit,
 }
 
 impl ListenerConfig {

@@ -8,7 +8,7 @@ use netipc_proto::hello::MAX_HANDSHAKE_MESSAGE_LEN;
 use netipc_proto::negotiate::{
     DEFAULT_PAYLOAD_BYTES, Peer, Policy, Rejection, negotiate, or_default,
 };
-use netipc_sys::{Deadline, PacketChannel, RecvError, TrySend, own_uid};
+use netipc_sys::{Deadline, PacketChannel, RecvError, SpinLimit, TrySend, own_uid};
 
 use super::config::{ListenerConfig, ResponseLimit};
 use super::regions::{Prepared, Regions};
@@ -33,6 +33,7 @@ pub(super) struct Rules {
     pub(super) response_limit: ResponseLimit,
     pub(super) handshake_timeout: Duration,
     pub(super) regions: Regions,
+    spin_limit: SpinLimit,
 }
 
 /// What hearing a client came to.
@@ -71,6 +72,7 @@ impl Rules {
             response_limit: ResponseLimit::new(response_payload_bytes),
             handshake_timeout: config.handshake_timeout(),
             regions: Regions::new(endpoint, config.max_region_bytes()),
+            spin_limit: config.spin_limit,
         }
     }
 
@@ -136,6 +138,7 @@ pub(super) fn hear(
         server_supported: rules.policy.supported,
         peer,
         ceiling_bytes: agreed.terms().request.payload_bytes,
+        spin_limit: rules.spin_limit,
     };
     Step::Agreed(agreement, region)
 }

@@ -7,7 +7,7 @@ use netipc_proto::hello::{Hello, MAX_HANDSHAKE_MESSAGE_LEN};
 use netipc_proto::negotiate::{Accepted, check_reply, limits_or_default};
 use netipc_sys::{
     Abort, AttachError, Deadline, PacketChannel, RecvError, RegionChannel, RegionDefect, SendError,
-    SysError,
+    SpinLimit, SysError,
 };
 
 use super::{Agreement, ReadyRegion, Role, Session};
@@ -35,6 +35,8 @@ pub struct Proposal {
     /// The longest packet, in bytes, headers included. Default: what the socket carries, and never
     /// more than that.
     pub packet_size: u32,
+    /// How long a wait for a message may look for it before it sleeps, at most.
+    pub spin_limit: SpinLimit,
 }
 
 impl Session {
@@ -70,6 +72,7 @@ impl Session {
                 0 => u32::MAX,
                 ceiling_bytes => ceiling_bytes,
             },
+            spin_limit: proposal.spin_limit,
         };
         Ok(Self::new(channel, region, agreement))
     }

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use netipc_proto::chunk::{Incoming, PacketSize};
 use netipc_proto::{Defect, Direction};
-use netipc_sys::{Abort, Deadline, PacketChannel, PeerIdentity, SysError};
+use netipc_sys::{Abort, Deadline, PacketChannel, PeerIdentity, Spin, SpinLimit, SysError};
 
 use crate::{Header, Limits, Message, Profile, Profiles, ReceiveError, SendError, Terms};
 use region::Region;
@@ -101,6 +101,8 @@ pub(crate) struct Agreement {
     pub(crate) peer: PeerIdentity,
     /// The longest payload that this side holds, in bytes.
     pub(crate) ceiling_bytes: u32,
+    /// How long its waits may look for a message before they sleep.
+    pub(crate) spin_limit: SpinLimit,
 }
 
 /// Which end of the session this is.
@@ -163,13 +165,14 @@ impl Session {
     /// An empty inbox for this session.
     #[must_use]
     pub fn inbox(&self) -> Inbox {
-        let Agreement { role, terms, ceiling_bytes, .. } = &self.agreement;
+        let Agreement { role, terms, ceiling_bytes, spin_limit, .. } = &self.agreement;
         let (direction, limits) = match role {
             Role::Client => (Direction::Responses, terms.response),
             Role::Server => (Direction::Requests, terms.request),
         };
         let packet_size = self.packet_size();
-        Inbox::new(Incoming { direction, packet_size, limits, ceiling_bytes: *ceiling_bytes })
+        let incoming = Incoming { direction, packet_size, limits, ceiling_bytes: *ceiling_bytes };
+        Inbox::new(incoming, Spin::new(*spin_limit))
     }
 
     /// Receives one message, which lies in `inbox` until that is used again. Waits until the
@@ -217,6 +220,21 @@ impl Session {
         let whole = match &self.transport {
             Transport::Socket(socket) => socket.try_receive(inbox)?,
             Transport::Region(region) => region.try_receive(inbox)?,
+        };
+        Ok(if whole { inbox.message() } else { None })
+    }
+
+    /// After [`Inbox::begin_wait`] has allowed it, looks for a message as long as that pays and is
+    /// not `interrupted`. `None`: sleep now, or do what interrupted it.
+    #[inline]
+    pub(crate) fn look<'i>(
+        &self,
+        inbox: &'i mut Inbox,
+        interrupted: impl FnMut() -> bool,
+    ) -> Result<Option<Message<'i>>, ReceiveError> {
+        let whole = match &self.transport {
+            Transport::Socket(socket) => socket.look(inbox, interrupted)?,
+            Transport::Region(region) => region.look(inbox, interrupted)?,
         };
         Ok(if whole { inbox.message() } else { None })
     }

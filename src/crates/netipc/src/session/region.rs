@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use netipc_proto::header::{HEADER_LEN, Header, opcode};
 use netipc_proto::{Defect, Status};
-use netipc_sys::{Abort, Deadline, PacketChannel, RegionChannel, RegionError, Until};
+use netipc_sys::{Abort, Deadline, Look, PacketChannel, RegionChannel, RegionError, Until};
 
 use super::Role;
 use super::inbox::Inbox;
@@ -77,6 +77,10 @@ impl Region {
         if abort.is_set() {
             return Err(ReceiveError::Aborted);
         }
+        let is_there = || self.channel.is_ready().then_some(());
+        if inbox.spin().wait(Look::Memory, is_there).is_some() && self.try_receive(inbox)? {
+            return Ok(());
+        }
         let until = Until { deadline, abort: Some(abort), socket: Some(&self.socket) };
         self.wait(inbox, until)
     }
@@ -85,6 +89,20 @@ impl Region {
     /// server's thread, whose session another one watches. An idle one makes no wake-up.
     pub(super) fn receive_unwatched(&self, inbox: &mut Inbox) -> Result<(), ReceiveError> {
         self.wait(inbox, Until::ended())
+    }
+
+    /// Looks for a message as long as that pays, and is not `interrupted`. True when the inbox has one.
+    /// For a wait that [`Inbox::begin_wait`] has allowed to look.
+    #[inline]
+    pub(super) fn look(
+        &self,
+        inbox: &mut Inbox,
+        mut interrupted: impl FnMut() -> bool,
+    ) -> Result<bool, ReceiveError> {
+        let looked = inbox
+            .spin()
+            .look(Look::Memory, || (self.channel.is_ready() || interrupted()).then_some(()));
+        if looked.is_some() { self.try_receive(inbox) } else { Ok(false) }
     }
 
     /// Takes the message that is there. True when one was.
