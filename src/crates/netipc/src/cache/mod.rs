@@ -47,6 +47,7 @@
 //! ```
 
 mod contents;
+mod index;
 mod status;
 
 use std::ops::Deref;
