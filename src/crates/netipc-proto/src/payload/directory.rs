@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 
 use bstr::BStr;
 
-use super::{ALIGNMENT, BuildError, DIRECTORY_ENTRY_LEN, align8, get_u32, put_u32};
+use super::{ALIGNMENT, BuildError, DIRECTORY_ENTRY_LEN, align8, get_u32, pad, put_u32};
 use crate::{DecodeError, Defect};
 
 /// A kind of element that a directory holds.
@@ -362,9 +362,9 @@ fn write_element(
     encode: impl FnOnce(&mut [u8]) -> Result<usize, BuildError>,
 ) -> Result<usize, BuildError> {
     let start = align8(written);
+    pad(packed, written, start);
     let room = packed.get_mut(start..).ok_or(BuildError::NoSpace)?;
     let length = encode(room)?.min(room.len());
-    packed[written..start].fill(0);
     put_u32::<0, _>(entry, u32::try_from(start).map_err(|_| BuildError::NoSpace)?);
     put_u32::<4, _>(entry, u32::try_from(length).map_err(|_| BuildError::NoSpace)?);
     Ok(start + length)

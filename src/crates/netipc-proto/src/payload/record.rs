@@ -1,7 +1,7 @@
 //! Writing a record: its strings and labels behind the fixed part.
 
 use super::labels::ENTRY_LEN;
-use super::{BuildError, align8, put_u32};
+use super::{BuildError, align8, pad, put_u32};
 
 /// Writes what stands behind a record's fixed part of `FIXED` bytes, in order, and checks on the
 /// way what a decoder would reject.
@@ -77,7 +77,7 @@ impl<'b, const FIXED: usize> RecordWriter<'b, FIXED> {
         if strings_at > self.tail.len() {
             return Err(BuildError::NoSpace);
         }
-        self.tail[self.written..table_at].fill(0);
+        pad(self.tail, self.written, table_at);
         let (head, strings) = self.tail.split_at_mut(strings_at);
         let mut entries = head[table_at..].as_chunks_mut::<ENTRY_LEN>().0.iter_mut();
         let mut end = 0;
