@@ -144,9 +144,9 @@ fn lookup_16_both_ends(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// A snapshot of 16 items, as a server's handler writes it: how many will come is not said.
+/// A snapshot of 16 items, as a handler writes it whose last one had as many.
 fn write_snapshot(names: &[String], out: &mut [u8]) -> usize {
-    let mut response = cgroups_snapshot::ResponseBuilder::new(out, 0).unwrap();
+    let mut response = cgroups_snapshot::ResponseBuilder::new(out, names.len()).unwrap();
     response.generation(GENERATION);
     for (hash, name) in (0..).zip(names) {
         let item = response.item().hash(hash).enabled(1).name(name);

@@ -90,6 +90,10 @@ impl Snapshot for Colliding {
         CgroupsSnapshot::response_builder(out, expected)
     }
 
+    fn item_count(builder: &Self::ResponseBuilder<'_>) -> usize {
+        CgroupsSnapshot::item_count(builder)
+    }
+
     fn finish_response(builder: Self::ResponseBuilder<'_>) -> Result<usize, BuildError> {
         CgroupsSnapshot::finish_response(builder)
     }
