@@ -1,0 +1,3 @@
+module github.com/netipc/netipc/src/go
+
+go 1.23
