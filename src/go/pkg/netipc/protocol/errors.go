@@ -1,10 +1,15 @@
 package protocol
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
-// DecodeError says that the peer broke the contract: what is wrong, and at which byte.
-//
-// Decoders return it as an error; errors.As finds it.
+// ErrContract is what every [DecodeError] is: the peer broke the contract.
+var ErrContract = errors.New("the peer broke the contract")
+
+// DecodeError says why bytes from a peer are refused: the peer broke the contract. errors.Is finds
+// [ErrContract] and the [Defect] in it.
 type DecodeError struct {
 	// Defect is what is wrong.
 	Defect Defect
@@ -12,40 +17,30 @@ type DecodeError struct {
 	Offset int
 }
 
-// Error says what is wrong, and where.
-func (e *DecodeError) Error() string {
-	return fmt.Sprintf("the peer broke the contract: %s (at byte %d)", e.Defect, e.Offset)
+// NewDecodeError makes the error of a defect at an offset in bytes.
+func NewDecodeError(defect Defect, offset int) DecodeError {
+	return DecodeError{Defect: defect, Offset: offset}
 }
 
-// Is tells errors.Is that a Defect is matched by every error that has it, wherever.
-func (e *DecodeError) Is(target error) bool {
-	defect, ok := target.(Defect)
-	return ok && defect == e.Defect
+func (e DecodeError) Error() string {
+	return fmt.Sprintf("the peer broke the contract: %s (at byte %d)", e.Defect.Error(), e.Offset)
 }
 
-// Reject is the error for a defect at a byte offset.
-//
-//go:noinline
-func Reject(defect Defect, offset int) error {
-	return &DecodeError{Defect: defect, Offset: offset}
+// Is makes errors.Is find [ErrContract] and the defect.
+func (e DecodeError) Is(target error) bool {
+	return target == ErrContract || target == error(e.Defect)
 }
 
-// Shift is an error of Reject as seen from a buffer that starts base bytes earlier. Other errors
-// stay as they are.
-//
-//go:noinline
-func Shift(err error, base int) error {
-	if rejected, ok := err.(*DecodeError); ok {
-		return &DecodeError{Defect: rejected.Defect, Offset: rejected.Offset + base}
-	}
-	return err
+// Shifted is the same error as seen from a buffer that starts base bytes earlier.
+func (e DecodeError) Shifted(base int) DecodeError {
+	return DecodeError{Defect: e.Defect, Offset: e.Offset + base}
 }
 
 // Defect is what a decoder can find wrong (spec section 10.7, and sections 1 to 4 for the envelope).
-// It is an error itself, so that errors.Is(err, protocol.DefectBounds) asks for one.
+// It is an error so that errors.Is can look for it.
 type Defect uint8
 
-// What a decoder can find wrong.
+// The defects.
 const (
 	// DefectTruncated: fewer bytes than the fixed part, the directory or the declared length needs.
 	DefectTruncated Defect = iota + 1
@@ -75,17 +70,18 @@ const (
 	DefectLength
 	// DefectAlignment: an offset that is not a multiple of 8.
 	DefectAlignment
-	// DefectBounds: an offset or length that leads out of its area, or into its record's fixed part.
+	// DefectBounds: an offset or length that leads out of its area, or into the fixed part of its
+	// record.
 	DefectBounds
 	// DefectOrder: items of a directory that overlap or do not ascend.
 	DefectOrder
 	// DefectOverlap: two strings that share bytes.
 	DefectOverlap
-	// DefectMissingNUL: a string that does not end in NUL.
-	DefectMissingNUL
-	// DefectInnerNUL: a NUL inside a string of a lookup.
-	DefectInnerNUL
-	// DefectStringLength: a string that is shorter than its minimum or longer than its maximum.
+	// DefectMissingNul: a string that does not end in NUL.
+	DefectMissingNul
+	// DefectInnerNul: a NUL inside a string of a lookup.
+	DefectInnerNul
+	// DefectStringLength: a string shorter than its minimum or longer than its maximum.
 	DefectStringLength
 	// DefectEmptyKey: a key that may not be empty.
 	DefectEmptyKey
@@ -121,8 +117,8 @@ var defectTexts = [...]string{
 	DefectBounds:        "out of bounds",
 	DefectOrder:         "items out of order",
 	DefectOverlap:       "overlapping strings",
-	DefectMissingNUL:    "string without its NUL",
-	DefectInnerNUL:      "NUL inside a string",
+	DefectMissingNul:    "string without its NUL",
+	DefectInnerNul:      "NUL inside a string",
 	DefectStringLength:  "string length outside its limits",
 	DefectEmptyKey:      "empty key",
 	DefectEnum:          "unknown value of a closed enumeration",
@@ -133,13 +129,10 @@ var defectTexts = [...]string{
 	DefectChunkSequence: "chunk out of sequence",
 }
 
-// String is the defect in words.
-func (d Defect) String() string {
+// Error is the defect in words.
+func (d Defect) Error() string {
 	if int(d) < len(defectTexts) && defectTexts[d] != "" {
 		return defectTexts[d]
 	}
-	return "unknown defect"
+	return fmt.Sprintf("defect %d", uint8(d))
 }
-
-// Error is the defect in words.
-func (d Defect) Error() string { return d.String() }
