@@ -1,7 +1,10 @@
 //! Backends: text in one language from the checked model. They see nothing else.
 
+mod bodies;
 mod docs;
 mod fuzz;
+mod keys;
+mod roles;
 mod rust;
 
 use crate::ir::Service;
