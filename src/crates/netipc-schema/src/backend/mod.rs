@@ -23,6 +23,8 @@ pub enum Target {
     Fuzz,
     /// Codecs and services in Go: a package a service.
     Go,
+    /// Tests of those codecs in Go: a file a service, beside its codec.
+    GoTests,
 }
 
 /// A generated file.
@@ -36,7 +38,8 @@ pub struct Output {
 
 impl Target {
     /// Every target.
-    pub const ALL: [Self; 5] = [Self::Rust, Self::RustTests, Self::Docs, Self::Fuzz, Self::Go];
+    pub const ALL: [Self; 6] =
+        [Self::Rust, Self::RustTests, Self::Docs, Self::Fuzz, Self::Go, Self::GoTests];
 
     /// The name that `--lang` takes.
     #[must_use]
@@ -47,6 +50,7 @@ impl Target {
             Self::Docs => "docs",
             Self::Fuzz => "fuzz",
             Self::Go => "go",
+            Self::GoTests => "go-tests",
         }
     }
 
@@ -59,6 +63,7 @@ impl Target {
             Self::Docs => "a page in Markdown a service, with links into this repository",
             Self::Fuzz => "a fuzz target a service, for crate netipc-services alone",
             Self::Go => "a package a service",
+            Self::GoTests => "tests of those packages, for this repository's module alone",
         }
     }
 
@@ -78,6 +83,7 @@ impl Target {
             Self::Docs => docs::generate(services),
             Self::Fuzz => fuzz::generate(services),
             Self::Go => go::generate(services),
+            Self::GoTests => go::tests::generate(services),
         }
     }
 }

@@ -8,6 +8,7 @@ mod fields;
 mod record;
 mod rules;
 mod shape;
+pub(super) mod tests;
 mod text;
 
 use minijinja::syntax::SyntaxConfig;

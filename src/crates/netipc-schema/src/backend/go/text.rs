@@ -21,14 +21,20 @@ const PACKAGES: [(&str, &str); 15] = [
 
 /// A file that starts with `opening`, which names its package, with the imports that `body` needs.
 pub(super) fn file(opening: &str, body: &str) -> String {
-    let used = |(name, _): &&(&str, &str)| uses(body, name);
-    let (ours, standard): (Vec<_>, Vec<_>) =
-        PACKAGES.iter().filter(used).map(|(_, path)| *path).partition(|path| path.starts_with("netipc/"));
-    let import = |path: &str| match path.strip_prefix("netipc/") {
+    file_importing(opening, body, &[])
+}
+
+/// [`file()`], with imports of generated packages beside.
+pub(super) fn file_importing(opening: &str, body: &str, generated: &[&str]) -> String {
+    let generated = generated.iter().map(|package| format!("netipc/{package}"));
+    let used = PACKAGES.iter().filter(|(name, _)| uses(body, name));
+    let paths = used.map(|(_, path)| (*path).to_owned()).chain(generated);
+    let (ours, standard): (Vec<_>, Vec<_>) = paths.partition(|path| path.starts_with("netipc/"));
+    let import = |path: String| match path.strip_prefix("netipc/") {
         Some(rest) => format!("\t\"{}/{rest}\"", super::MODULE),
         None => format!("\t\"{path}\""),
     };
-    let group = |mut paths: Vec<&str>| {
+    let group = |mut paths: Vec<String>| {
         paths.sort_unstable();
         paths.into_iter().map(import).collect::<Vec<_>>().join("\n")
     };
