@@ -51,7 +51,7 @@ func Load(t testing.TB, category string) []Vector {
 // is this project's own, which a directory from elsewhere need not have.
 func LoadOwn(t testing.TB, category string) []Vector {
 	t.Helper()
-	return LoadFrom(t, ownDirectory(t), category)
+	return LoadFrom(t, ModuleDirectory(t), category)
 }
 
 // LoadFrom reads the vectors of a category in a directory.
@@ -90,7 +90,7 @@ func Directory(t testing.TB) string {
 	t.Helper()
 	named := os.Getenv(VectorsEnv)
 	if named == "" {
-		return ownDirectory(t)
+		return ModuleDirectory(t)
 	}
 	if filepath.IsAbs(named) {
 		return named
@@ -99,7 +99,8 @@ func Directory(t testing.TB) string {
 	return filepath.Join(moduleRoot(t), "..", "..", named)
 }
 
-func ownDirectory(t testing.TB) string {
+// ModuleDirectory is that of the module's own vectors.
+func ModuleDirectory(t testing.TB) string {
 	t.Helper()
 	return filepath.Join(moduleRoot(t), "testdata", "vectors")
 }
