@@ -1,3 +1,5 @@
 module github.com/netipc/netipc/src/go
 
-go 1.23
+go 1.23.0
+
+require golang.org/x/sys v0.35.0
