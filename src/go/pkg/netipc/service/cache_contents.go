@@ -115,7 +115,9 @@ func (c *Contents[I, Req, Resp, Item, RespB]) Items() iter.Seq[Item] {
 func (c *Contents[I, Req, Resp, Item, RespB]) Generation() uint64 { return c.generation }
 
 // Response is the whole answer, for its own fields; false before the cache was filled.
-func (c *Contents[I, Req, Resp, Item, RespB]) Response() (Resp, bool) { return c.response, c.payload != nil }
+func (c *Contents[I, Req, Resp, Item, RespB]) Response() (Resp, bool) {
+	return c.response, c.payload != nil
+}
 
 // PayloadBytes is the length of the answer; 0 before the cache was filled.
 func (c *Contents[I, Req, Resp, Item, RespB]) PayloadBytes() int { return len(c.payload) }
