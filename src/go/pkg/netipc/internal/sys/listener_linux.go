@@ -91,6 +91,9 @@ func (l *Listener) Accept(wait *Wait) (Accepted, error) {
 	}
 	if !l.attempt(0) {
 		if err := l.accepting.park(wait); err != nil {
+			if l.refs.closed() {
+				err = ErrClosed
+			}
 			return Accepted{}, err
 		}
 	}
@@ -168,7 +171,9 @@ func (l *Listener) Close() error {
 	if first, _ := l.refs.close(); first {
 		// The name is gone before the socket stops answering.
 		l.claim.release()
+		// Shutting a listening socket down wakes nobody who sleeps on it.
 		_ = unix.Shutdown(l.fd, unix.SHUT_RDWR)
+		l.accepting.kick()
 	}
 	return nil
 }

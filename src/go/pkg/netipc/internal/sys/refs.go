@@ -41,6 +41,9 @@ func (r *refs) close() (first, release bool) {
 	}
 }
 
+// closed tells whether closing has begun.
+func (r *refs) closed() bool { return r.state.Load()&refsClosed != 0 }
+
 func (r *refs) release() bool {
 	return r.state.CompareAndSwap(refsClosed, refsClosed|refsReleased)
 }
