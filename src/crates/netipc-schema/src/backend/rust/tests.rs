@@ -7,7 +7,7 @@ use quote::{format_ident, quote};
 use super::bodies::{Body, Role};
 use super::fields::{blank, enum_ident, ident, is_visible, string, value_type, variant_path};
 use super::keys::KeyKind;
-use super::roles::{answers, echo, is_blank, settable, statuses};
+use crate::backend::roles::{answers, echo, is_blank, settable, statuses};
 use super::{Output, marker, print};
 use crate::ir::{Echo, Field, FieldKind, LookupRoles, Rule, Service, Shape, StringSpec, Target};
 
