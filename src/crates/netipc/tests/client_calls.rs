@@ -245,7 +245,7 @@ fn answers_to_something_else_are_violations() {
 fn a_mismatch_says_what_does_not_match() {
     over_each(|| {
         let (result, ..) = answered_by(|peer, session, header| {
-            peer.answer(session, &header.batch_of(1), &[0; 16])
+            peer.answer(session, &header.batch_of(1), &[0; 16]);
         });
         let mismatch = Mismatch::Items { asked: Items::One, answered: Items::Batch(1) };
         assert_eq!(result, Err(CallError::Mismatch(mismatch)));
