@@ -3,6 +3,10 @@
 //! The thread that reads a request answers it, so that a client which asks and waits costs no
 //! hand-over between threads. Before it answers, the session is armed again: further requests of
 //! the same session go to other workers.
+//!
+//! A worker that finds out that the next request comes sooner than it could sleep stays with the
+//! session, keeps it to itself, and looks for the request, until that does not pay any more or somebody
+//! else has something (docs/adr/0005).
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
