@@ -13,7 +13,7 @@ use netipc::server::{
 };
 use netipc::{
     CHUNK_GAP_TIMEOUT, DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_MAX_PENDING_HANDSHAKES,
-    DEFAULT_SPIN_LIMIT, MAX_DRAIN_BYTES,
+    DEFAULT_MAX_REGION_BYTES, DEFAULT_SPIN_LIMIT, MAX_DRAIN_BYTES,
 };
 use netipc_proto::growth::{
     DEFAULT_REQUEST_CEILING_BYTES, DEFAULT_RESPONSE_CEILING_BYTES, DEFAULT_SNAPSHOT_CEILING_BYTES,
@@ -59,6 +59,7 @@ fn the_page_names_every_default_as_it_is() {
         seconds(DEFAULT_HANDSHAKE_TIMEOUT),
         number(DEFAULT_MAX_PENDING_HANDSHAKES),
         count(DEFAULT_BACKLOG),
+        mebibytes(DEFAULT_MAX_REGION_BYTES),
         bytes(DEFAULT_PAYLOAD_BYTES),
         seconds(CHUNK_GAP_TIMEOUT),
         number_of_mebibytes(MAX_DRAIN_BYTES),
