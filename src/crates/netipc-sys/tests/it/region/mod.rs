@@ -4,6 +4,9 @@ mod channel;
 /// `tools/test failpoints` runs these: they need the feature.
 #[cfg(feature = "failpoints")]
 mod dying;
+mod hostile;
+mod leftovers;
+mod making;
 mod memory;
 mod support;
 mod waiting;
