@@ -125,10 +125,7 @@ fn receive(engine: &Engine, token: u64, scratch: &mut Scratch) -> Option<Arc<Ser
     }
     drop(inbox);
     match received {
-        Ok(Some(payload_len)) => {
-            add(&served.service.counters.request_bytes, payload_len.into());
-            served.begin(engine).then_some(served)
-        }
+        Ok(Some(payload_len)) => served.begin(engine, payload_len).then_some(served),
         Ok(None) => {
             if is_partial && !served.gap_watched.swap(true, Ordering::Relaxed) {
                 engine.command(Command::WatchGap(Arc::clone(&served)));
