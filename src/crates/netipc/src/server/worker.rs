@@ -223,10 +223,7 @@ pub(super) fn receive(
     }
     drop(inbox);
     match received {
-        Ok(Some(payload_len)) => {
-            add(&served.service.counters.request_bytes, payload_len.into());
-            served.begin(engine)
-        }
+        Ok(Some(payload_len)) => served.begin(engine, payload_len),
         Ok(None) => {
             if is_partial && !served.gap_watched.swap(true, Ordering::Relaxed) {
                 engine.command(Command::WatchGap(Arc::clone(served)));

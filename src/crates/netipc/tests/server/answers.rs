@@ -3,7 +3,7 @@
 use netipc::server::{Failure, ServerConfig};
 use netipc::{Header, Proposal, Status};
 
-use crate::support::{METHOD, Place, echo, eventually, handler, over_each, proposal, reply};
+use crate::support::{Gate, METHOD, Place, echo, eventually, handler, over_each, proposal, reply};
 
 #[test]
 fn many_clients_get_their_own_answers() {
@@ -32,6 +32,39 @@ fn many_clients_get_their_own_answers() {
         assert_eq!(status.handshakes.sessions, CLIENTS as u64);
         assert_eq!(status.request_bytes, status.response_bytes);
     });
+}
+
+#[test]
+fn what_a_session_counted_outlives_it() {
+    let place = Place::new();
+    let gate = Gate::default();
+    let held = gate.clone();
+    let server = place.serve(
+        ServerConfig { worker_count: 2, ..ServerConfig::default() },
+        handler(move |_context, request, response| {
+            if request == b"hold" {
+                held.pass();
+            }
+            reply(request, response)
+        }),
+    );
+    let mut client = place.client();
+    client.call(b"abc");
+    client.request(2, b"hold");
+    gate.wait_for(1);
+    let counts = || {
+        let status = server.status();
+        (status.calls.ok, status.request_bytes, status.response_bytes, status.in_flight)
+    };
+    assert_eq!(counts(), (1, 7, 3, 1));
+    drop(client);
+    eventually("the session is over", || server.status().ended.left == 1);
+    assert_eq!(counts(), (1, 7, 3, 1), "its handler still runs");
+    place.client().call(b"de");
+    assert_eq!(counts().0, 2);
+    gate.open();
+    eventually("nothing in flight", || server.status().in_flight == 0);
+    assert_eq!(counts(), (2, 9, 5, 0), "nobody hears the answer");
 }
 
 #[test]
