@@ -11,6 +11,7 @@
 //! | `wait` | sleeping until a descriptor is ready, the deadline passes or an abort comes |
 //! | `wait_set` | the same for a thousand descriptors: epoll |
 //! | `peer` | who is at the other end |
+//! | `shared_lines` | cache lines that two processes share, for benchmarks alone |
 
 mod channel;
 mod claim;
@@ -19,6 +20,8 @@ mod endpoint;
 mod event;
 mod listener;
 mod peer;
+#[cfg(feature = "bench")]
+mod shared_lines;
 mod wait;
 mod wait_set;
 
@@ -29,6 +32,8 @@ pub use endpoint::{EndpointState, MAX_SOCKET_PATH_BYTES, inspect_endpoint};
 pub use event::{Abort, Waker};
 pub use listener::{Accepted, Listener};
 pub use peer::{PeerIdentity, own_uid};
+#[cfg(feature = "bench")]
+pub use shared_lines::{LINES, Line, SharedLines};
 pub use wait::wait_readable;
 pub use wait_set::{Event, Events, Interest, WaitSet, WatchMode};
 

@@ -1,0 +1,304 @@
+//! Clients of snapshots and lookups. Each answer is compared with what `contents` says, all of it.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use netipc_services::{apps_lookup, cgroups_lookup, cgroups_snapshot};
+
+use super::calls::{check_session, config, wrong};
+use super::contents::{GENERATION, Group, Thing, groups, labels, things};
+use super::measure::{Answered, Caller};
+use super::{ClientOptions, Options};
+use crate::Failure;
+use crate::work::Mix;
+
+#[cold]
+fn other(what: &str, index: usize) -> Failure {
+    format!("wrong answer: {what} {index} is another than it must be").into()
+}
+
+/// Refreshes a cache, and reads all of it.
+pub(super) struct Refresh {
+    cache: cgroups_snapshot::Cache,
+    groups: Vec<Group>,
+    calls: u64,
+}
+
+impl Refresh {
+    pub(super) fn new(options: &ClientOptions) -> Result<Self, Failure> {
+        let (cache, groups) = filled(&options.options)?;
+        // The refresh that filled it.
+        Ok(Self { cache, groups, calls: 1 })
+    }
+}
+
+impl Caller for Refresh {
+    fn turn(&mut self) -> Result<Option<Duration>, Failure> {
+        self.cache.refresh()?;
+        let contents = self.cache.load();
+        check_groups(&self.groups, contents.generation(), contents.items())?;
+        self.calls += 1;
+        Ok(None)
+    }
+
+    fn answered(&self) -> Answered {
+        let items = self.calls * self.groups.len() as u64;
+        Answered { calls: self.calls, requests: self.calls, items }
+    }
+}
+
+/// Fetches a snapshot, and reads all of it in place.
+pub(super) struct Fetch {
+    client: cgroups_snapshot::Client,
+    groups: Vec<Group>,
+    calls: u64,
+}
+
+impl Fetch {
+    pub(super) fn new(options: &ClientOptions) -> Result<Self, Failure> {
+        let options = &options.options;
+        let mut client = cgroups_snapshot::Client::new(options.endpoint()?, config(options));
+        client.refresh();
+        check_session(options, &client.status())?;
+        Ok(Self { client, groups: groups(options.items), calls: 0 })
+    }
+}
+
+impl Caller for Fetch {
+    fn turn(&mut self) -> Result<Option<Duration>, Failure> {
+        let answer = self.client.fetch()?;
+        check_groups(&self.groups, answer.generation(), answer.items())?;
+        self.calls += 1;
+        Ok(None)
+    }
+
+    fn answered(&self) -> Answered {
+        let items = self.calls * self.groups.len() as u64;
+        Answered { calls: self.calls, requests: self.calls, items }
+    }
+}
+
+/// Finds every item of a filled cache, over and over.
+pub(super) struct CacheReads<const LOAD_EACH: bool> {
+    cache: cgroups_snapshot::Cache,
+    groups: Vec<Group>,
+    next: usize,
+    calls: u64,
+}
+
+impl<const LOAD_EACH: bool> CacheReads<LOAD_EACH> {
+    pub(super) fn new(options: &ClientOptions) -> Result<Self, Failure> {
+        let (cache, groups) = filled(&options.options)?;
+        if groups.is_empty() {
+            return Err("a cache without items has nothing to find".into());
+        }
+        Ok(Self { cache, groups, next: 0, calls: 0 })
+    }
+}
+
+impl<const LOAD_EACH: bool> Caller for CacheReads<LOAD_EACH> {
+    const TICKS_PER_NS: u32 = 1_000;
+    const CALLS_PER_TURN: u32 = 4_096;
+
+    fn turn(&mut self) -> Result<Option<Duration>, Failure> {
+        let mut held = self.cache.load();
+        let mut left = Self::CALLS_PER_TURN as usize;
+        while left > 0 {
+            let groups = self.groups.get(self.next..).unwrap_or_default();
+            let groups = groups.get(..left).unwrap_or(groups);
+            for (index, group) in groups.iter().enumerate() {
+                if LOAD_EACH {
+                    held = self.cache.load();
+                }
+                // What was found has this hash and name, or it would not have been found; that it is
+                // the item of this index, its own options say.
+                let found = held.get(black_box(group.hash), black_box(&group.name));
+                if found.is_none_or(|item| item.options() != group.options) {
+                    return Err(other("item of the cache", self.next + index));
+                }
+            }
+            left -= groups.len();
+            self.next = (self.next + groups.len()) % self.groups.len();
+        }
+        self.calls += u64::from(Self::CALLS_PER_TURN);
+        Ok(None)
+    }
+
+    fn answered(&self) -> Answered {
+        Answered { calls: self.calls, requests: 0, items: self.calls }
+    }
+}
+
+fn filled(options: &Options) -> Result<(cgroups_snapshot::Cache, Vec<Group>), Failure> {
+    let mut cache = cgroups_snapshot::Cache::new(options.endpoint()?, config(options));
+    cache.refresh()?;
+    check_session(options, &cache.status().client)?;
+    let groups = groups(options.items);
+    let contents = cache.load();
+    check_groups(&groups, contents.generation(), contents.items())?;
+    Ok((cache, groups))
+}
+
+fn check_groups<'a>(
+    groups: &[Group],
+    generation: u64,
+    mut items: impl ExactSizeIterator<Item = cgroups_snapshot::ItemView<'a>>,
+) -> Result<(), Failure> {
+    if generation != GENERATION {
+        return Err(wrong("the generation", GENERATION, generation));
+    }
+    if items.len() != groups.len() {
+        return Err(wrong("how many items", groups.len() as u64, items.len() as u64));
+    }
+    for (index, group) in groups.iter().enumerate() {
+        let is_right = items.next().is_some_and(|item| {
+            item.hash() == group.hash
+                && item.options() == group.options
+                && item.enabled() == group.enabled
+                && *item.name() == *group.name.as_bytes()
+                && *item.path() == *group.path.as_bytes()
+        });
+        if !is_right {
+            return Err(other("item of the snapshot", index));
+        }
+    }
+    Ok(())
+}
+
+/// Looks control groups up.
+pub(super) struct GroupLookup {
+    client: cgroups_lookup::Client,
+    things: Vec<Thing>,
+    keys: Vec<String>,
+    mix: Mix,
+    calls: u64,
+    sub_calls_before: u64,
+}
+
+impl GroupLookup {
+    pub(super) fn new(options: &ClientOptions) -> Result<Self, Failure> {
+        let options = &options.options;
+        let mut client = cgroups_lookup::Client::new(options.endpoint()?, config(options));
+        client.refresh();
+        let status = client.status();
+        check_session(options, &status)?;
+        let things = things(options.items, options.mix);
+        let keys = things.iter().map(|thing| thing.path.clone()).collect();
+        let sub_calls_before = status.counters.sub_calls;
+        Ok(Self { client, things, keys, mix: options.mix, calls: 0, sub_calls_before })
+    }
+}
+
+impl Caller for GroupLookup {
+    fn turn(&mut self) -> Result<Option<Duration>, Failure> {
+        let answer = self.client.lookup(&self.keys)?;
+        if answer.generation() != GENERATION || answer.len() != self.things.len() {
+            return Err(other("the whole of the lookup, after items", answer.len()));
+        }
+        let mut items = answer.items();
+        for (index, thing) in self.things.iter().enumerate() {
+            let is_right = items.next().is_some_and(|item| is_group(&item, thing, self.mix));
+            if !is_right {
+                return Err(other("item of the lookup", index));
+            }
+        }
+        self.calls += 1;
+        Ok(None)
+    }
+
+    fn answered(&self) -> Answered {
+        let requests = self.client.status().counters.sub_calls - self.sub_calls_before;
+        Answered { calls: self.calls, requests, items: self.calls * self.things.len() as u64 }
+    }
+}
+
+pub(super) fn is_group(item: &cgroups_lookup::ItemView<'_>, thing: &Thing, mix: Mix) -> bool {
+    use cgroups_lookup::{Orchestrator, Status};
+    if *item.path() != *thing.path.as_bytes() {
+        return false;
+    }
+    if !thing.is_known {
+        return item.status() == Status::UnknownPermanent;
+    }
+    let mut given = item.labels();
+    item.status() == Status::Known
+        && item.orchestrator() == Orchestrator::DOCKER
+        && *item.name() == *thing.name.as_bytes()
+        && labels(mix).iter().all(|(key, value)| {
+            given.next().is_some_and(|label| {
+                *label.key == *key.as_bytes() && *label.value == *value.as_bytes()
+            })
+        })
+        && given.next().is_none()
+}
+
+/// Looks processes up.
+pub(super) struct ProcessLookup {
+    client: apps_lookup::Client,
+    things: Vec<Thing>,
+    keys: Vec<u32>,
+    mix: Mix,
+    calls: u64,
+    sub_calls_before: u64,
+}
+
+impl ProcessLookup {
+    pub(super) fn new(options: &ClientOptions) -> Result<Self, Failure> {
+        let options = &options.options;
+        let mut client = apps_lookup::Client::new(options.endpoint()?, config(options));
+        client.refresh();
+        let status = client.status();
+        check_session(options, &status)?;
+        let things = things(options.items, options.mix);
+        let keys = things.iter().map(|thing| thing.pid).collect();
+        let sub_calls_before = status.counters.sub_calls;
+        Ok(Self { client, things, keys, mix: options.mix, calls: 0, sub_calls_before })
+    }
+}
+
+impl Caller for ProcessLookup {
+    fn turn(&mut self) -> Result<Option<Duration>, Failure> {
+        let answer = self.client.lookup(&self.keys)?;
+        if answer.generation() != GENERATION || answer.len() != self.things.len() {
+            return Err(other("the whole of the lookup, after items", answer.len()));
+        }
+        let mut items = answer.items();
+        for (index, thing) in self.things.iter().enumerate() {
+            let is_right = items.next().is_some_and(|item| is_process(&item, thing, self.mix));
+            if !is_right {
+                return Err(other("item of the lookup", index));
+            }
+        }
+        self.calls += 1;
+        Ok(None)
+    }
+
+    fn answered(&self) -> Answered {
+        let requests = self.client.status().counters.sub_calls - self.sub_calls_before;
+        Answered { calls: self.calls, requests, items: self.calls * self.things.len() as u64 }
+    }
+}
+
+pub(super) fn is_process(item: &apps_lookup::ItemView<'_>, thing: &Thing, mix: Mix) -> bool {
+    use apps_lookup::{CgroupStatus, Orchestrator, Status};
+    if item.pid() != thing.pid {
+        return false;
+    }
+    if !thing.is_known {
+        return item.status() == Status::Unknown;
+    }
+    let mut given = item.labels();
+    item.status() == Status::Known
+        && item.cgroup_status() == CgroupStatus::Known
+        && item.orchestrator() == Orchestrator::DOCKER
+        && (item.ppid(), item.uid(), item.starttime()) == (1, thing.pid, u64::from(thing.pid))
+        && *item.comm() == *thing.comm.as_bytes()
+        && *item.cgroup_path() == *thing.path.as_bytes()
+        && *item.cgroup_name() == *thing.name.as_bytes()
+        && labels(mix).iter().all(|(key, value)| {
+            given.next().is_some_and(|label| {
+                *label.key == *key.as_bytes() && *label.value == *value.as_bytes()
+            })
+        })
+        && given.next().is_none()
+}
