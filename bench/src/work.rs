@@ -15,6 +15,8 @@ pub(crate) enum Scenario {
     PipelineBatch,
     /// A refresh of a cache: all items, indexed and swapped in.
     Snapshot,
+    /// The same, and each answer has another generation.
+    SnapshotChanging,
     /// The same answer, checked and read in place.
     Fetch,
     /// Finding items of a cache, in process.

@@ -22,7 +22,9 @@ pub(super) fn run(options: &ClientOptions) -> Result<(), Failure> {
         Scenario::Batch => measure(&options, calls::Batches::new),
         Scenario::Pipeline => measure(&options, level1::Pipelined::<false>::new),
         Scenario::PipelineBatch => measure(&options, level1::Pipelined::<true>::new),
-        Scenario::Snapshot => measure(&options, |options, _| typed::Refresh::new(options)),
+        Scenario::Snapshot | Scenario::SnapshotChanging => {
+            measure(&options, |options, _| typed::Refresh::new(options))
+        }
         Scenario::Fetch => measure(&options, |options, _| typed::Fetch::new(options)),
         Scenario::Cache => measure(&options, |options, _| typed::CacheReads::<false>::new(options)),
         Scenario::CacheLoad => {

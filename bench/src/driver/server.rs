@@ -1,5 +1,7 @@
 //! The server's end: serves a scenario, and tells its runner what was handled.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use netipc::codec::BuildError;
 use netipc::server::{RunningServer, ServerConfig};
 use netipc_services::{apps_lookup, cgroups_lookup, cgroups_snapshot, increment, string_reverse};
@@ -50,6 +52,7 @@ fn serve(options: &ServerOptions) -> Result<Option<RunningServer>, Failure> {
             return Ok(None);
         }
         Scenario::Reverse => reverse(options)?,
+        Scenario::SnapshotChanging => changing_snapshot(options)?,
         Scenario::Snapshot | Scenario::Fetch | Scenario::Cache | Scenario::CacheLoad => {
             snapshot(options)?
         }
@@ -103,13 +106,33 @@ fn snapshot(options: &ServerOptions) -> Result<RunningServer, Failure> {
     let groups = groups(options.options.items);
     let server = cgroups_snapshot::Server::bind(&options.options.endpoint()?, config(options))?;
     Ok(server.spawn(move |_, response| {
-        response.generation(generation(wrong_after)).systemd_enabled(1);
-        for Group { hash, options, enabled, name, path } in &groups {
-            let item = response.item().hash(*hash).options(*options).enabled(*enabled);
-            item.name(name).path(path).finish()?;
-        }
-        Ok(())
+        response.generation(generation(wrong_after));
+        Ok(answer_snapshot(response, &groups)?)
     })?)
+}
+
+fn changing_snapshot(options: &ServerOptions) -> Result<RunningServer, Failure> {
+    let wrong_after = options.wrong_after;
+    let groups = groups(options.options.items);
+    let last = AtomicU64::new(GENERATION);
+    let server = cgroups_snapshot::Server::bind(&options.options.endpoint()?, config(options))?;
+    Ok(server.spawn(move |_, response| {
+        let is_wrong = tally::count() > wrong_after;
+        response.generation(if is_wrong { 0 } else { last.fetch_add(1, Ordering::Relaxed) });
+        Ok(answer_snapshot(response, &groups)?)
+    })?)
+}
+
+fn answer_snapshot(
+    response: &mut cgroups_snapshot::ResponseBuilder<'_>,
+    groups: &[Group],
+) -> Result<(), BuildError> {
+    response.systemd_enabled(1);
+    for Group { hash, options, enabled, name, path } in groups {
+        let item = response.item().hash(*hash).options(*options).enabled(*enabled);
+        item.name(name).path(path).finish()?;
+    }
+    Ok(())
 }
 
 fn group_lookup(options: &ServerOptions) -> Result<RunningServer, Failure> {

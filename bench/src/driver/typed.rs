@@ -10,7 +10,7 @@ use super::contents::{GENERATION, Group, Thing, groups, labels, things};
 use super::measure::{Answered, Caller};
 use super::{ClientOptions, Options};
 use crate::Failure;
-use crate::work::Mix;
+use crate::work::{Mix, Scenario};
 
 #[cold]
 fn other(what: &str, index: usize) -> Failure {
@@ -21,14 +21,18 @@ fn other(what: &str, index: usize) -> Failure {
 pub(super) struct Refresh {
     cache: cgroups_snapshot::Cache,
     groups: Vec<Group>,
+    /// The generation that the next answer has at least, and by how much it grows with each.
+    generation: u64,
+    step: u64,
     calls: u64,
 }
 
 impl Refresh {
     pub(super) fn new(options: &ClientOptions) -> Result<Self, Failure> {
         let (cache, groups) = filled(&options.options)?;
-        // The refresh that filled it.
-        Ok(Self { cache, groups, calls: 1 })
+        let step = u64::from(options.options.scenario == Scenario::SnapshotChanging);
+        // The refresh that filled it is a call.
+        Ok(Self { cache, groups, generation: GENERATION + step, step, calls: 1 })
     }
 }
 
@@ -36,7 +40,13 @@ impl Caller for Refresh {
     fn turn(&mut self) -> Result<Option<Duration>, Failure> {
         self.cache.refresh()?;
         let contents = self.cache.load();
-        check_groups(&self.groups, contents.generation(), contents.items())?;
+        let generation = contents.generation();
+        // Where it changes, those of other clients lie between two of this one's.
+        if generation < self.generation || (self.step == 0 && generation != GENERATION) {
+            return Err(wrong("the generation", self.generation, generation));
+        }
+        self.generation = generation + self.step;
+        check_groups(&self.groups, contents.items())?;
         self.calls += 1;
         Ok(None)
     }
@@ -67,7 +77,10 @@ impl Fetch {
 impl Caller for Fetch {
     fn turn(&mut self) -> Result<Option<Duration>, Failure> {
         let answer = self.client.fetch()?;
-        check_groups(&self.groups, answer.generation(), answer.items())?;
+        if answer.generation() != GENERATION {
+            return Err(wrong("the generation", GENERATION, answer.generation()));
+        }
+        check_groups(&self.groups, answer.items())?;
         self.calls += 1;
         Ok(None)
     }
@@ -135,18 +148,17 @@ fn filled(options: &Options) -> Result<(cgroups_snapshot::Cache, Vec<Group>), Fa
     check_session(options, &cache.status().client)?;
     let groups = groups(options.items);
     let contents = cache.load();
-    check_groups(&groups, contents.generation(), contents.items())?;
+    if contents.generation() != GENERATION {
+        return Err(wrong("the generation", GENERATION, contents.generation()));
+    }
+    check_groups(&groups, contents.items())?;
     Ok((cache, groups))
 }
 
 fn check_groups<'a>(
     groups: &[Group],
-    generation: u64,
     mut items: impl ExactSizeIterator<Item = cgroups_snapshot::ItemView<'a>>,
 ) -> Result<(), Failure> {
-    if generation != GENERATION {
-        return Err(wrong("the generation", GENERATION, generation));
-    }
     if items.len() != groups.len() {
         return Err(wrong("how many items", groups.len() as u64, items.len() as u64));
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::plan::{
-    BATCH, CACHE, FUTEX, GROUPS, IDLE, LINE, MAX, PACED, PING_1, PING_2, PROCESSES, Rate,
+    BATCH, CACHE, CHANGING, FUTEX, GROUPS, IDLE, LINE, MAX, PACED, PING_1, PING_2, PROCESSES, Rate,
     SEQPACKET, SNAPSHOT, Work,
 };
 use super::results::{Outcome, Results};
@@ -152,6 +152,7 @@ fn others_at_most(add: Add<'_>) {
     }
     let works = [
         ("snapshot refresh", SNAPSHOT),
+        ("snapshot refresh, changed", CHANGING),
         ("16-key lookup", GROUPS),
         ("16-key lookup, no labels", GROUPS.mix(Mix::Plain)),
         ("16-key lookup", PROCESSES),

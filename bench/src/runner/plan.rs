@@ -162,6 +162,7 @@ pub(crate) const PING_1: Work = Work::of(Scenario::PingLevel1);
 pub(crate) const PING_2: Work = Work::of(Scenario::PingLevel2);
 pub(crate) const BATCH: Work = Work::of(Scenario::Batch).items(BATCH_ITEMS);
 pub(crate) const SNAPSHOT: Work = Work::of(Scenario::Snapshot).items(FEW_ITEMS);
+pub(crate) const CHANGING: Work = Work::of(Scenario::SnapshotChanging).items(FEW_ITEMS);
 pub(crate) const GROUPS: Work = Work::of(Scenario::CgroupsLookup).items(FEW_ITEMS);
 pub(crate) const PROCESSES: Work = Work::of(Scenario::AppsLookup).items(FEW_ITEMS);
 pub(crate) const CACHE: Work = Work::of(Scenario::Cache).items(FEW_ITEMS);
@@ -232,6 +233,7 @@ fn over_transport(mode: Mode, transport: Transport) -> Vec<(Work, &'static [Rate
         (PING_2, ping_rates),
         (BATCH, rates),
         (SNAPSHOT, rates),
+        (CHANGING, ONLY_MAX),
         (GROUPS, rates),
         (PROCESSES, rates),
         (GROUPS.mix(Mix::Plain), ONLY_MAX),

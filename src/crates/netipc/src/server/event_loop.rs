@@ -8,13 +8,13 @@
 //! It sleeps without a timeout when there is nothing to watch, and makes no system call then.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use netipc_sys::{Abort, Deadline, Event, Events, Interest, SysError, WaitSet, WatchMode};
 
-use super::engine::{Command, Engine, Phase};
+use super::engine::{Command, Engine, Hold, Phase};
 use super::served::{Served, Service, sessions};
 use super::status::End;
 use super::work::Job;
@@ -54,7 +54,7 @@ pub(super) struct EventLoop {
     /// Clients that were given a final answer.
     leaving: HashMap<u64, Leaving>,
     /// When to look at the load again, and what it was.
-    load_look: Option<(Deadline, u64)>,
+    load_look: Option<LoadLook>,
     scratch: Scratch,
 }
 
@@ -64,6 +64,14 @@ pub(super) struct Door {
     pub(super) service: Arc<Service>,
     /// Not looked at until then.
     pub(super) paused: Option<Deadline>,
+}
+
+/// What the workers were doing at the last look.
+struct LoadLook {
+    next: Deadline,
+    looks: u64,
+    /// What each worker held.
+    holds: Vec<Hold>,
 }
 
 struct Leaving {
@@ -240,7 +248,7 @@ impl EventLoop {
         let doors = self.doors.iter().map(|door| {
             door.paused.unwrap_or(Deadline::never()).earlier(door.listener.next_deadline())
         });
-        let load = self.load_look.map(|(deadline, _looks)| deadline);
+        let load = self.load_look.as_ref().map(|look| look.next);
         doors
             .chain(self.room.values().map(|served| served.send_deadline()))
             .chain(self.gaps.values().map(|(_served, deadline)| *deadline))
@@ -279,7 +287,7 @@ impl EventLoop {
 
     /// A message had begun a while ago: it is whole by now, goes on, or is given up.
     fn look_at_gap(&mut self, served: &Arc<Served>) {
-        let inbox = served.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        let inbox = served.inbox();
         let Some(since) = inbox.partial_since() else {
             // Under the inbox's lock: whoever begins the next message sees it.
             served.gap_watched.store(false, Ordering::Relaxed);
@@ -301,23 +309,32 @@ impl EventLoop {
         }
     }
 
-    /// Reads in the workers' stead if none has looked for requests in a while.
+    /// Reads in the workers' stead if none has looked for requests in a while, and takes from them the
+    /// sessions that they keep to themselves for as long.
     fn look_at_load(&mut self) {
         let looks = self.engine.load.looks();
-        match self.load_look {
+        match self.load_look.take() {
             None if self.engine.load.is_watched() => {}
-            Some((deadline, before)) if deadline.has_passed() => {
-                if self.engine.load.unwatch() {
-                    self.load_look = None;
+            Some(last) if last.next.has_passed() => {
+                if self.engine.unwatch() {
                     return;
                 }
-                if before == looks {
+                if last.looks == looks {
                     self.stand_in();
                 }
+                for hold in self.engine.holds().filter(|hold| last.holds.contains(hold)) {
+                    if let Some(served) = self.engine.session(hold.token) {
+                        served.release(&self.engine);
+                    }
+                }
             }
-            _ => return,
+            other => {
+                self.load_look = other;
+                return;
+            }
         }
-        self.load_look = Some((Deadline::after(STAND_IN_AFTER), looks));
+        let holds = self.engine.holds().collect();
+        self.load_look = Some(LoadLook { next: Deadline::after(STAND_IN_AFTER), looks, holds });
     }
 
     fn stand_in(&mut self) {

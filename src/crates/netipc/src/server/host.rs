@@ -146,12 +146,14 @@ impl Host {
         let engine = Arc::new(Engine::new(self.services, self.workers)?);
         let event_loop = EventLoop::new(Arc::clone(&engine), self.listeners)?;
         let running = RunningHost { engine, handshakes };
-        for index in 0..self.workers {
+        for index in 0..running.engine.worker_count() {
             let engine = Arc::clone(&running.engine);
             let alive = Threads::enter(&engine);
             start_thread(format!("netipc-work-{index}"), move || {
                 let _alive = alive;
-                worker::run(&engine);
+                if let Some(place) = engine.places.get(index) {
+                    worker::run(&engine, place);
+                }
             })?;
         }
         Ok((running, event_loop))
@@ -239,7 +241,7 @@ impl RunningHost {
             sessions: sessions(service),
             max_sessions: service.max_sessions,
             in_flight: get(&counters.in_flight),
-            workers: self.engine.worker_count,
+            workers: self.engine.worker_count(),
             response_limit_bytes: service.response_limit.get(),
             response_ceiling_bytes: service.response_ceiling,
             handshakes: handshakes.counts(),

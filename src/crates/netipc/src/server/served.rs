@@ -50,7 +50,7 @@ pub(super) struct Served {
     pub(super) session: Session,
     pub(super) service: Arc<Service>,
     /// Taken by whoever holds the session's one-shot event: hardly ever contended.
-    pub(super) inbox: Mutex<Inbox>,
+    inbox: Mutex<Inbox>,
     /// The event loop looks after the gap between chunks.
     pub(super) gap_watched: AtomicBool,
     /// Over: what is still worked on is of no use any more.
@@ -71,6 +71,8 @@ struct State {
     in_flight: u32,
     /// Whether the next request is waited for, or being read.
     armed: bool,
+    /// A worker looks for the next request by itself, and nobody else is told of it.
+    held: bool,
     /// A final answer was given: nothing is read or answered after it.
     last_given: bool,
     /// Answers that the client has made no room for, the first perhaps sent in part.
@@ -100,7 +102,13 @@ impl Served {
     pub(super) fn new(token: u64, session: Session, service: Arc<Service>) -> Self {
         service.counters.sessions.fetch_add(1, Ordering::Relaxed);
         let inbox = Mutex::new(session.inbox());
-        let state = State { in_flight: 0, armed: true, last_given: false, outbox: VecDeque::new() };
+        let state = State {
+            in_flight: 0,
+            armed: true,
+            held: false,
+            last_given: false,
+            outbox: VecDeque::new(),
+        };
         Self {
             token,
             session,
@@ -111,6 +119,11 @@ impl Served {
             slot: AtomicBool::new(true),
             state: Mutex::new(state),
         }
+    }
+
+    /// What arrives. Nobody else wants it while the session's event has not come, or it is held.
+    pub(super) fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether answers are of no use any more.
@@ -139,8 +152,7 @@ impl Served {
         state.in_flight += 1;
         self.service.counters.in_flight.fetch_add(1, Ordering::Relaxed);
         state.armed = false;
-        let waits = state.in_flight >= self.service.max_in_flight || self.holds_enough(&state);
-        let armed = waits || self.arm(&mut state, engine);
+        let armed = state.held || self.arm_if_due(&mut state, engine);
         if !armed {
             self.finish_one(&mut state);
         }
@@ -149,6 +161,45 @@ impl Served {
             engine.end(self, End::Failed);
         }
         armed
+    }
+
+    /// Waits for the next request, unless enough are in flight; false when the system refused.
+    fn arm_if_due(&self, state: &mut State, engine: &Engine) -> bool {
+        let waits = state.in_flight >= self.service.max_in_flight || self.holds_enough(state);
+        waits || self.arm(state, engine)
+    }
+
+    /// Keeps the session for the worker that has just answered on it, who looks for the next request
+    /// by itself: nobody else is told of that until [`release`](Self::release). False when others
+    /// work for it, too, or nothing more is read.
+    pub(super) fn hold(self: &Arc<Self>, engine: &Engine) -> bool {
+        let mut state = self.state();
+        if state.in_flight > 0 || !self.reads(&state, engine) {
+            return false;
+        }
+        if !state.held && state.armed {
+            let mode = WatchMode::OneShot;
+            let (session, token) = (&self.session, self.token);
+            if engine.requests.modify(session, token, Interest::Nothing, mode).is_err() {
+                return false;
+            }
+            state.armed = false;
+        }
+        state.held = true;
+        true
+    }
+
+    /// The session is everybody's again.
+    pub(super) fn release(self: &Arc<Self>, engine: &Engine) {
+        let mut state = self.state();
+        if !std::mem::take(&mut state.held) {
+            return;
+        }
+        let armed = state.armed || self.arm_if_due(&mut state, engine);
+        drop(state);
+        if !armed {
+            engine.end(self, End::Failed);
+        }
     }
 
     /// Whether the answers that wait for their reader take as much memory as they may.
@@ -296,7 +347,7 @@ impl Served {
         if engine.phase() != Phase::Running {
             return if state.in_flight == 0 { Next::Over(End::Stopped) } else { Next::Nothing };
         }
-        if !state.armed && !self.arm(state, engine) {
+        if !state.armed && !state.held && !self.arm(state, engine) {
             return Next::Over(End::Failed);
         }
         Next::Nothing
@@ -313,12 +364,17 @@ impl Served {
 
     /// Waits for the next request; false when the system refused.
     fn arm(&self, state: &mut State, engine: &Engine) -> bool {
-        if self.is_over() || state.last_given || engine.phase() != Phase::Running {
+        if !self.reads(state, engine) {
             return true;
         }
         state.armed = true;
         let mode = WatchMode::OneShot;
         engine.requests.modify(&self.session, self.token, Interest::Read, mode).is_ok()
+    }
+
+    /// Whether anything more is read.
+    fn reads(&self, state: &State, engine: &Engine) -> bool {
+        !self.is_over() && !state.last_given && engine.phase() == Phase::Running
     }
 
     fn finish_one(&self, state: &mut State) {
