@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use netipc_sys::{Deadline, Interest, SysError, WaitSet, Waker, WatchMode};
 
+use super::permits::Permits;
 use super::served::{Served, Service};
 use super::status::End;
 use super::work::{Job, Work};
@@ -64,6 +65,8 @@ pub(super) struct Engine {
     /// Wakes the event loop.
     pub(super) loop_waker: Waker,
     pub(super) load: Load,
+    /// For each handler that runs.
+    pub(super) permits: Permits,
     /// Set for handlers to see.
     pub(super) stopping: AtomicBool,
     pub(super) threads: Threads,
@@ -84,6 +87,7 @@ impl Engine {
             work,
             loop_waker: Waker::new()?,
             load: Load::default(),
+            permits: Permits::new(worker_count),
             stopping: AtomicBool::new(false),
             threads: Threads::default(),
             phase: AtomicU8::new(Phase::Running as u8),
@@ -110,21 +114,26 @@ impl Engine {
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
         self.loop_waker.wake();
         if phase == Phase::Stopping {
+            self.permits.close();
             self.wake_worker();
         }
     }
 
-    /// Takes a new session in. It counts as one of its service from here until it is over.
-    pub(super) fn admit(&self, session: Session, service: &Arc<Service>) {
+    /// Takes a new session in. It counts as one of its service from here until it is over. Workers
+    /// watch it, unless it has a region.
+    pub(super) fn admit(&self, session: Session, service: &Arc<Service>) -> Arc<Served> {
         let token = self.next_token.fetch_add(1, Ordering::Relaxed);
         let served = Arc::new(Served::new(token, session, Arc::clone(service)));
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
         sessions.insert(token, Arc::clone(&served));
         drop(sessions);
         let mode = WatchMode::OneShot;
-        if self.requests.add(&served.session, token, Interest::Read, mode).is_err() {
+        if !served.is_in_region()
+            && self.requests.add(&served.session, token, Interest::Read, mode).is_err()
+        {
             self.end(&served, End::Failed);
         }
+        served
     }
 
     pub(super) fn session(&self, token: u64) -> Option<Arc<Served>> {
@@ -145,7 +154,7 @@ impl Engine {
     /// Takes a session away from the workers; it is not over yet.
     pub(super) fn withdraw(&self, served: &Served) {
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
-        if sessions.remove(&served.token).is_some() {
+        if sessions.remove(&served.token).is_some() && !served.is_in_region() {
             // Refused only where it is not in the set.
             let _absent = self.requests.remove(&served.session);
         }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use netipc_sys::{Abort, Deadline, Event, Events, Interest, SysError, WaitSet, WatchMode};
 
 use super::engine::{Command, Engine, Hold, Phase};
+use super::region_thread;
 use super::served::{Served, Service, sessions};
 use super::status::End;
 use super::work::Job;
@@ -53,6 +54,8 @@ pub(super) struct EventLoop {
     gaps: HashMap<u64, (Arc<Served>, Deadline)>,
     /// Clients that were given a final answer.
     leaving: HashMap<u64, Leaving>,
+    /// Sessions with a region, whose sockets tell that the client has left.
+    regions: HashMap<u64, Arc<Served>>,
     /// When to look at the load again, and what it was.
     load_look: Option<LoadLook>,
     scratch: Scratch,
@@ -97,6 +100,7 @@ impl EventLoop {
             room: HashMap::new(),
             gaps: HashMap::new(),
             leaving: HashMap::new(),
+            regions: HashMap::new(),
             load_look: None,
             scratch: Scratch::default(),
         })
@@ -158,6 +162,9 @@ impl EventLoop {
             }
         } else if let Some(served) = self.room.get(&event.token).cloned() {
             self.send_rest(&served);
+        } else if let Some(served) = self.regions.get(&event.token) {
+            // Nothing is sent there after the handshake: whatever shows is the end.
+            self.engine.end(served, End::Left);
         }
     }
 
@@ -168,7 +175,12 @@ impl EventLoop {
         for _ in 0..SESSIONS_PER_LOOK {
             let free = || is_session_free(&self.engine, &door.service);
             match door.listener.try_accept(free) {
-                Ok(Some(session)) => self.engine.admit(session, &door.service),
+                Ok(Some(session)) => {
+                    let served = self.engine.admit(session, &door.service);
+                    if served.is_in_region() {
+                        serve_region(&self.engine, &self.watched, &mut self.regions, served);
+                    }
+                }
                 Ok(None) => return,
                 Err(_refused) => {
                     // Readable all the while: without a pause this would be a busy loop.
@@ -195,6 +207,7 @@ impl EventLoop {
                     let _absent = self.watched.remove(&served.session);
                 }
                 self.gaps.remove(&token);
+                self.unwatch_region(token);
             }
         }
     }
@@ -224,6 +237,7 @@ impl EventLoop {
     fn drain(&mut self, served: Arc<Served>) {
         self.engine.withdraw(&served);
         self.gaps.remove(&served.token);
+        self.unwatch_region(served.token);
         let mut drain = Drain::begin(&served.session);
         let gone = !matches!(drain.advance(&served.session), Ok(None));
         let (token, mode) = (served.token, WatchMode::Level);
@@ -235,6 +249,12 @@ impl EventLoop {
         }
         let deadline = Deadline::after(LEAVE_TIMEOUT);
         self.leaving.insert(token, Leaving { served, drain, deadline });
+    }
+
+    fn unwatch_region(&mut self, token: u64) {
+        if let Some(served) = self.regions.remove(&token) {
+            let _absent = self.watched.remove(&served.session);
+        }
     }
 
     fn let_go(&mut self, token: u64) {
@@ -369,6 +389,21 @@ impl EventLoop {
             served.end_if_idle(&self.engine, now);
         }
     }
+}
+
+/// Has a thread serve a session with a region, and its client watched.
+fn serve_region(
+    engine: &Arc<Engine>,
+    watched: &WaitSet,
+    regions: &mut HashMap<u64, Arc<Served>>,
+    served: Arc<Served>,
+) {
+    let (token, mode) = (served.token, WatchMode::Level);
+    if watched.add(&served.session, token, Interest::Read, mode).is_err() {
+        return engine.end(&served, End::Failed);
+    }
+    region_thread::start(engine, &served);
+    regions.insert(token, served);
 }
 
 /// Whether one session more may be made. Before a client is told BUSY, sessions whose client has

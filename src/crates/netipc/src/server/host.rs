@@ -1,6 +1,7 @@
 //! Several services of one process over the same workers, and the threads of all servers.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -160,7 +161,10 @@ impl Host {
     }
 }
 
-fn start_thread(name: String, body: impl FnOnce() + Send + 'static) -> Result<(), ServerError> {
+pub(super) fn start_thread(
+    name: String,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<(), ServerError> {
     // Detached: a handler that never returns must not hang whoever stops the server, so threads
     // are waited for with a deadline, which joining does not have.
     thread::Builder::new().name(name).spawn(body).map(drop).map_err(ServerError::Thread)
@@ -239,6 +243,7 @@ impl RunningHost {
         let counters = &service.counters;
         ServerStatus {
             sessions: sessions(service),
+            shared_memory_sessions: counters.in_regions.load(Ordering::Relaxed),
             max_sessions: service.max_sessions,
             in_flight: get(&counters.in_flight),
             workers: self.engine.worker_count(),

@@ -30,6 +30,8 @@ mod dispatch;
 mod engine;
 mod event_loop;
 mod host;
+mod permits;
+mod region_thread;
 mod served;
 mod status;
 mod typed;

@@ -71,7 +71,8 @@ struct State {
     in_flight: u32,
     /// Whether the next request is waited for, or being read.
     armed: bool,
-    /// A worker looks for the next request by itself, and nobody else is told of it.
+    /// A thread looks for the next request by itself, and nobody else is told of it: a worker for a
+    /// while, or, for good, the thread of a region.
     held: bool,
     /// A final answer was given: nothing is read or answered after it.
     last_given: bool,
@@ -100,12 +101,16 @@ enum Next {
 impl Served {
     /// Takes one of the service's sessions, until it is over.
     pub(super) fn new(token: u64, session: Session, service: Arc<Service>) -> Self {
+        let in_region = session.profile().is_shared_memory();
         service.counters.sessions.fetch_add(1, Ordering::Relaxed);
+        if in_region {
+            service.counters.in_regions.fetch_add(1, Ordering::Relaxed);
+        }
         let inbox = Mutex::new(session.inbox());
         let state = State {
             in_flight: 0,
-            armed: true,
-            held: false,
+            armed: !in_region,
+            held: in_region,
             last_given: false,
             outbox: VecDeque::new(),
         };
@@ -126,6 +131,16 @@ impl Served {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether it has a region, and a thread of its own that keeps it.
+    pub(super) const fn is_in_region(&self) -> bool {
+        self.session.profile().is_shared_memory()
+    }
+
+    /// Whether anything more is read.
+    pub(super) fn is_read(&self, engine: &Engine) -> bool {
+        self.reads(&self.state(), engine)
+    }
+
     /// Whether answers are of no use any more.
     pub(super) fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed)
@@ -134,7 +149,8 @@ impl Served {
     /// Waits for the rest of a message, or for one where there was none.
     pub(super) fn arm_again(self: &Arc<Self>, engine: &Engine) {
         let mut state = self.state();
-        let armed = self.arm(&mut state, engine);
+        // Whoever keeps the session looks again, or gives it back.
+        let armed = state.held || self.arm(&mut state, engine);
         drop(state);
         if !armed {
             engine.end(self, End::Failed);
@@ -307,6 +323,9 @@ impl Served {
     fn release_slot(&self) {
         if self.slot.swap(false, Ordering::Relaxed) {
             self.service.counters.sessions.fetch_sub(1, Ordering::Relaxed);
+            if self.is_in_region() {
+                self.service.counters.in_regions.fetch_sub(1, Ordering::Relaxed);
+            }
         }
     }
 

@@ -87,13 +87,9 @@ fn serve(
         return None;
     }
     let served = engine.session(token)?;
-    let mut begun = receive(engine, &served, scratch, Session::try_receive);
+    let mut begun = receive(engine, &served, scratch, what_is_there);
     while begun {
-        let request = std::mem::take(&mut scratch.request);
-        if let Some(Message { header, payload }) = request.message() {
-            answer_request(engine, &served, &header, payload, scratch);
-        }
-        scratch.request = request;
+        answer_received(engine, &served, scratch);
         begun = stay(engine, &served, place, scratch, events);
     }
     place.leave();
@@ -125,8 +121,9 @@ fn stay(
             || served.is_over()
             || (looks.is_multiple_of(LOOKS_PER_GLANCE) && another_waits(engine, events))
     };
-    let begun =
-        receive(engine, served, scratch, |session, inbox| session.look(inbox, &mut interrupted));
+    let begun = receive(engine, served, scratch, |session, inbox| {
+        Ok(session.look(inbox, &mut interrupted)?.map(payload_len))
+    });
     if !begun {
         served.release(engine);
     }
@@ -150,7 +147,7 @@ pub(super) fn stand_in(engine: &Engine, token: u64, scratch: &mut Scratch) {
         return engine.wake_worker();
     }
     let Some(served) = engine.session(token) else { return };
-    if receive(engine, &served, scratch, Session::try_receive) {
+    if receive(engine, &served, scratch, what_is_there) {
         engine.offer([Job::Request { served, request: std::mem::take(&mut scratch.request) }]);
     }
 }
@@ -166,26 +163,49 @@ fn take_work(engine: &Engine, scratch: &mut Scratch) {
 fn do_job(engine: &Engine, job: Job, scratch: &mut Scratch) {
     match job {
         Job::Request { served, request } => {
-            if let Some(Message { header, payload }) = request.message() {
-                answer_request(engine, &served, &header, payload, scratch);
+            scratch.request = request;
+            answer_received(engine, &served, scratch);
+        }
+        Job::Help(batch) => {
+            // Closed: the server stops, and nobody hears the answer.
+            if let Some(_permit) = engine.permits.take() {
+                help(engine, &batch, scratch);
             }
         }
-        Job::Help(batch) => help(engine, &batch, scratch),
     }
+}
+
+/// Answers the request that lies in `scratch.request`, which was begun, as soon as it may.
+pub(super) fn answer_received(engine: &Engine, served: &Arc<Served>, scratch: &mut Scratch) {
+    let Some(_permit) = engine.permits.take() else { return served.give_up() };
+    let request = std::mem::take(&mut scratch.request);
+    if let Some(Message { header, payload }) = request.message() {
+        answer_request(engine, served, &header, payload, scratch);
+    }
+    scratch.request = request;
+}
+
+/// Takes a message that is there already. Answers, as what [`receive`] is given, the length of its
+/// payload.
+fn what_is_there(session: &Session, inbox: &mut Inbox) -> Result<Option<u32>, ReceiveError> {
+    Ok(session.try_receive(inbox)?.map(payload_len))
+}
+
+const fn payload_len(message: Message<'_>) -> u32 {
+    message.header.payload_len
 }
 
 /// Takes what a session has, by `take`. True: there is a whole request, which is begun, and lies in
 /// `scratch.request`.
-fn receive(
+pub(super) fn receive(
     engine: &Engine,
     served: &Arc<Served>,
     scratch: &mut Scratch,
-    take: impl for<'i> FnOnce(&Session, &'i mut Inbox) -> Result<Option<Message<'i>>, ReceiveError>,
+    take: impl FnOnce(&Session, &mut Inbox) -> Result<Option<u32>, ReceiveError>,
 ) -> bool {
     let mut inbox = served.inbox();
     inbox.exchange_buffer(&mut scratch.packet);
-    let received = take(&served.session, &mut inbox)
-        .map(|message| message.map(|message| message.header.payload_len));
+    let received = take(&served.session, &mut inbox);
     // Out of the inbox, which is then free for whoever reads the next request.
     inbox.hand_over(&mut scratch.request);
     inbox.exchange_buffer(&mut scratch.packet);
@@ -224,7 +244,7 @@ fn receive_failed(engine: &Engine, served: &Arc<Served>, error: ReceiveError) {
             }
         }
         ReceiveError::Closed => engine.end(served, End::Left),
-        ReceiveError::BrokenOff | ReceiveError::Violation(_) => {
+        ReceiveError::BrokenOff | ReceiveError::Violation(_) | ReceiveError::BrokenRegion(_) => {
             engine.end(served, End::Violated);
         }
         ReceiveError::ChunkGap => engine.end(served, End::ChunkGap),
