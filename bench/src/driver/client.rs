@@ -165,7 +165,7 @@ fn warmed<C: Caller>(
     let time = Duration::from_secs_f64(options.warmup_seconds);
     let mut ignored = Latencies::new(C::TICKS_PER_NS)?;
     let took = run_calls(&mut caller, pace, time, 1, &mut ignored)?;
-    let turns = (caller.answered().calls - before) / u64::from(C::CALLS_PER_TURN);
+    let turns = (caller.answered().calls - before) / u64::from(caller.calls_per_turn());
     Ok((caller, pace, turns_per_timing(turns, took)))
 }
 
@@ -181,7 +181,7 @@ fn idle(options: &ClientOptions) -> Result<(), Failure> {
     while sessions.sessions() < options.clients {
         let before = Instant::now();
         sessions.turn()?;
-        latencies.record::<calls::Idle>(before.elapsed());
+        latencies.record(before.elapsed(), 1);
     }
     let share = Share { answered: sessions.answered(), latencies, took: start.elapsed() };
     let mut measured = merged(vec![share])?;

@@ -17,6 +17,8 @@ use crate::work::Mix;
 /// Bytes of an answer's item, and more.
 const ITEM_BYTES: usize = 512;
 const HEADER_BYTES: usize = 1_024;
+/// Items that are coded before the clock is looked at, about.
+const ITEMS_PER_TURN: usize = 256;
 
 /// A request, the room for its answer, and what must be in that.
 struct Case {
@@ -38,6 +40,11 @@ impl Case {
             mix: options.mix,
             calls: 0,
         }
+    }
+
+    /// One, but where the clock would be looked at too often.
+    fn calls_per_turn(&self) -> u32 {
+        (ITEMS_PER_TURN / self.things.len().max(1)).max(1) as u32
     }
 
     const fn answered(&self) -> Answered {
@@ -65,11 +72,14 @@ impl GroupCodec {
 
 impl Caller for GroupCodec {
     const TICKS_PER_NS: u32 = 1_000;
-    const CALLS_PER_TURN: u32 = 16;
+
+    fn calls_per_turn(&self) -> u32 {
+        self.0.calls_per_turn()
+    }
 
     fn turn(&mut self) -> Result<Option<Duration>, Failure> {
         let case = &mut self.0;
-        for _ in 0..Self::CALLS_PER_TURN {
+        for _ in 0..case.calls_per_turn() {
             let request = cgroups_lookup::RequestView::decode(black_box(&case.request))?;
             let budget = ResponseBudget { out: &mut case.out, at_ceiling: true };
             let mut response = cgroups_lookup::ResponseBuilder::new(&request, budget)?;
@@ -84,7 +94,7 @@ impl Caller for GroupCodec {
                 return Err("the codec wrote another answer than it must".into());
             }
         }
-        case.calls += u64::from(Self::CALLS_PER_TURN);
+        case.calls += u64::from(case.calls_per_turn());
         Ok(None)
     }
 
@@ -111,11 +121,14 @@ impl ProcessCodec {
 
 impl Caller for ProcessCodec {
     const TICKS_PER_NS: u32 = 1_000;
-    const CALLS_PER_TURN: u32 = 16;
+
+    fn calls_per_turn(&self) -> u32 {
+        self.0.calls_per_turn()
+    }
 
     fn turn(&mut self) -> Result<Option<Duration>, Failure> {
         let case = &mut self.0;
-        for _ in 0..Self::CALLS_PER_TURN {
+        for _ in 0..case.calls_per_turn() {
             let request = apps_lookup::RequestView::decode(black_box(&case.request))?;
             let budget = ResponseBudget { out: &mut case.out, at_ceiling: true };
             let mut response = apps_lookup::ResponseBuilder::new(&request, budget)?;
@@ -130,7 +143,7 @@ impl Caller for ProcessCodec {
                 return Err("the codec wrote another answer than it must".into());
             }
         }
-        case.calls += u64::from(Self::CALLS_PER_TURN);
+        case.calls += u64::from(case.calls_per_turn());
         Ok(None)
     }
 

@@ -38,7 +38,9 @@ pub(super) trait Caller {
     /// In how many parts of a nanosecond latencies are recorded: more where calls are that short.
     const TICKS_PER_NS: u32 = 1;
     /// Calls that one turn makes: more where one alone cannot be timed.
-    const CALLS_PER_TURN: u32 = 1;
+    fn calls_per_turn(&self) -> u32 {
+        1
+    }
 
     /// One turn. Answers how long its call took where that is not the time of the turn itself.
     fn turn(&mut self) -> Result<Option<Duration>, Failure>;
@@ -65,9 +67,10 @@ impl Latencies {
         Ok(Self { ticks: Histogram::new_with_max(most, SIGNIFICANT_DIGITS)?, ticks_per_ns })
     }
 
-    pub(super) fn record<C: Caller>(&mut self, turn: Duration) {
-        let ticks = turn.as_nanos().saturating_mul(C::TICKS_PER_NS.into());
-        let ticks = ticks / u128::from(C::CALLS_PER_TURN);
+    /// What a turn of so many calls took.
+    pub(super) fn record(&mut self, turn: Duration, calls: u32) {
+        let ticks = turn.as_nanos().saturating_mul(self.ticks_per_ns.into());
+        let ticks = ticks / u128::from(calls.max(1));
         self.ticks.saturating_record(u64::try_from(ticks).unwrap_or(u64::MAX));
     }
 
@@ -142,7 +145,7 @@ fn as_fast_as_it_goes<C: Caller>(
         }
         let own = caller.turn()?;
         now = Instant::now();
-        latencies.record::<C>(own.unwrap_or(now - before));
+        latencies.record(own.unwrap_or(now - before), caller.calls_per_turn());
     }
     Ok(())
 }
@@ -174,7 +177,7 @@ fn paced<C: Caller>(
         }
         let before = Instant::now();
         let own = caller.turn()?;
-        latencies.record::<C>(own.unwrap_or(before.elapsed()));
+        latencies.record(own.unwrap_or(before.elapsed()), caller.calls_per_turn());
     }
     rest_until(end_ns);
     Ok(())
@@ -246,19 +249,8 @@ mod tests {
 
     #[test]
     fn short_calls_are_recorded_in_parts_of_a_nanosecond() {
-        struct Short;
-        impl Caller for Short {
-            const TICKS_PER_NS: u32 = 1_000;
-            const CALLS_PER_TURN: u32 = 100;
-            fn turn(&mut self) -> Result<Option<Duration>, Failure> {
-                Ok(None)
-            }
-            fn answered(&self) -> Answered {
-                Answered::default()
-            }
-        }
-        let mut latencies = Latencies::new(Short::TICKS_PER_NS).unwrap();
-        latencies.record::<Short>(Duration::from_nanos(650));
+        let mut latencies = Latencies::new(1_000).unwrap();
+        latencies.record(Duration::from_nanos(650), 100);
         assert!((latencies.percentile_ns(50.0) - 6.5).abs() < 0.01);
     }
 }

@@ -12,6 +12,9 @@ use super::{ClientOptions, Options};
 use crate::Failure;
 use crate::work::{Mix, Scenario};
 
+/// Items of a cache that are found before the clock is looked at.
+const LOOKUPS_PER_TURN: u32 = 4_096;
+
 #[cold]
 fn other(what: &str, index: usize) -> Failure {
     format!("wrong answer: {what} {index} is another than it must be").into()
@@ -111,11 +114,14 @@ impl<const LOAD_EACH: bool> CacheReads<LOAD_EACH> {
 
 impl<const LOAD_EACH: bool> Caller for CacheReads<LOAD_EACH> {
     const TICKS_PER_NS: u32 = 1_000;
-    const CALLS_PER_TURN: u32 = 4_096;
+
+    fn calls_per_turn(&self) -> u32 {
+        LOOKUPS_PER_TURN
+    }
 
     fn turn(&mut self) -> Result<Option<Duration>, Failure> {
         let mut held = self.cache.load();
-        let mut left = Self::CALLS_PER_TURN as usize;
+        let mut left = LOOKUPS_PER_TURN as usize;
         while left > 0 {
             let groups = self.groups.get(self.next..).unwrap_or_default();
             let groups = groups.get(..left).unwrap_or(groups);
@@ -133,7 +139,7 @@ impl<const LOAD_EACH: bool> Caller for CacheReads<LOAD_EACH> {
             left -= groups.len();
             self.next = (self.next + groups.len()) % self.groups.len();
         }
-        self.calls += u64::from(Self::CALLS_PER_TURN);
+        self.calls += u64::from(LOOKUPS_PER_TURN);
         Ok(None)
     }
 
