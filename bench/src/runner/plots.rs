@@ -35,7 +35,7 @@ pub(super) fn plots(results: &Results) -> Result<Vec<Plot>, Failure> {
             .filter(|row| row.placement == placement && row.rate == MAX && sends_messages(row))
             .map(|row| Bar::new(row, label(row), row.throughput))
             .collect();
-        let title = format!("Calls a second, {}", in_words(placement));
+        let title = format!("Calls a second, {}, logarithmic", in_words(placement));
         let name = format!("throughput-{}", name_of(placement));
         plots.push(plot(name, title, Scale::Logarithmic, &bars)?);
     }
