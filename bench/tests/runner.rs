@@ -117,7 +117,7 @@ fn every_scenario_is_answered_and_verified_on_each_transport() {
 fn system_calls_are_counted_by_strace() {
     let place = Place::new();
     let mut command = Command::new(env!("CARGO_BIN_EXE_netipc-bench"));
-    command.args(["run", "--mode", "quick", "--repetitions", "1", "--seconds", "0.02"]);
+    command.args(["run", "--mode", "core", "--repetitions", "1", "--seconds", "0.02"]);
     command.args(["--only", "raw-seqpacket raw rust→rust one-cpu max"]);
     command.arg("--out").arg(place.path("out"));
     assert_done(&command.output().expect("the runner ran"));

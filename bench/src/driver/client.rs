@@ -4,6 +4,8 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use netipc_services::{apps_lookup, cgroups_lookup};
+
 use super::measure::{Answered, Caller, Latencies, Pace, run as run_calls, turns_per_timing};
 use super::process::{clock_hz, cpu_ns, hear, rss_kib, say};
 use super::{ClientOptions, Rate, calls, codec, level1, raw, typed};
@@ -30,13 +32,17 @@ pub(super) fn run(options: &ClientOptions) -> Result<(), Failure> {
         Scenario::CacheLoad => {
             measure(&options, |options, _| typed::CacheReads::<true>::new(options))
         }
-        Scenario::CgroupsLookup => measure(&options, |options, _| typed::GroupLookup::new(options)),
-        Scenario::AppsLookup => measure(&options, |options, _| typed::ProcessLookup::new(options)),
+        Scenario::CgroupsLookup => {
+            measure(&options, |options, _| typed::Lookups::<cgroups_lookup::Service>::new(options))
+        }
+        Scenario::AppsLookup => {
+            measure(&options, |options, _| typed::Lookups::<apps_lookup::Service>::new(options))
+        }
         Scenario::CodecCgroupsLookup => {
-            measure(&options, |options, _| codec::GroupCodec::new(options))
+            measure(&options, |options, _| codec::Codec::<cgroups_lookup::Service>::new(options))
         }
         Scenario::CodecAppsLookup => {
-            measure(&options, |options, _| codec::ProcessCodec::new(options))
+            measure(&options, |options, _| codec::Codec::<apps_lookup::Service>::new(options))
         }
         Scenario::RawLine => raw_limit::<raw::Lines<false>>(&options),
         Scenario::RawLineSplit => raw_limit::<raw::Lines<true>>(&options),

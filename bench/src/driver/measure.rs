@@ -168,8 +168,8 @@ fn paced<C: Caller>(
             break;
         }
         let now_ns = monotonic_ns();
-        if now_ns >= end_ns {
-            // Cannot keep up: the throughput shows it.
+        if now_ns >= end_ns && count > 0 {
+            // Cannot keep up: the throughput shows it. (One call is made however late it is.)
             return Ok(());
         }
         if now_ns < at_ns {

@@ -8,6 +8,7 @@ mod client;
 mod codec;
 mod contents;
 mod level1;
+mod lookups;
 mod measure;
 mod process;
 mod raw;

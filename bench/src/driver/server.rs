@@ -3,17 +3,16 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use netipc::codec::BuildError;
-use netipc::server::{RunningServer, ServerConfig};
+use netipc::server::{LookupServer, RunningServer, ServerConfig};
 use netipc_services::{apps_lookup, cgroups_lookup, cgroups_snapshot, increment, string_reverse};
 
-use super::contents::{
-    GENERATION, Group, Thing, groups, index_of_path, index_of_pid, labels, things,
-};
+use super::contents::{GENERATION, Group, groups, things};
+use super::lookups::Looked;
 use super::process::{cpu_ns, hear, rss_kib, say};
-use super::{Options, ServerOptions, level1, raw, tally};
+use super::{ServerOptions, level1, raw, tally};
 use crate::Failure;
 use crate::lines::{self, Line, Mark};
-use crate::work::{Mix, Scenario};
+use crate::work::Scenario;
 
 /// Sessions beside those of the clients that were announced: one that leaves may still be counted
 /// when the next one comes.
@@ -56,8 +55,8 @@ fn serve(options: &ServerOptions) -> Result<Option<RunningServer>, Failure> {
         Scenario::Snapshot | Scenario::Fetch | Scenario::Cache | Scenario::CacheLoad => {
             snapshot(options)?
         }
-        Scenario::CgroupsLookup => group_lookup(options)?,
-        Scenario::AppsLookup => process_lookup(options)?,
+        Scenario::CgroupsLookup => lookup::<cgroups_lookup::Service>(options)?,
+        Scenario::AppsLookup => lookup::<apps_lookup::Service>(options)?,
         _ => increments(options)?,
     }))
 }
@@ -135,82 +134,16 @@ fn answer_snapshot(
     Ok(())
 }
 
-fn group_lookup(options: &ServerOptions) -> Result<RunningServer, Failure> {
-    let (wrong_after, Options { items, mix, .. }) = (options.wrong_after, options.options.clone());
-    let things = things(items, mix);
-    let server = cgroups_lookup::Server::bind(&options.options.endpoint()?, config(options))?;
+fn lookup<S: Looked>(options: &ServerOptions) -> Result<RunningServer, Failure> {
+    let (wrong_after, mix) = (options.wrong_after, options.options.mix);
+    let things = things(options.options.items, mix);
+    let server = LookupServer::<S>::bind(&options.options.endpoint()?, config(options))?;
     Ok(server.spawn(move |request, response| {
-        let generation = generation(wrong_after);
-        Ok(answer_groups(&request, response, &things, mix, generation)?)
-    })?)
-}
-
-fn process_lookup(options: &ServerOptions) -> Result<RunningServer, Failure> {
-    let (wrong_after, Options { items, mix, .. }) = (options.wrong_after, options.options.clone());
-    let things = things(items, mix);
-    let server = apps_lookup::Server::bind(&options.options.endpoint()?, config(options))?;
-    Ok(server.spawn(move |request, response| {
-        let generation = generation(wrong_after);
-        Ok(answer_processes(&request, response, &things, mix, generation)?)
+        Ok(S::answer(&request, response, &things, mix, generation(wrong_after))?)
     })?)
 }
 
 /// Counts a request, and is another than clients expect where the answer is to be wrong.
 fn generation(wrong_after: u64) -> u64 {
     if tally::count() > wrong_after { GENERATION + 1 } else { GENERATION }
-}
-
-pub(super) fn answer_groups(
-    request: &cgroups_lookup::RequestView<'_>,
-    response: &mut cgroups_lookup::ResponseBuilder<'_>,
-    things: &[Thing],
-    mix: Mix,
-    generation: u64,
-) -> Result<(), BuildError> {
-    let labels = labels(mix);
-    response.generation(generation);
-    for path in request.keys() {
-        let Some(thing) = index_of_path(path).and_then(|index| things.get(index)) else {
-            response.unknown_permanent(path)?;
-            continue;
-        };
-        let item = response.known(path).orchestrator(cgroups_lookup::Orchestrator::DOCKER);
-        item.name(&thing.name).labels(labels.iter().copied()).finish()?;
-        if response.is_full() {
-            break;
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn answer_processes(
-    request: &apps_lookup::RequestView<'_>,
-    response: &mut apps_lookup::ResponseBuilder<'_>,
-    things: &[Thing],
-    mix: Mix,
-    generation: u64,
-) -> Result<(), BuildError> {
-    let labels = labels(mix);
-    response.generation(generation);
-    for pid in request.keys() {
-        let Some(thing) = index_of_pid(pid).and_then(|index| things.get(index)) else {
-            response.unknown(pid)?;
-            continue;
-        };
-        response
-            .known(pid)
-            .orchestrator(apps_lookup::Orchestrator::DOCKER)
-            .ppid(1)
-            .uid(pid)
-            .starttime(pid.into())
-            .comm(&thing.comm)
-            .cgroup_path(&thing.path)
-            .cgroup_name(&thing.name)
-            .labels(labels.iter().copied())
-            .finish()?;
-        if response.is_full() {
-            break;
-        }
-    }
-    Ok(())
 }

@@ -3,10 +3,12 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use netipc_services::{apps_lookup, cgroups_lookup, cgroups_snapshot};
+use netipc::client::LookupClient;
+use netipc_services::cgroups_snapshot;
 
 use super::calls::{check_session, config, wrong};
-use super::contents::{GENERATION, Group, Thing, groups, labels, things};
+use super::contents::{GENERATION, Group, Thing, groups, things};
+use super::lookups::Looked;
 use super::measure::{Answered, Caller};
 use super::{ClientOptions, Options};
 use crate::Failure;
@@ -183,40 +185,42 @@ fn check_groups<'a>(
     Ok(())
 }
 
-/// Looks control groups up.
-pub(super) struct GroupLookup {
-    client: cgroups_lookup::Client,
+/// Looks things up.
+pub(super) struct Lookups<S: Looked> {
+    client: LookupClient<S>,
     things: Vec<Thing>,
-    keys: Vec<String>,
+    keys: Vec<S::Key>,
     mix: Mix,
     calls: u64,
     sub_calls_before: u64,
 }
 
-impl GroupLookup {
+impl<S: Looked> Lookups<S> {
     pub(super) fn new(options: &ClientOptions) -> Result<Self, Failure> {
         let options = &options.options;
-        let mut client = cgroups_lookup::Client::new(options.endpoint()?, config(options));
+        let mut client = LookupClient::new(options.endpoint()?, config(options));
         client.refresh();
         let status = client.status();
         check_session(options, &status)?;
         let things = things(options.items, options.mix);
-        let keys = things.iter().map(|thing| thing.path.clone()).collect();
+        let keys = things.iter().map(S::key).collect();
         let sub_calls_before = status.counters.sub_calls;
         Ok(Self { client, things, keys, mix: options.mix, calls: 0, sub_calls_before })
     }
 }
 
-impl Caller for GroupLookup {
+impl<S: Looked> Caller for Lookups<S> {
     fn turn(&mut self) -> Result<Option<Duration>, Failure> {
         let answer = self.client.lookup(&self.keys)?;
-        if answer.generation() != GENERATION || answer.len() != self.things.len() {
-            return Err(other("the whole of the lookup, after items", answer.len()));
+        if answer.generation() != GENERATION {
+            return Err(wrong("the generation", GENERATION, answer.generation()));
+        }
+        if answer.len() != self.things.len() {
+            return Err(wrong("how many keys", self.things.len() as u64, answer.len() as u64));
         }
         let mut items = answer.items();
         for (index, thing) in self.things.iter().enumerate() {
-            let is_right = items.next().is_some_and(|item| is_group(&item, thing, self.mix));
-            if !is_right {
+            if !items.next().is_some_and(|item| S::is_right(&item, thing, self.mix)) {
                 return Err(other("item of the lookup", index));
             }
         }
@@ -228,95 +232,4 @@ impl Caller for GroupLookup {
         let requests = self.client.status().counters.sub_calls - self.sub_calls_before;
         Answered { calls: self.calls, requests, items: self.calls * self.things.len() as u64 }
     }
-}
-
-pub(super) fn is_group(item: &cgroups_lookup::ItemView<'_>, thing: &Thing, mix: Mix) -> bool {
-    use cgroups_lookup::{Orchestrator, Status};
-    if *item.path() != *thing.path.as_bytes() {
-        return false;
-    }
-    if !thing.is_known {
-        return item.status() == Status::UnknownPermanent;
-    }
-    let mut given = item.labels();
-    item.status() == Status::Known
-        && item.orchestrator() == Orchestrator::DOCKER
-        && *item.name() == *thing.name.as_bytes()
-        && labels(mix).iter().all(|(key, value)| {
-            given.next().is_some_and(|label| {
-                *label.key == *key.as_bytes() && *label.value == *value.as_bytes()
-            })
-        })
-        && given.next().is_none()
-}
-
-/// Looks processes up.
-pub(super) struct ProcessLookup {
-    client: apps_lookup::Client,
-    things: Vec<Thing>,
-    keys: Vec<u32>,
-    mix: Mix,
-    calls: u64,
-    sub_calls_before: u64,
-}
-
-impl ProcessLookup {
-    pub(super) fn new(options: &ClientOptions) -> Result<Self, Failure> {
-        let options = &options.options;
-        let mut client = apps_lookup::Client::new(options.endpoint()?, config(options));
-        client.refresh();
-        let status = client.status();
-        check_session(options, &status)?;
-        let things = things(options.items, options.mix);
-        let keys = things.iter().map(|thing| thing.pid).collect();
-        let sub_calls_before = status.counters.sub_calls;
-        Ok(Self { client, things, keys, mix: options.mix, calls: 0, sub_calls_before })
-    }
-}
-
-impl Caller for ProcessLookup {
-    fn turn(&mut self) -> Result<Option<Duration>, Failure> {
-        let answer = self.client.lookup(&self.keys)?;
-        if answer.generation() != GENERATION || answer.len() != self.things.len() {
-            return Err(other("the whole of the lookup, after items", answer.len()));
-        }
-        let mut items = answer.items();
-        for (index, thing) in self.things.iter().enumerate() {
-            let is_right = items.next().is_some_and(|item| is_process(&item, thing, self.mix));
-            if !is_right {
-                return Err(other("item of the lookup", index));
-            }
-        }
-        self.calls += 1;
-        Ok(None)
-    }
-
-    fn answered(&self) -> Answered {
-        let requests = self.client.status().counters.sub_calls - self.sub_calls_before;
-        Answered { calls: self.calls, requests, items: self.calls * self.things.len() as u64 }
-    }
-}
-
-pub(super) fn is_process(item: &apps_lookup::ItemView<'_>, thing: &Thing, mix: Mix) -> bool {
-    use apps_lookup::{CgroupStatus, Orchestrator, Status};
-    if item.pid() != thing.pid {
-        return false;
-    }
-    if !thing.is_known {
-        return item.status() == Status::Unknown;
-    }
-    let mut given = item.labels();
-    item.status() == Status::Known
-        && item.cgroup_status() == CgroupStatus::Known
-        && item.orchestrator() == Orchestrator::DOCKER
-        && (item.ppid(), item.uid(), item.starttime()) == (1, thing.pid, u64::from(thing.pid))
-        && *item.comm() == *thing.comm.as_bytes()
-        && *item.cgroup_path() == *thing.path.as_bytes()
-        && *item.cgroup_name() == *thing.name.as_bytes()
-        && labels(mix).iter().all(|(key, value)| {
-            given.next().is_some_and(|label| {
-                *label.key == *key.as_bytes() && *label.value == *value.as_bytes()
-            })
-        })
-        && given.next().is_none()
 }
