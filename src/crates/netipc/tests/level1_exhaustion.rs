@@ -88,11 +88,14 @@ fn a_client_without_a_descriptor_is_told_busy_and_the_next_is_served() {
     assert_eq!(status(&late.recv()), Status::OK);
 }
 
+/// Brings about that the system has too little of something.
+type Shortage = fn() -> Lowered;
+
 #[test]
 fn a_server_that_can_make_no_region_gives_the_baseline() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // One descriptor for the client and none for its region; no room for a file.
-    let shortages: [(&str, fn() -> Lowered); 2] = [
+    let shortages: [(&str, Shortage); 2] = [
         ("descriptors", || Lowered::descriptors_left(1)),
         ("disk", || Lowered::to(Resource::Fsize, 100)),
     ];

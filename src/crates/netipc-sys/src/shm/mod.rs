@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Generic over its cells, its areas and what a thread sleeps on, and without system calls, so that
-//! the very code that runs on mapped memory runs under loom (`--cfg loom`), which
+//! the very code that runs on mapped memory runs under loom (`tests.rs`, with `--cfg loom`), which
 //! tries the interleavings and reorderings that the memory model allows.
 //!
 //! # What a peer can do
@@ -30,6 +30,8 @@
 mod copy;
 mod publish;
 mod receive;
+#[cfg(all(test, loom))]
+mod tests;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 

@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(memory.offer(both, 0), both);
         let mut now_ms = 1_000;
         for pause_ms in [10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000] {
-            memory.failed(why.clone(), now_ms);
+            memory.failed(why, now_ms);
             now_ms += pause_ms - 1;
             assert_eq!(memory.offer(both, now_ms), Profiles::BASELINE);
             assert_eq!(memory.why_not(now_ms), Some(&why));

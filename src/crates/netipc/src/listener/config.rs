@@ -62,7 +62,7 @@ pub struct ListenerConfig {
     /// Bytes of shared memory that all sessions may have together; beyond it they get the baseline.
     /// Zero: [`DEFAULT_MAX_REGION_BYTES`].
     pub max_region_bytes: u64,
-    /// How long a wait for a message may look for it before it sleeps, at most. Zero is never here;
+    /// How long a wait for a message may look for it before it sleeps, at most. Zero is never, here:
     /// the default is [`DEFAULT_SPIN_LIMIT`](crate::DEFAULT_SPIN_LIMIT).
     pub spin_limit: SpinLimit,
 }

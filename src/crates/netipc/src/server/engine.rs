@@ -127,7 +127,7 @@ impl Engine {
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
         sessions.insert(token, Arc::clone(&served));
         drop(sessions);
-        let mode = WatchMode::OneShot;
+        let mode = self.watch_mode();
         if !served.is_in_region()
             && self.requests.add(&served.session, token, Interest::Read, mode).is_err()
         {
@@ -198,6 +198,22 @@ impl Engine {
 
     pub(super) const fn worker_count(&self) -> usize {
         self.places.len()
+    }
+
+    /// Whether there is nobody whom one worker's session could be kept from.
+    pub(super) const fn has_one_worker(&self) -> bool {
+        self.worker_count() == 1
+    }
+
+    /// How sessions are watched by the workers. One alone is told again and again of what it has not
+    /// read, which spares it the arming; among several, each event is for one.
+    pub(super) const fn watch_mode(&self) -> WatchMode {
+        if self.has_one_worker() { WatchMode::Level } else { WatchMode::OneShot }
+    }
+
+    /// A session's event came: whether it is still armed.
+    pub(super) const fn event_came(&self, armed: &mut bool) {
+        *armed &= self.has_one_worker();
     }
 
     /// The sessions that workers keep to themselves.

@@ -163,8 +163,11 @@ impl EventLoop {
         } else if let Some(served) = self.room.get(&event.token).cloned() {
             self.send_rest(&served);
         } else if let Some(served) = self.regions.get(&event.token) {
-            // Nothing is sent there after the handshake: whatever shows is the end.
-            self.engine.end(served, End::Left);
+            // Nothing is sent there after the handshake: whatever shows is the end. One that has its
+            // final answer may leave: the command to see it off is on its way.
+            if !served.has_final_answer() {
+                self.engine.end(served, End::Left);
+            }
         }
     }
 

@@ -136,6 +136,11 @@ impl Served {
         self.session.profile().is_shared_memory()
     }
 
+    /// Whether a final answer was given: its end is that answer.
+    pub(super) fn has_final_answer(&self) -> bool {
+        self.state().last_given
+    }
+
     /// Whether anything more is read.
     pub(super) fn is_read(&self, engine: &Engine) -> bool {
         self.reads(&self.state(), engine)
@@ -150,7 +155,8 @@ impl Served {
     pub(super) fn arm_again(self: &Arc<Self>, engine: &Engine) {
         let mut state = self.state();
         // Whoever keeps the session looks again, or gives it back.
-        let armed = state.held || self.arm(&mut state, engine);
+        engine.event_came(&mut state.armed);
+        let armed = state.held || state.armed || self.arm(&mut state, engine);
         drop(state);
         if !armed {
             engine.end(self, End::Failed);
@@ -167,7 +173,9 @@ impl Served {
         }
         state.in_flight += 1;
         self.service.counters.in_flight.fetch_add(1, Ordering::Relaxed);
-        state.armed = false;
+        if !state.held {
+            engine.event_came(&mut state.armed);
+        }
         let armed = state.held || self.arm_if_due(&mut state, engine);
         if !armed {
             self.finish_one(&mut state);
@@ -181,8 +189,21 @@ impl Served {
 
     /// Waits for the next request, unless enough are in flight; false when the system refused.
     fn arm_if_due(&self, state: &mut State, engine: &Engine) -> bool {
-        let waits = state.in_flight >= self.service.max_in_flight || self.holds_enough(state);
-        waits || self.arm(state, engine)
+        if state.in_flight >= self.service.max_in_flight || self.holds_enough(state) {
+            self.disarm(state, engine);
+            return true;
+        }
+        state.armed || self.arm(state, engine)
+    }
+
+    /// Waits for nothing; a failure is reported once.
+    fn disarm(&self, state: &mut State, engine: &Engine) {
+        if std::mem::take(&mut state.armed) {
+            let mode = WatchMode::OneShot;
+            let (session, token) = (&self.session, self.token);
+            // Refused only where it is not watched any more.
+            let _absent = engine.requests.modify(session, token, Interest::Nothing, mode);
+        }
     }
 
     /// Keeps the session for the worker that has just answered on it, who looks for the next request
@@ -193,13 +214,8 @@ impl Served {
         if state.in_flight > 0 || !self.reads(&state, engine) {
             return false;
         }
-        if !state.held && state.armed {
-            let mode = WatchMode::OneShot;
-            let (session, token) = (&self.session, self.token);
-            if engine.requests.modify(session, token, Interest::Nothing, mode).is_err() {
-                return false;
-            }
-            state.armed = false;
+        if !engine.has_one_worker() {
+            self.disarm(&mut state, engine);
         }
         state.held = true;
         true
@@ -232,7 +248,10 @@ impl Served {
         }
         state.in_flight += 1;
         self.service.counters.in_flight.fetch_add(1, Ordering::Relaxed);
-        state.armed = false;
+        if !state.held {
+            engine.event_came(&mut state.armed);
+        }
+        self.disarm(&mut state, engine);
         true
     }
 
@@ -387,8 +406,8 @@ impl Served {
             return true;
         }
         state.armed = true;
-        let mode = WatchMode::OneShot;
-        engine.requests.modify(&self.session, self.token, Interest::Read, mode).is_ok()
+        let (session, mode) = (&self.session, engine.watch_mode());
+        engine.requests.modify(session, self.token, Interest::Read, mode).is_ok()
     }
 
     /// Whether anything more is read.

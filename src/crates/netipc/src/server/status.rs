@@ -17,7 +17,7 @@ pub struct ServerStatus {
     pub max_sessions: u32,
     /// Requests being worked on now, answers that wait for their reader included.
     pub in_flight: u64,
-    /// Threads that run handlers, those of a host shared with its other services.
+    /// The most handlers that run at a time, those of a host shared with its other services.
     pub workers: usize,
     /// The response limit that the next session gets, in bytes.
     pub response_limit_bytes: u32,

@@ -3,6 +3,10 @@
 //! The thread that reads a request answers it, so that a client which asks and waits costs no
 //! hand-over between threads. Before it answers, the session is armed again: further requests of
 //! the same session go to other workers.
+//!
+//! A worker that finds out that the next request comes sooner than it could sleep stays with the
+//! session, keeps it to itself, and looks for the request, until that does not pay any more or somebody
+//! else has something (docs/adr/0005).
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -119,7 +123,8 @@ fn stay(
         engine.phase() != Phase::Running
             || !engine.work.is_empty()
             || served.is_over()
-            || (looks.is_multiple_of(LOOKS_PER_GLANCE) && another_waits(engine, events))
+            || (looks.is_multiple_of(LOOKS_PER_GLANCE)
+                && another_waits(engine, served.token, events))
     };
     let begun = receive(engine, served, scratch, |session, inbox| {
         Ok(session.look(inbox, &mut interrupted)?.map(payload_len))
@@ -131,12 +136,10 @@ fn stay(
 }
 
 /// Whether another session has something, and nobody sleeps who would take it.
-fn another_waits(engine: &Engine, events: &mut Events) -> bool {
+fn another_waits(engine: &Engine, token: u64, events: &mut Events) -> bool {
     !engine.load.has_idle()
-        && engine
-            .requests
-            .wait(events, Deadline::after(Duration::ZERO))
-            .is_ok_and(|count| count > 0)
+        && engine.requests.wait(events, Deadline::after(Duration::ZERO)).is_ok()
+        && events.iter().any(|event| event.token != token)
 }
 
 /// Reads from a session in the workers' stead, and leaves what came to the first that has time.

@@ -49,7 +49,8 @@ impl PacketBuffer {
 /// session only.
 ///
 /// Memory: one packet of the agreed size (less where no message is as long), and one message of at
-/// most the smaller of the agreed limit and this side's ceiling, when messages come in chunks.
+/// most the smaller of the agreed limit and this side's ceiling, when messages come in chunks. On
+/// shared memory, where they come whole: the longest that came, and no more than that one message.
 #[derive(Debug)]
 pub struct Inbox {
     reassembly: Reassembly,

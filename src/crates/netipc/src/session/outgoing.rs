@@ -36,9 +36,9 @@ impl Session {
     }
 
     /// Sends what there is room for now, 64 packets at most; true once all of the message is out.
-    /// Never waits: the session is writable when more can be sent. The caller sends each message to its end
-    /// before the next, one at a time, and does not mix this with [`Session::send`]. On shared memory there
-    /// is always room for the one message that may be in flight.
+    /// Never waits: the session is writable when more can be sent. The caller sends each message to
+    /// its end before the next, one at a time, and does not mix this with [`Session::send`]. On
+    /// shared memory there is always room for the one message that may be in flight.
     ///
     /// # Errors
     /// As [`Session::send`], without the waiting. When a part of the message was out, the session

@@ -48,7 +48,7 @@ fn a_region_is_as_agreed_and_gone_with_its_session() {
     assert_eq!(client.profile(), Profile::SHM_HYBRID);
     assert_eq!(client.server_supported(), Profiles(0x03));
     let path = region_path(&place.endpoint, 1);
-    assert_eq!(regions_in(&place), [path.clone()]);
+    assert_eq!(regions_in(&place), std::slice::from_ref(&path));
     let file = fs::metadata(&path).expect("a file");
     assert_eq!((file.mode() & 0o7777, file.len()), (0o600, FILE_BYTES));
     assert!(file.blocks() * 512 >= FILE_BYTES, "all of it is reserved");
@@ -123,7 +123,11 @@ fn names_that_are_taken_are_skipped() {
         assert_eq!((client.profile(), client.id()), (Profile::SHM_HYBRID, server.id()));
     }
     assert_eq!(fs::read(place.endpoint.run_dir().join("precious")).expect("there"), b"data");
+    // No id is used twice, whatever has become of those that were skipped.
     drop((sessions, live));
+    let again = session(&place, &mut listener);
+    assert_eq!(again.0.id(), 9);
+    drop(again);
     assert_eq!(regions_in(&place).len(), 2, "the directory and the link stay");
 }
 

@@ -126,3 +126,18 @@ impl Drop for RemoteClient {
         let _dead = self.child.wait();
     }
 }
+
+/// The region's file, as a peer that does what it likes has it.
+pub(crate) fn file_of(ends: &Ends) -> std::fs::File {
+    std::fs::File::options().read(true).write(true).open(ends.path()).expect("there")
+}
+
+/// The header of a region of `owner`, its areas at the usual places.
+pub(crate) fn header(owner: i32, generation: u32) -> Vec<u8> {
+    let mut bytes = 0x4e53_484d_u32.to_ne_bytes().to_vec();
+    bytes.extend([3_u16.to_ne_bytes(), 64_u16.to_ne_bytes()].concat());
+    bytes.extend(owner.to_ne_bytes());
+    bytes.extend([generation, 64, 1088, 1152, 4160].map(u32::to_ne_bytes).concat());
+    bytes.resize(64, 0);
+    bytes
+}
