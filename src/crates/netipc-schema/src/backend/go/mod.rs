@@ -32,7 +32,7 @@ const SERVICE: &str = include_str!("templates/service.go.j2");
 
 /// Two files a service: its codec, and what makes it a service.
 pub(super) fn generate(services: &[Service]) -> Vec<Output> {
-    services.iter().flat_map(|service| [codec(service)]).collect()
+    services.iter().flat_map(|service| [codec(service), engines(service)]).collect()
 }
 
 fn codec(service: &Service) -> Output {
