@@ -196,9 +196,11 @@ func TestDirectoriesAreWrittenAlikeWhateverWasExpected(t *testing.T) {
 	for expected := range 8 {
 		// Where too many were expected, their entries need room for a while.
 		room := len(want) + max(expected-len(elements), 0)*payload.DirectoryEntryLen
-		got, err := write(bytes.Repeat([]byte{0xAA}, room), expected, elements...)
-		if err != nil || !bytes.Equal(got, want) {
-			t.Fatalf("%d expected: %q, %v", expected, got, err)
+		for spare := range 40 {
+			got, err := write(bytes.Repeat([]byte{0xAA}, room+spare), expected, elements...)
+			if err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("%d expected, %d to spare: %q, %v", expected, spare, got, err)
+			}
 		}
 		for short := range room {
 			if got, err := write(make([]byte, short), expected, elements...); !errors.Is(err, payload.ErrNoSpace) {
