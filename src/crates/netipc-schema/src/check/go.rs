@@ -55,7 +55,8 @@ pub(super) fn package_names(syntax: &syntax::Service, report: &mut Report) {
 /// The types that are generated for a record.
 fn take(taken: &mut HashMap<String, String>, stem: &str) {
     for suffix in ["", "View", "Builder"] {
-        taken.insert(format!("{stem}{suffix}"), "a type that is generated for a message".to_owned());
+        taken
+            .insert(format!("{stem}{suffix}"), "a type that is generated for a message".to_owned());
     }
 }
 
@@ -67,16 +68,18 @@ fn clash(word: &Word, spelled: &str, other: &str, report: &mut Report) {
 /// Reports fields that Go would give a setter which sets a string from bytes.
 pub(super) fn setters(syntax: &syntax::Record, report: &mut Report) {
     let spelled = |word: &Word| Name::new(&word.value).map(|name| name.go_exported());
-    let strings = syntax.fields.iter().filter(|field| matches!(field.kind, syntax::FieldKind::String));
-    let setters: HashMap<String, &Word> = strings
-        .filter_map(|field| Some((spelled(&field.name)? + "Bytes", &field.name)))
-        .collect();
+    let strings =
+        syntax.fields.iter().filter(|field| matches!(field.kind, syntax::FieldKind::String));
+    let setters: HashMap<String, &Word> =
+        strings.filter_map(|field| Some((spelled(&field.name)? + "Bytes", &field.name))).collect();
     let fields = syntax.fields.iter().map(|field| &field.name);
     for word in fields.chain(syntax.tables.iter().map(|table| &table.name)) {
         let Some(name) = spelled(word) else { continue };
         if let Some(string) = setters.get(&name) {
-            let message =
-                format!("`{name}` is the setter in Go that takes the string `{}` as bytes", string.value);
+            let message = format!(
+                "`{name}` is the setter in Go that takes the string `{}` as bytes",
+                string.value
+            );
             report.error(Code::DuplicateName, word.span, message, "rename one of the two");
             report.also(string.span, "the string");
         }
