@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -243,7 +244,7 @@ func TestACacheIsReadWhileItIsRefreshed(t *testing.T) {
 	}
 	var readers sync.WaitGroup
 	done := make(chan struct{})
-	for range 4 {
+	for range 2 {
 		readers.Add(1)
 		go func() {
 			defer readers.Done()
@@ -261,6 +262,7 @@ func TestACacheIsReadWhileItIsRefreshed(t *testing.T) {
 				case <-done:
 					return
 				default:
+					runtime.Gosched()
 				}
 			}
 		}()
