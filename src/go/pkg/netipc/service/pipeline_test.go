@@ -32,7 +32,7 @@ func newPipeline(t testing.TB, endpoint service.Endpoint, items uint32) *rawClie
 func (c *rawClient) submit(t testing.TB, id, value uint64) {
 	t.Helper()
 	header := protocol.RequestHeader(increment.Method, id, 8)
-	if err := c.session.Send(&header, binary.NativeEndian.AppendUint64(nil, value), transport.Until(transport.After(patience))); err != nil {
+	if err := c.session.Send(&header, number(value), transport.Until(transport.After(patience))); err != nil {
 		t.Fatal(err)
 	}
 }
