@@ -99,9 +99,10 @@ impl Name {
 /// Words that Go spells in capitals: those of its own conventions, and of this project's field.
 const GO_INITIALISMS: [&str; 53] = [
     "acl", "api", "ascii", "asn", "cpu", "css", "db", "dns", "eof", "fd", "gid", "guid", "html",
-    "http", "https", "id", "io", "ip", "ipc", "json", "k8s", "kvm", "lxc", "mac", "mtu", "nul", "os",
-    "pid", "ppid", "qps", "ram", "rpc", "sla", "smtp", "sql", "ssh", "tcp", "tls", "ts", "ttl", "udp",
-    "ui", "uid", "uri", "url", "utf8", "uuid", "vm", "xml", "xmpp", "xsrf", "xss", "yaml",
+    "http", "https", "id", "io", "ip", "ipc", "json", "k8s", "kvm", "lxc", "mac", "mtu", "nul",
+    "os", "pid", "ppid", "qps", "ram", "rpc", "sla", "smtp", "sql", "ssh", "tcp", "tls", "ts",
+    "ttl", "udp", "ui", "uid", "uri", "url", "utf8", "uuid", "vm", "xml", "xmpp", "xsrf", "xss",
+    "yaml",
 ];
 
 fn go_word(word: &str) -> String {

@@ -1,7 +1,8 @@
 //! The records of a service with what generating them needs to know at hand, in any language.
 
 use crate::ir::{
-    Directory, Element, Enum, EnumId, Field, FieldKind, Record, Service, Strictness, StringSpec, Table,
+    Directory, Element, Enum, EnumId, Field, FieldKind, Record, Service, Strictness, StringSpec,
+    Table,
 };
 
 /// One record of a service: a message's header or a directory's element.

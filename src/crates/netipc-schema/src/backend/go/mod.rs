@@ -32,7 +32,7 @@ const SERVICE: &str = include_str!("templates/service.go.j2");
 
 /// Two files a service: its codec, and what makes it a service.
 pub(super) fn generate(services: &[Service]) -> Vec<Output> {
-    services.iter().flat_map(|service| [codec(service)]).collect()
+    services.iter().flat_map(|service| [codec(service), engines(service)]).collect()
 }
 
 fn codec(service: &Service) -> Output {
@@ -112,7 +112,8 @@ fn model(service: &Service) -> Value {
 
 fn enumeration(enumeration: &Enum) -> Value {
     let name = fields::enum_type(enumeration);
-    let variants: Vec<_> = enumeration.variants.iter().map(|each| variant(enumeration, each)).collect();
+    let variants: Vec<_> =
+        enumeration.variants.iter().map(|each| variant(enumeration, each)).collect();
     let mut values: Vec<_> = enumeration.variants.iter().map(|variant| variant.value).collect();
     values.sort_unstable();
     let from_zero = (0u64..).zip(&values).all(|(wanted, value)| wanted == *value);

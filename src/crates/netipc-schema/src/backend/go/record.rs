@@ -100,7 +100,10 @@ fn table(body: &Body<'_>) -> Option<Value> {
     let name = table.name.go_exported();
     let doc = match said.is_empty() {
         true => format!("{name} is the table `{}`, in order: keys and values.", table.name.snake()),
-        false => format!("{name} is the table `{}`, in order: keys and values. {said}", table.name.snake()),
+        false => format!(
+            "{name} is the table `{}`, in order: keys and values. {said}",
+            table.name.snake()
+        ),
     };
     let count = fields::get_number(scalar, "v.record", count.offset);
     Some(context! {
@@ -134,7 +137,9 @@ fn directory(body: &Body<'_>, records: &[Body<'_>]) -> Option<Value> {
     let said = text::sentence(&directory.doc);
     let (kind, element) = match &directory.element {
         Element::BareString(_) => ("string", "payload.StringView".to_owned()),
-        Element::Record(_) if body.stem == "Response" => ("item", format!("{}View", one.go_exported())),
+        Element::Record(_) if body.stem == "Response" => {
+            ("item", format!("{}View", one.go_exported()))
+        }
         Element::Record(_) => match records.iter().find(|each| matches!(each.role, Role::Key)) {
             Some(key) => match KeyKind::of_record(key) {
                 KeyKind::Number(field) => ("number", fields::owned_type(key, field)),
@@ -303,10 +308,13 @@ fn tail(body: &Body<'_>, locals: &Locals, rules: &str) -> String {
             let call = format!("payload.CheckStrings(record, {size}, {nuls}, {spans})");
             let refusal = "\tif err != nil {\n\t\treturn err\n\t}\n";
             match needs_end {
-                true => (format!("\tstringsEnd, err := {call}\n{refusal}"), "stringsEnd".to_owned()),
-                false => {
-                    (format!("\tif _, err := {call}; err != nil {{\n\t\treturn err\n\t}}\n"), String::new())
+                true => {
+                    (format!("\tstringsEnd, err := {call}\n{refusal}"), "stringsEnd".to_owned())
                 }
+                false => (
+                    format!("\tif _, err := {call}; err != nil {{\n\t\treturn err\n\t}}\n"),
+                    String::new(),
+                ),
             }
         }
     };
@@ -430,7 +438,8 @@ fn put_tail(body: &Body<'_>) -> String {
     match body.table() {
         Some(table) => {
             let (local, snake) = (table.name.go_local(), table.name.snake());
-            let _ = writeln!(text, "\treturn payload.PutLabels(out, {end}, f.{local}, \"{snake}\")");
+            let _ =
+                writeln!(text, "\treturn payload.PutLabels(out, {end}, f.{local}, \"{snake}\")");
         }
         None => {
             let _ = writeln!(text, "\treturn {end}, nil");

@@ -70,7 +70,8 @@ impl Rules<'_, '_> {
                 Side::Builder(false) => format!("payload.Forbid(\"{name}\", payload.FaultRule)"),
             };
             let indent = "\t".repeat(depth);
-            let _ = writeln!(text, "{indent}if {breach} {{\n{indent}\treturn {refusal}\n{indent}}}");
+            let _ =
+                writeln!(text, "{indent}if {breach} {{\n{indent}\treturn {refusal}\n{indent}}}");
         }
     }
 
@@ -82,8 +83,12 @@ impl Rules<'_, '_> {
                 let field = self.body.record.field(id);
                 let value = self.value(id);
                 let breach = match (&field.kind, self.side) {
-                    (FieldKind::String(_), Side::Decoder(..)) => format!("{value}.Length {operator} 0"),
-                    (FieldKind::String(_), Side::Builder(_)) => format!("{value}.Len() {operator} 0"),
+                    (FieldKind::String(_), Side::Decoder(..)) => {
+                        format!("{value}.Length {operator} 0")
+                    }
+                    (FieldKind::String(_), Side::Builder(_)) => {
+                        format!("{value}.Len() {operator} 0")
+                    }
                     _ => format!("{value} != {}", fields::blank(self.body, field).0),
                 };
                 Some((breach, field.offset, field.name.snake()))

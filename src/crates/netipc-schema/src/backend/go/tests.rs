@@ -96,7 +96,9 @@ fn keep_rules(body: &Body<'_>, rules: &[Rule], package: &str, depth: usize) -> S
                 );
             }
             Rule::Blank(targets) => {
-                text.extend(targets.iter().map(|target| make_blank(body, *target, package, &indent)));
+                text.extend(
+                    targets.iter().map(|target| make_blank(body, *target, package, &indent)),
+                );
             }
             Rule::Filled(targets) => {
                 text.extend(targets.iter().map(|target| make_filled(body, *target, &indent)));

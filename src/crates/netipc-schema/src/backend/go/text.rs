@@ -57,9 +57,8 @@ fn uses(body: &str, package: &str) -> bool {
     let code = body.lines().filter(|line| !line.trim_start().starts_with("//"));
     let part_of_name = |letter: char| letter.is_ascii_alphanumeric() || "_.`\"".contains(letter);
     let needle = format!("{package}.");
-    code.into_iter().any(|line| {
-        line.match_indices(&needle).any(|(at, _)| !line[..at].ends_with(part_of_name))
-    })
+    code.into_iter()
+        .any(|line| line.match_indices(&needle).any(|(at, _)| !line[..at].ends_with(part_of_name)))
 }
 
 /// The text without the blank lines that templates leave behind: none doubled, none at the start or end
@@ -88,7 +87,11 @@ fn tidy(text: &str) -> String {
 /// The text as the rest of a sentence's line: it ends in a period.
 pub(super) fn sentence(text: &str) -> String {
     let text = text.trim();
-    if text.is_empty() || text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") }
+    if text.is_empty() || text.ends_with(['.', '!', '?']) {
+        text.to_owned()
+    } else {
+        format!("{text}.")
+    }
 }
 
 #[cfg(test)]

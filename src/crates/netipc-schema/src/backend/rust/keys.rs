@@ -18,7 +18,11 @@ impl KeyKind<'_> {
     }
 
     /// The type of a parameter that takes a key which lives for `lifetime`.
-    pub(in crate::backend::rust) fn parameter(self, key: Option<&Body<'_>>, lifetime: &TokenStream) -> TokenStream {
+    pub(in crate::backend::rust) fn parameter(
+        self,
+        key: Option<&Body<'_>>,
+        lifetime: &TokenStream,
+    ) -> TokenStream {
         match (self, key) {
             (Self::Text(_), _) => quote!(&#lifetime (impl AsRef<[u8]> + ?Sized)),
             (Self::Number(field), Some(body)) => {
@@ -52,7 +56,11 @@ impl KeyKind<'_> {
     }
 
     /// Writes a key, of that name, to `out`.
-    pub(in crate::backend::rust) fn encode(self, key: Option<&Body<'_>>, name: &Ident) -> TokenStream {
+    pub(in crate::backend::rust) fn encode(
+        self,
+        key: Option<&Body<'_>>,
+        name: &Ident,
+    ) -> TokenStream {
         match (self, key) {
             (Self::Text(text), _) => {
                 let field = text.name.snake();

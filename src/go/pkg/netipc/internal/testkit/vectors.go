@@ -249,3 +249,20 @@ func Swap(bytes []byte, widths ...int) []byte {
 func HostIsLittleEndian() bool {
 	return binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 }
+
+// LoadConformance reads a file of the conformance cases, without its .json.
+func LoadConformance(t testing.TB, name string, into any) {
+	t.Helper()
+	read(t, filepath.Join(moduleRoot(t), "testdata", "conformance"), name, into)
+}
+
+// Number is an integer of up to 64 bits as vector files have them: a JSON number, or a string when it is
+// above 2^53.
+type Number uint64
+
+// UnmarshalJSON reads either.
+func (n *Number) UnmarshalJSON(text []byte) error {
+	number, err := strconv.ParseUint(string(bytes.Trim(text, `"`)), 10, 64)
+	*n = Number(number)
+	return err
+}
