@@ -1,3 +1,5 @@
+//go:build linux
+
 package transport
 
 import (
@@ -9,8 +11,6 @@ import (
 
 	"github.com/netipc/netipc/src/go/pkg/netipc/protocol"
 )
-
-func init() { roles["server"] = serveUntilKilled }
 
 // serveUntilKilled is a server of increment.
 func serveUntilKilled(endpoint Endpoint) error {

@@ -21,10 +21,10 @@ const (
 	// maxBlocked is how many goroutines of the process may block at a time.
 	maxBlocked = 8
 	// shortSleep is up to where a sleep is short, on average.
-	shortSleep = 50 * time.Microsecond
+	shortSleep = 60 * time.Microsecond
 	// longSleep is what a sleep counts at most, so that a long one is soon forgotten. A new session
 	// starts with it.
-	longSleep = 400 * time.Microsecond
+	longSleep = 200 * time.Microsecond
 	// sleepWeight is the weight of the last sleep in the average: one in so many.
 	sleepWeight = 8
 )
