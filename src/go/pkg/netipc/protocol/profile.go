@@ -48,7 +48,7 @@ func (p Profiles) Single() (Profile, bool) {
 }
 
 // String is the bits in hexadecimal.
-func (p Profiles) String() string { return fmt.Sprintf("%#04x", uint32(p)) }
+func (p Profiles) String() string { return fmt.Sprintf("0x%02x", uint32(p)) }
 
 // Profile is exactly one profile, as its bit: that of a session.
 type Profile uint32

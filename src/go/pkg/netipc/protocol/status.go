@@ -53,5 +53,5 @@ func (s Status) String() string {
 	case StatusBusy:
 		return "BUSY"
 	}
-	return fmt.Sprintf("status %#06x", uint16(s))
+	return fmt.Sprintf("status 0x%04x", uint16(s))
 }

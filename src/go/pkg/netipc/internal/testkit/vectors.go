@@ -51,7 +51,7 @@ func Load(t testing.TB, category string) []Vector {
 // is this project's own, which a directory from elsewhere need not have.
 func LoadOwn(t testing.TB, category string) []Vector {
 	t.Helper()
-	return LoadFrom(t, ownDirectory(t), category)
+	return LoadFrom(t, ModuleDirectory(t), category)
 }
 
 // LoadFrom reads the vectors of a category in a directory.
@@ -90,7 +90,7 @@ func Directory(t testing.TB) string {
 	t.Helper()
 	named := os.Getenv(VectorsEnv)
 	if named == "" {
-		return ownDirectory(t)
+		return ModuleDirectory(t)
 	}
 	if filepath.IsAbs(named) {
 		return named
@@ -99,7 +99,8 @@ func Directory(t testing.TB) string {
 	return filepath.Join(moduleRoot(t), "..", "..", named)
 }
 
-func ownDirectory(t testing.TB) string {
+// ModuleDirectory is that of the module's own vectors.
+func ModuleDirectory(t testing.TB) string {
 	t.Helper()
 	return filepath.Join(moduleRoot(t), "testdata", "vectors")
 }
@@ -247,4 +248,21 @@ func Swap(bytes []byte, widths ...int) []byte {
 // HostIsLittleEndian tells the byte order of this host.
 func HostIsLittleEndian() bool {
 	return binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+}
+
+// LoadConformance reads a file of the conformance cases, without its .json.
+func LoadConformance(t testing.TB, name string, into any) {
+	t.Helper()
+	read(t, filepath.Join(moduleRoot(t), "testdata", "conformance"), name, into)
+}
+
+// Number is an integer of up to 64 bits as vector files have them: a JSON number, or a string when it is
+// above 2^53.
+type Number uint64
+
+// UnmarshalJSON reads either.
+func (n *Number) UnmarshalJSON(text []byte) error {
+	number, err := strconv.ParseUint(string(bytes.Trim(text, `"`)), 10, 64)
+	*n = Number(number)
+	return err
 }

@@ -168,11 +168,13 @@ func (w *DirectoryWriter) Header() []byte { return w.out[:w.headerLen] }
 func (w *DirectoryWriter) closeUp() {
 	from, to := w.packedAt, w.headerLen+w.count*DirectoryEntryLen
 	packedEnd := from + w.packedLen
-	if to <= from {
+	late := w.out[len(w.out)-max(to-from, 0):]
+	reverseEntries(late)
+	if to+w.packedLen <= len(w.out)-len(late) {
 		copy(w.out[to:], w.out[from:packedEnd])
+		copy(w.out[to-len(late):to], late)
 	} else {
-		late := w.out[len(w.out)-(to-from):]
-		reverseEntries(late)
+		// The packed area would be moved over the entries that wait.
 		copy(w.out[packedEnd:], late)
 		rotateRight(w.out[from:packedEnd+len(late)], len(late))
 	}

@@ -22,3 +22,13 @@ const Unlimited uint32 = 1<<32 - 1
 // Align8 is n rounded up to a multiple of Alignment. n is a length inside a buffer, and those are
 // far enough from overflow for the sum to be safe.
 func Align8(n int) int { return (n + Alignment - 1) &^ (Alignment - 1) }
+
+// IsZero says whether all bytes are zero.
+func IsZero(bytes []byte) bool {
+	for _, each := range bytes {
+		if each != 0 {
+			return false
+		}
+	}
+	return true
+}
