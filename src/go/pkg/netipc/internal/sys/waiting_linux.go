@@ -45,7 +45,7 @@ func (c *PacketChannel) SpinAtMost(limit time.Duration) {
 	c.waiting = waiting{spin: NewSpin(limit), sleep: int64(longSleep)}
 }
 
-// await waits for a packet after one look in vain.
+// await waits for a packet, and takes it.
 func (c *PacketChannel) await(buffer []byte, wait *Wait) (int, error) {
 	w := &c.waiting
 	if w.spin.mayBegin() {
@@ -54,11 +54,15 @@ func (c *PacketChannel) await(buffer []byte, wait *Wait) (int, error) {
 		}
 	}
 	start := now()
+	// Without a look before, which would be in vain: what blocks takes what is there just as well.
 	if w.sleep != 0 && w.sleep < int64(shortSleep) {
 		if n, err := c.block(buffer, wait); n > 0 || err != nil {
 			w.slept(now() - start)
 			return n, err
 		}
+	}
+	if n, err := c.tryRecv(buffer); n > 0 || err != nil {
+		return n, err
 	}
 	n, err := c.parkRecv(buffer, wait)
 	if err == nil {
