@@ -67,6 +67,9 @@ type ListenerConfig struct {
 	// SpinLimit is how long a wait for a message may look for it before it sleeps, at most. Zero:
 	// [DefaultSpinLimit]; [NeverSpin] for none.
 	SpinLimit time.Duration
+	// RegionBytes is the shared memory that all sessions may have together, in bytes; beyond it they get
+	// the baseline. Zero: [DefaultRegionBytes].
+	RegionBytes uint64
 	// Reserve takes a place for one session more; false tells the client BUSY. It is asked last, for a
 	// client that could have a session but for that, by the goroutines of handshakes, many at a time. Nil:
 	// there always is a place.
@@ -80,10 +83,10 @@ type ListenerConfig struct {
 func (c ListenerConfig) String() string {
 	return fmt.Sprintf("ListenerConfig{Access: %+v, SupportedProfiles: %v, PreferredProfiles: %v, "+
 		"MaxRequestPayloadBytes: %d, ResponsePayloadBytes: %d, AuthToken: (secret), PacketSize: %d, "+
-		"Backlog: %d, HandshakeTimeout: %v, MaxPendingHandshakes: %d, SpinLimit: %v}",
+		"Backlog: %d, HandshakeTimeout: %v, MaxPendingHandshakes: %d, SpinLimit: %v, RegionBytes: %d}",
 		c.Access, c.SupportedProfiles, c.PreferredProfiles, c.MaxRequestPayloadBytes,
 		c.ResponsePayloadBytes, c.PacketSize, c.Backlog, c.HandshakeTimeout, c.MaxPendingHandshakes,
-		c.SpinLimit)
+		c.SpinLimit, c.RegionBytes)
 }
 
 // GoString is String: %#v leaves the secret out too.

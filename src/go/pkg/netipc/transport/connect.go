@@ -47,6 +47,10 @@ func (p Proposal) GoString() string { return p.String() }
 
 // Connect connects to the server of an endpoint and agrees on terms with it, as long as wait says.
 //
+// Where shared memory is agreed on, its region is attached to before this returns; one that is not there
+// yet is waited for a while. One that cannot be used is a [SharedMemoryError]: try again with the baseline
+// alone, unless it vanished.
+//
 // The errors are those of the way there ([ErrNotFound], [ErrRefused], [ErrDenied], [ErrBacklogFull],
 // [ForeignError]), [protocol.Refusal], [ErrNoAnswer], [ErrSilent], [ErrAborted], [SysError] and
 // [ErrUnsupported]; [MetBy] is what decides when to try again.
@@ -55,7 +59,7 @@ func Connect(endpoint Endpoint, proposal *Proposal, wait Wait) (*Session, error)
 	if err != nil {
 		return nil, err
 	}
-	session, err := shakeHands(channel, proposal, &wait)
+	session, err := shakeHands(endpoint, channel, proposal, &wait)
 	if err != nil {
 		_ = channel.Close()
 		return nil, err
@@ -63,7 +67,9 @@ func Connect(endpoint Endpoint, proposal *Proposal, wait Wait) (*Session, error)
 	return session, nil
 }
 
-func shakeHands(channel *sys.PacketChannel, proposal *Proposal, wait *Wait) (*Session, error) {
+func shakeHands(
+	endpoint Endpoint, channel *sys.PacketChannel, proposal *Proposal, wait *Wait,
+) (*Session, error) {
 	peer, err := channel.Peer()
 	if err != nil {
 		return nil, err
@@ -77,14 +83,21 @@ func shakeHands(channel *sys.PacketChannel, proposal *Proposal, wait *Wait) (*Se
 	if err != nil {
 		return nil, err
 	}
-	channel.SpinAtMost(proposal.SpinLimit)
-	return newSession(channel, agreement{
+	terms := accepted.Terms()
+	var shared *sys.RegionChannel
+	if terms.Profile.IsSharedMemory() {
+		if shared, err = attach(endpoint, &accepted, channel, peer.UID, wait); err != nil {
+			return nil, err
+		}
+	}
+	return newSession(channel, shared, func() {}, agreement{
 		role:            client,
-		terms:           accepted.Terms(),
+		terms:           terms,
 		sessionID:       accepted.SessionID(),
 		serverSupported: accepted.ServerSupported(),
 		peer:            peer,
 		ceilingBytes:    protocol.OrDefault(proposal.ResponseCeilingBytes, math.MaxUint32),
+		spinLimit:       proposal.SpinLimit,
 	}), nil
 }
 
@@ -101,8 +114,8 @@ func (p *Proposal) hello(packetSize uint32) protocol.Hello {
 	}
 }
 
-// platform says which profiles this build can use.
-var platform = protocol.PlatformPosixBaseline
+// platform says which profiles this build can use: where there is no transport, none is ever asked.
+var platform = protocol.PlatformPosix
 
 // packetSizeOf is the packet size of one side: what was configured, or what the socket carries, and
 // never more than that: peers in the field propose packets that cannot be sent (spec section 6).

@@ -71,6 +71,9 @@ type BindDeniedError = sys.BindDeniedError
 // NoHardLinksError: the run directory's file system has no hard links.
 type NoHardLinksError = sys.NoHardLinksError
 
+// BreachError: the peer broke the rules of the shared memory. The session must end.
+type BreachError = sys.BreachError
+
 // AboveLimitError: the message is longer than what was agreed for its direction; nothing was sent.
 type AboveLimitError struct {
 	// PayloadLen is the bytes of its payload, ItemCount its items.

@@ -45,13 +45,13 @@ func FaultOf(err error) Fault {
 		return refusalFault(refusal)
 	}
 	switch {
-	case is[protocol.DecodeError](err), is[*UnknownIDError](err),
+	case is[protocol.DecodeError](err), is[*UnknownIDError](err), is[*BreachError](err),
 		errors.Is(err, ErrBrokenOff), errors.Is(err, ErrChunkGap), errors.Is(err, protocol.ErrContract):
 		return FaultPeerBroke
 	case is[*AboveLimitError](err), is[*MalformedError](err), is[protocol.AboveCeilingError](err),
 		is[*protocol.NameError](err), is[*InUseError](err), is[*ForeignError](err),
 		is[*NoHardLinksError](err), errors.Is(err, ErrNoDirectory), errors.Is(err, ErrEnded),
-		errors.Is(err, ErrInFlight), errors.Is(err, ErrDuplicateID),
+		errors.Is(err, ErrInFlight), errors.Is(err, ErrOutOfTurn), errors.Is(err, ErrDuplicateID),
 		errors.Is(err, sys.ErrPathEmpty), errors.Is(err, sys.ErrPathNul), errors.Is(err, sys.ErrPathTooLong):
 		return FaultCaller
 	case is[*SysError](err), is[*BindDeniedError](err), is[*sys.PacketTooLongError](err),

@@ -16,7 +16,7 @@ const exhaustedPause = 100 * time.Millisecond
 
 // Listener is the server's side of an endpoint: clients come in, sessions come out.
 //
-//	socket ── acceptor ──▶ pending ── HELLO ──▶ negotiate ── HELLO_ACK ──▶ Accept
+//	socket ── acceptor ──▶ pending ── HELLO ──▶ negotiate ── region ── HELLO_ACK ──▶ Accept
 //	                          │                    └ refusal ──▶ drained, closed
 //	                          └ deadline, or too many: closed
 //
@@ -53,6 +53,7 @@ func Listen(endpoint Endpoint, config *ListenerConfig) (*Listener, error) {
 		closed:   make(chan struct{}),
 	}
 	l.rules.init(endpoint, config)
+	l.rules.regions.removeStale()
 	l.pendings.init(config.MaxPendingHandshakes)
 	l.running.Add(1)
 	go l.acceptAll()
@@ -162,37 +163,54 @@ func (l *Listener) hear(p *pending) *Session {
 		}
 		return nil
 	}
-	agreed, rejection, err := l.rules.judge(p.channel, hello[:min(length, len(hello))])
+	may, rejection, err := l.rules.judge(p.channel, hello[:min(length, len(hello))])
 	if err != nil {
 		l.counters.left.Add(1)
 		return nil
 	}
 	if rejection == nil && !l.rules.reserve() {
 		rejection = &protocol.Rejection{Reason: protocol.RejectSessionsTaken}
+	} else if rejection == nil {
+		var session *Session
+		if session, rejection = l.agree(p, may); rejection == nil {
+			return session
+		}
+		l.rules.unreserve()
 	}
-	if rejection != nil {
-		l.refuse(p.channel, rejection)
-		p.refuse()
-		_, _ = drain(p.channel, refusalDrainBytes, &Wait{Deadline: After(refusalDrainTimeout)})
-		return nil
-	}
-	return l.agree(p, agreed)
+	l.refuse(p.channel, rejection)
+	p.refuse()
+	_, _ = drain(p.channel, refusalDrainBytes, &Wait{Deadline: After(refusalDrainTimeout)})
+	return nil
 }
 
-// agree tells the client that it has a session.
-func (l *Listener) agree(p *pending, agreed agreement) *Session {
-	agreed.sessionID = l.lastID.Add(1)
-	message := agreed.offer.Message(agreed.sessionID)
+// agree makes what a session needs, and tells the client that it has one. Nil when the client has left.
+func (l *Listener) agree(p *pending, may verdict) (*Session, *protocol.Rejection) {
+	made, rejection := l.rules.regions.prepare(may.offer, &l.lastID)
+	if rejection != nil {
+		return nil, rejection
+	}
+	terms := made.offer.Terms()
+	session := newSession(p.channel, made.channel, l.rules.regions.releaser(made.channel), agreement{
+		role:            server,
+		terms:           terms,
+		sessionID:       made.sessionID,
+		serverSupported: l.rules.policy.Supported,
+		peer:            may.peer,
+		ceilingBytes:    terms.Request.PayloadBytes,
+		spinLimit:       l.rules.spinLimit,
+		fallback:        made.fallback,
+	})
+	message := made.offer.Message(made.sessionID)
 	// Counted before, so that whoever was told is.
 	l.counters.sessions.Add(1)
 	if sent, err := p.channel.TrySend(message[:], nil); !sent || err != nil {
 		l.counters.sessions.Add(^uint64(0))
 		l.counters.left.Add(1)
+		_ = session.Close()
 		l.rules.unreserve()
-		return nil
+		return nil, nil
 	}
-	p.channel.SpinAtMost(l.rules.spinLimit)
-	return newSession(p.channel, agreed)
+	return session, nil
 }
 
 // refuse tells a client why it has no session; counted before, so that whoever was told is.

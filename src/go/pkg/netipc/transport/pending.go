@@ -26,11 +26,16 @@ type rules struct {
 	spinLimit        time.Duration
 	handshakeTimeout time.Duration
 	responseLimit    ResponseLimit
+	regions          regions
 	reserve          func() bool
 	unreserve        func()
 }
 
-func (r *rules) init(_ Endpoint, config *ListenerConfig) {
+func (r *rules) init(endpoint Endpoint, config *ListenerConfig) {
+	r.regions.endpoint, r.regions.most = endpoint, config.RegionBytes
+	if r.regions.most == 0 {
+		r.regions.most = DefaultRegionBytes
+	}
 	supported := platform.Supported(config.SupportedProfiles)
 	r.policy = protocol.Policy{
 		Supported: supported,
@@ -60,15 +65,15 @@ func (r *rules) init(_ Endpoint, config *ListenerConfig) {
 // spoken to.
 func (r *rules) judge(
 	channel *sys.PacketChannel, hello []byte,
-) (agreement, *protocol.Rejection, error) {
+) (verdict, *protocol.Rejection, error) {
 	peer, err := channel.Peer()
 	if err != nil {
-		return agreement{}, nil, err
+		return verdict{}, nil, err
 	}
 	policy := r.policy
 	policy.ResponsePayloadBytes = r.responseLimit.Get()
 	if policy.PacketSize, err = packetSizeOf(channel, r.packetSize); err != nil {
-		return agreement{}, nil, err
+		return verdict{}, nil, err
 	}
 	agreed, rejection := protocol.Negotiate(hello, &policy, protocol.Peer{
 		Admitted:       r.access.admits(peer.UID),
@@ -78,17 +83,15 @@ func (r *rules) judge(
 		SessionFree: true,
 	})
 	if rejection != nil {
-		return agreement{}, rejection, nil
+		return verdict{}, rejection, nil
 	}
-	terms := agreed.Terms()
-	return agreement{
-		role:            server,
-		terms:           terms,
-		serverSupported: policy.Supported,
-		peer:            peer,
-		ceilingBytes:    terms.Request.PayloadBytes,
-		offer:           agreed,
-	}, nil, nil
+	return verdict{offer: agreed, peer: peer}, nil, nil
+}
+
+// verdict is what a HELLO may have.
+type verdict struct {
+	offer protocol.Agreed
+	peer  PeerIdentity
 }
 
 // pending is a connection that is not a session yet, or never will be.

@@ -205,10 +205,11 @@ func (c *PacketChannel) WaitReadable(wait *Wait) error {
 	if wait.Ended() {
 		return ErrAborted
 	}
-	if _, err := c.parkRecv(nil, wait); err != nil && err != ErrClosed {
-		return err
+	_, err := c.parkRecv(nil, wait)
+	if c.refs.closed() {
+		return ErrClosed
 	}
-	return nil
+	return err
 }
 
 func (c *PacketChannel) tryRecv(buffer []byte) (int, error) {

@@ -78,3 +78,44 @@ func (*Listener) Close() error { return nil }
 func hostNow() int64 { return now() }
 
 func severalCPUs() bool { return false }
+
+// RegionChannel cannot be made here.
+type RegionChannel struct{}
+
+// Room is memory for a message.
+type Room interface{ Room(length int) []byte }
+
+// CreateRegion fails with [ErrUnsupported].
+func CreateRegion(string, RegionSizes) (*RegionChannel, error) { return nil, ErrUnsupported }
+
+// AttachRegion fails with [ErrUnsupported].
+func AttachRegion(string, RegionSizes, uint32, *PacketChannel, *Wait) (*RegionChannel, error) {
+	return nil, ErrUnsupported
+}
+
+// RemoveStaleRegions fails with [ErrUnsupported].
+func RemoveStaleRegions(string, func(string) bool) (int, error) { return 0, ErrUnsupported }
+
+// SpinAtMost does nothing.
+func (*RegionChannel) SpinAtMost(time.Duration) {}
+
+// Bytes is nothing.
+func (*RegionChannel) Bytes() uint64 { return 0 }
+
+// Send fails with [ErrUnsupported].
+func (*RegionChannel) Send([]byte, []byte) error { return ErrUnsupported }
+
+// TryReceive fails with [ErrUnsupported].
+func (*RegionChannel) TryReceive(Room) (int, error) { return 0, ErrUnsupported }
+
+// Receive fails with [ErrUnsupported].
+func (*RegionChannel) Receive(Room, *PacketChannel, *Wait) (int, error) { return 0, ErrUnsupported }
+
+// Wait fails with [ErrUnsupported].
+func (*RegionChannel) Wait(*PacketChannel, *Wait) error { return ErrUnsupported }
+
+// End does nothing.
+func (*RegionChannel) End() {}
+
+// Close does nothing.
+func (*RegionChannel) Close() {}
