@@ -10,14 +10,15 @@
 //!        |-- Deadline, Abort            until when a call waits, and what ends it earlier
 //!        |-- wait_readable              one descriptor, one sleeping thread
 //!        |-- WaitSet, Waker             many idle sessions, one sleeping thread
+//!        |-- RegionChannel              messages through shared memory (spec section 7)
 //!        |
-//!      unix/        AF_UNIX SOCK_SEQPACKET, eventfd, epoll, over rustix
+//!      unix/        AF_UNIX SOCK_SEQPACKET, eventfd, epoll, futex, over rustix
+//!      shm/         how messages move through shared memory: no system calls, run under loom
 //! ```
 //!
 //! A platform is a module that exports these names (`unix/` today, `windows/` beside it); the
 //! `cfg` alias below picks one, as the standard library's own `sys` does: no trait objects, no
-//! run-time choice. Shared memory is to stand in `shm/`, its mapping and wake words in the
-//! platform's module.
+//! run-time choice.
 //!
 //! Rules that hold for everything here:
 //!
@@ -32,11 +33,17 @@
 //! retry, starts no thread and reads no environment variable.
 //!
 //! Unsafe code is denied crate-wide and allowed, function by function, where a system call has no
-//! safe wrapper that is sound: today that is `SO_PEERCRED` alone (`unix/peer.rs` says why).
+//! safe wrapper that is sound: `SO_PEERCRED` (`unix/peer.rs` says why), and mapping memory
+//! (`unix/region/mapping.rs`).
 #![deny(unsafe_code)]
 
 mod deadline;
 mod error;
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
+mod region_error;
+mod shm;
+mod spin;
 
 #[cfg(target_os = "linux")]
 #[path = "unix/mod.rs"]
@@ -53,6 +60,8 @@ pub use error::{
 pub use platform::{
     Abort, Accepted, BindOptions, DEFAULT_BACKLOG, DEFAULT_MODE, Drained, EndpointState, Event,
     Events, Interest, Listener, MAX_SOCKET_PATH_BYTES, PACKET_OVERHEAD_BYTES, PacketChannel,
-    PeerIdentity, TrySend, WaitSet, Waker, WatchMode, connect, inspect_endpoint, own_uid,
-    wait_readable,
+    PeerIdentity, ReceiveBuffer, RegionChannel, RegionHandle, SOON, TrySend, Until, WaitSet, Waker,
+    WatchMode, connect, inspect_endpoint, own_uid, remove_stale_regions, wait_readable,
 };
+pub use region_error::{AttachError, Breach, CreateError, RegionDefect, RegionError, RegionSizes};
+pub use spin::{Clock, DEFAULT_SPIN_LIMIT, HostClock, Look, Spin, SpinLimit};

@@ -7,7 +7,7 @@ use netipc::client::{CallError, GrowthEnd, LookupError};
 use netipc::server::{RunningServer, ServerConfig};
 use netipc_services::{apps_lookup, cgroups_lookup, cgroups_snapshot, string_reverse};
 
-use crate::support::{HEADER_BYTES, Place, client_config, serve_reverse, server_config};
+use super::support::{HEADER_BYTES, Place, client_config, serve_reverse, server_config};
 
 /// Keys of one lookup by default.
 const KEYS: u32 = 65_536;

@@ -9,6 +9,7 @@ mod inspect;
 mod listener;
 mod process;
 mod race;
+mod region;
 mod support;
 mod wait_set;
 mod waiting;

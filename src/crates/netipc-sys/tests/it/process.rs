@@ -24,13 +24,13 @@ pub(crate) fn raise_descriptor_limit() {
     limit_descriptors(maximum);
 }
 
-fn limit_descriptors(limit: Option<u64>) {
+pub(crate) fn limit_descriptors(limit: Option<u64>) {
     let maximum = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: limit, maximum }).expect("a soft limit");
 }
 
 /// Leaves this process `spare` descriptors that it may still open.
-fn leave_descriptors(spare: usize) {
+pub(crate) fn leave_descriptors(spare: usize) {
     let opened: Vec<_> =
         (0..=spare).map(|_| fs::File::open("/dev/null").expect("a descriptor")).collect();
     let first_refused = opened.iter().map(AsRawFd::as_raw_fd).max().expect("one at least");

@@ -187,3 +187,14 @@ pub(crate) fn asleep_in<T: Send + 'static>(
     until_asleep(hear.recv().expect("a thread id"));
     thread
 }
+
+/// The byte `index` of message `number`: no two messages are alike, nor two places of one.
+pub(crate) fn byte_of(number: u64, index: usize) -> u8 {
+    let mixed = (number ^ (index as u64).rotate_left(17)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed.to_be_bytes()[0]
+}
+
+/// Message `number`, of `len` bytes.
+pub(crate) fn message(number: u64, len: usize) -> Vec<u8> {
+    (0..len).map(|index| byte_of(number, index)).collect()
+}

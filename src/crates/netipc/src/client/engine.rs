@@ -497,6 +497,7 @@ fn send_error(error: SendError) -> CallError {
         SendError::PeerGone | SendError::Ended => CallError::PeerGone,
         error @ (SendError::AboveLimit { .. }
         | SendError::Malformed(_)
+        | SendError::OutOfTurn
         | SendError::PacketTooLong { .. }) => CallError::NotSent(error),
         SendError::Os(error) => CallError::System(error),
     }
@@ -511,6 +512,7 @@ fn receive_error(error: ReceiveError, asked: u64) -> CallError {
         ReceiveError::AboveLimit { error, .. } | ReceiveError::Violation(error) => {
             CallError::Malformed(error)
         }
+        ReceiveError::BrokenRegion(breach) => CallError::BrokenRegion(breach),
         ReceiveError::UnknownId { message_id: answered } => {
             CallError::Mismatch(Mismatch::MessageId { asked, answered })
         }

@@ -50,7 +50,7 @@ pub(super) struct Served {
     pub(super) session: Session,
     pub(super) service: Arc<Service>,
     /// Taken by whoever holds the session's one-shot event: hardly ever contended.
-    pub(super) inbox: Mutex<Inbox>,
+    inbox: Mutex<Inbox>,
     /// The event loop looks after the gap between chunks.
     pub(super) gap_watched: AtomicBool,
     /// Over: what is still worked on is of no use any more.
@@ -71,6 +71,9 @@ struct State {
     in_flight: u32,
     /// Whether the next request is waited for, or being read.
     armed: bool,
+    /// A thread looks for the next request by itself, and nobody else is told of it: a worker for a
+    /// while, or, for good, the thread of a region.
+    held: bool,
     /// A final answer was given: nothing is read or answered after it.
     last_given: bool,
     /// Answers that the client has made no room for, the first perhaps sent in part.
@@ -98,9 +101,19 @@ enum Next {
 impl Served {
     /// Takes one of the service's sessions, until it is over.
     pub(super) fn new(token: u64, session: Session, service: Arc<Service>) -> Self {
+        let in_region = session.profile().is_shared_memory();
         service.counters.sessions.fetch_add(1, Ordering::Relaxed);
+        if in_region {
+            service.counters.in_regions.fetch_add(1, Ordering::Relaxed);
+        }
         let inbox = Mutex::new(session.inbox());
-        let state = State { in_flight: 0, armed: true, last_given: false, outbox: VecDeque::new() };
+        let state = State {
+            in_flight: 0,
+            armed: !in_region,
+            held: in_region,
+            last_given: false,
+            outbox: VecDeque::new(),
+        };
         Self {
             token,
             session,
@@ -113,6 +126,26 @@ impl Served {
         }
     }
 
+    /// What arrives. Nobody else wants it while the session's event has not come, or it is held.
+    pub(super) fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it has a region, and a thread of its own that keeps it.
+    pub(super) const fn is_in_region(&self) -> bool {
+        self.session.profile().is_shared_memory()
+    }
+
+    /// Whether a final answer was given: its end is that answer.
+    pub(super) fn has_final_answer(&self) -> bool {
+        self.state().last_given
+    }
+
+    /// Whether anything more is read.
+    pub(super) fn is_read(&self, engine: &Engine) -> bool {
+        self.reads(&self.state(), engine)
+    }
+
     /// Whether answers are of no use any more.
     pub(super) fn is_over(&self) -> bool {
         self.over.load(Ordering::Relaxed)
@@ -121,7 +154,9 @@ impl Served {
     /// Waits for the rest of a message, or for one where there was none.
     pub(super) fn arm_again(self: &Arc<Self>, engine: &Engine) {
         let mut state = self.state();
-        let armed = self.arm(&mut state, engine);
+        // Whoever keeps the session looks again, or gives it back.
+        engine.event_came(&mut state.armed);
+        let armed = state.held || state.armed || self.arm(&mut state, engine);
         drop(state);
         if !armed {
             engine.end(self, End::Failed);
@@ -138,9 +173,10 @@ impl Served {
         }
         state.in_flight += 1;
         self.service.counters.in_flight.fetch_add(1, Ordering::Relaxed);
-        state.armed = false;
-        let waits = state.in_flight >= self.service.max_in_flight || self.holds_enough(&state);
-        let armed = waits || self.arm(&mut state, engine);
+        if !state.held {
+            engine.event_came(&mut state.armed);
+        }
+        let armed = state.held || self.arm_if_due(&mut state, engine);
         if !armed {
             self.finish_one(&mut state);
         }
@@ -149,6 +185,53 @@ impl Served {
             engine.end(self, End::Failed);
         }
         armed
+    }
+
+    /// Waits for the next request, unless enough are in flight; false when the system refused.
+    fn arm_if_due(&self, state: &mut State, engine: &Engine) -> bool {
+        if state.in_flight >= self.service.max_in_flight || self.holds_enough(state) {
+            self.disarm(state, engine);
+            return true;
+        }
+        state.armed || self.arm(state, engine)
+    }
+
+    /// Waits for nothing; a failure is reported once.
+    fn disarm(&self, state: &mut State, engine: &Engine) {
+        if std::mem::take(&mut state.armed) {
+            let mode = WatchMode::OneShot;
+            let (session, token) = (&self.session, self.token);
+            // Refused only where it is not watched any more.
+            let _absent = engine.requests.modify(session, token, Interest::Nothing, mode);
+        }
+    }
+
+    /// Keeps the session for the worker that has just answered on it, who looks for the next request
+    /// by itself: nobody else is told of that until [`release`](Self::release). False when others
+    /// work for it, too, or nothing more is read.
+    pub(super) fn hold(self: &Arc<Self>, engine: &Engine) -> bool {
+        let mut state = self.state();
+        if state.in_flight > 0 || !self.reads(&state, engine) {
+            return false;
+        }
+        if !engine.has_one_worker() {
+            self.disarm(&mut state, engine);
+        }
+        state.held = true;
+        true
+    }
+
+    /// The session is everybody's again.
+    pub(super) fn release(self: &Arc<Self>, engine: &Engine) {
+        let mut state = self.state();
+        if !std::mem::take(&mut state.held) {
+            return;
+        }
+        let armed = state.armed || self.arm_if_due(&mut state, engine);
+        drop(state);
+        if !armed {
+            engine.end(self, End::Failed);
+        }
     }
 
     /// Whether the answers that wait for their reader take as much memory as they may.
@@ -165,7 +248,10 @@ impl Served {
         }
         state.in_flight += 1;
         self.service.counters.in_flight.fetch_add(1, Ordering::Relaxed);
-        state.armed = false;
+        if !state.held {
+            engine.event_came(&mut state.armed);
+        }
+        self.disarm(&mut state, engine);
         true
     }
 
@@ -256,6 +342,9 @@ impl Served {
     fn release_slot(&self) {
         if self.slot.swap(false, Ordering::Relaxed) {
             self.service.counters.sessions.fetch_sub(1, Ordering::Relaxed);
+            if self.is_in_region() {
+                self.service.counters.in_regions.fetch_sub(1, Ordering::Relaxed);
+            }
         }
     }
 
@@ -296,7 +385,7 @@ impl Served {
         if engine.phase() != Phase::Running {
             return if state.in_flight == 0 { Next::Over(End::Stopped) } else { Next::Nothing };
         }
-        if !state.armed && !self.arm(state, engine) {
+        if !state.armed && !state.held && !self.arm(state, engine) {
             return Next::Over(End::Failed);
         }
         Next::Nothing
@@ -313,12 +402,17 @@ impl Served {
 
     /// Waits for the next request; false when the system refused.
     fn arm(&self, state: &mut State, engine: &Engine) -> bool {
-        if self.is_over() || state.last_given || engine.phase() != Phase::Running {
+        if !self.reads(state, engine) {
             return true;
         }
         state.armed = true;
-        let mode = WatchMode::OneShot;
-        engine.requests.modify(&self.session, self.token, Interest::Read, mode).is_ok()
+        let (session, mode) = (&self.session, engine.watch_mode());
+        engine.requests.modify(session, self.token, Interest::Read, mode).is_ok()
+    }
+
+    /// Whether anything more is read.
+    fn reads(&self, state: &State, engine: &Engine) -> bool {
+        !self.is_over() && !state.last_given && engine.phase() == Phase::Running
     }
 
     fn finish_one(&self, state: &mut State) {

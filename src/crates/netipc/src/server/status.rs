@@ -11,11 +11,13 @@ use crate::HandshakeCounts;
 pub struct ServerStatus {
     /// Sessions now.
     pub sessions: u32,
+    /// Those of them that use shared memory.
+    pub shared_memory_sessions: u32,
     /// The most sessions that there may be at a time.
     pub max_sessions: u32,
     /// Requests being worked on now, answers that wait for their reader included.
     pub in_flight: u64,
-    /// Threads that run handlers, those of a host shared with its other services.
+    /// The most handlers that run at a time, those of a host shared with its other services.
     pub workers: usize,
     /// The response limit that the next session gets, in bytes.
     pub response_limit_bytes: u32,
@@ -88,6 +90,7 @@ pub(super) enum End {
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) sessions: AtomicU32,
+    pub(super) in_regions: AtomicU32,
     pub(super) in_flight: AtomicU64,
     pub(super) ok: AtomicU64,
     pub(super) unsupported: AtomicU64,

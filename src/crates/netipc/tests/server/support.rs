@@ -92,6 +92,18 @@ impl Place {
         self.try_client(&proposal()).expect("a session")
     }
 
+    /// One whose session is over shared memory.
+    pub(crate) fn shared_memory_client(&self) -> Client {
+        let client = self.try_client(&Proposal {
+            supported_profiles: shared_memory(),
+            preferred_profiles: shared_memory(),
+            ..proposal()
+        });
+        let client = client.expect("a session");
+        assert!(client.session.profile().is_shared_memory());
+        client
+    }
+
     pub(crate) fn try_client(&self, proposal: &Proposal) -> Result<Client, ConnectError> {
         let abort = Abort::new().expect("abort");
         let session =
@@ -124,6 +136,20 @@ impl Place {
         let channel = netipc_sys::connect(self.endpoint.socket_path(), deadline, &abort)
             .expect("a connection");
         Raw { channel, abort }
+    }
+}
+
+/// Shared memory, and the baseline below it.
+pub(crate) fn shared_memory() -> Profiles {
+    Profiles::BASELINE | Profiles::SHM_HYBRID
+}
+
+/// A server that has shared memory.
+pub(crate) fn with_shared_memory(config: ServerConfig) -> ServerConfig {
+    ServerConfig {
+        supported_profiles: shared_memory(),
+        preferred_profiles: shared_memory(),
+        ..config
     }
 }
 
@@ -231,11 +257,24 @@ impl Gate {
             state = changed.wait(state).expect("no panic");
         }
         state.1 -= 1;
+        changed.notify_all();
     }
 
     pub(crate) fn open(&self) {
         self.0.0.lock().expect("no panic").0 = true;
         self.0.1.notify_all();
+    }
+
+    /// Opens it for those who wait now, and closes it behind them.
+    pub(crate) fn let_through(&self) {
+        let (state, changed) = &*self.0;
+        let mut state = state.lock().expect("no panic");
+        state.0 = true;
+        changed.notify_all();
+        while state.1 > 0 {
+            state = changed.wait(state).expect("no panic");
+        }
+        state.0 = false;
     }
 
     /// Waits until so many handlers wait.

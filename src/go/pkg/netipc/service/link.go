@@ -29,6 +29,7 @@ type link struct {
 	nextTry     protocol.NextTry
 	proposals   protocol.RequestProposals
 	hint        protocol.ResponseHint
+	shared      sharedMemory
 	state       protocol.ClientState
 	reason      error
 	counters    ClientCounters
@@ -109,7 +110,7 @@ func (l *link) wait(ctx context.Context, deadline transport.Deadline) transport.
 func (l *link) mayTry() bool { return l.retry.MayTry(l.environment.nowMs()) }
 
 // connect gets a session in place of the one there is, if any. Limits that are refused, and may be lower,
-// are proposed lower at once. It fails with errRequestTooLarge, and otherwise with what it met.
+// are proposed lower at once; shared memory that cannot be used is not offered again. It fails with errRequestTooLarge, and otherwise with what it met.
 func (l *link) connect(wait transport.Wait) error {
 	l.drop()
 	before := l.state
@@ -124,6 +125,13 @@ func (l *link) connect(wait transport.Wait) error {
 			return nil
 		}
 		l.counters.FailedConnects++
+		var unusable *transport.SharedMemoryError
+		if errors.As(err, &unusable) && !unusable.Vanished && !errors.Is(err, ErrAborted) {
+			// The session was granted: what fails is its shared memory. Offered no more for a while, so
+			// that this is tried once.
+			l.shared.failed(err, l.environment.nowMs())
+			continue
+		}
 		after := protocol.RefusedGiveUp
 		var refusal *protocol.Refusal
 		if errors.As(err, &refusal) && refusal.Kind == protocol.RefusalRejected &&
@@ -152,7 +160,7 @@ func (l *link) connect(wait transport.Wait) error {
 func (l *link) proposal() *transport.Proposal {
 	c := &l.config
 	return &transport.Proposal{
-		SupportedProfiles:    c.SupportedProfiles,
+		SupportedProfiles:    l.shared.offer(c.SupportedProfiles, l.environment.nowMs()),
 		PreferredProfiles:    c.PreferredProfiles,
 		Request:              l.proposals.Limits(),
 		ResponseHint:         protocol.Limits{PayloadBytes: l.hint.Bytes(), BatchItems: c.MaxResponseBatchItems},
@@ -163,6 +171,9 @@ func (l *link) proposal() *transport.Proposal {
 
 func (l *link) connected(session *transport.Session) {
 	l.proposals.Accepted()
+	if session.Terms().Profile.IsSharedMemory() {
+		l.shared.works()
+	}
 	l.session, l.inbox = session, session.NewInbox()
 	l.lastID, l.answered = 0, false
 	l.state, l.nextTry, l.reason = protocol.StateReady, protocol.NextTryAtOnce, nil
@@ -254,9 +265,10 @@ func (l *link) status() ClientStatus {
 		terms := *l.session.Terms()
 		server := l.session.ServerSupported()
 		status.Session = &SessionStatus{
-			ID:              l.session.ID(),
-			Terms:           terms,
-			ProfileReason:   profileReason(terms.Profile, l.config.SupportedProfiles, server),
+			ID:    l.session.ID(),
+			Terms: terms,
+			ProfileReason: profileReason(terms.Profile, l.config.SupportedProfiles, server,
+				l.shared.whyNot(l.environment.nowMs())),
 			ServerSupported: server,
 			Peer:            l.session.Peer(),
 		}

@@ -1,0 +1,271 @@
+//! The algorithm under loom, which runs each model in every interleaving, and lets every load return
+//! every value that the memory model allows it: `tools/test loom`.
+//!
+//! The kernel's part is modelled as what it promises (futex(2)): comparing a word and going to sleep
+//! are one step, and a wake-up reaches those who sleep. A wake-up that comes before the sleep is
+//! lost, as it is in the kernel.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use loom::sync::{Condvar, Mutex};
+use loom::thread;
+
+use super::{Bell, Cell, End, Lane, Publisher, Receiver, Refused};
+
+impl Cell<u32> for AtomicU32 {
+    fn load(&self, order: Ordering) -> u32 {
+        Self::load(self, order)
+    }
+
+    fn store(&self, value: u32, order: Ordering) {
+        Self::store(self, value, order);
+    }
+}
+
+impl Cell<u64> for AtomicU64 {
+    fn load(&self, order: Ordering) -> u64 {
+        Self::load(self, order)
+    }
+
+    fn store(&self, value: u64, order: Ordering) {
+        Self::store(self, value, order);
+    }
+}
+
+/// A message fills two cells: torn is one whose cells differ.
+const CELLS: usize = 2;
+const LEN: usize = 16;
+
+/// One direction of a region, with what its kernel has for those who sleep on it.
+struct Memory {
+    seq: AtomicU64,
+    len: AtomicU32,
+    signal: AtomicU32,
+    area: [AtomicU64; CELLS],
+    kernel: Kernel,
+}
+
+impl Memory {
+    fn new() -> Self {
+        Self {
+            seq: AtomicU64::new(0),
+            len: AtomicU32::new(0),
+            signal: AtomicU32::new(0),
+            area: std::array::from_fn(|_| AtomicU64::new(0)),
+            kernel: Kernel { sleepers: Mutex::new(()), woken: Condvar::new() },
+        }
+    }
+
+    fn lane(&self) -> Lane<'_, AtomicU64, AtomicU32> {
+        Lane { seq: &self.seq, len: &self.len, signal: &self.signal, area: &self.area }
+    }
+
+    fn publish(&self, publisher: &Publisher, number: u8) {
+        publisher.publish(&self.lane(), &[&[number; LEN]], &self.kernel).expect("published");
+    }
+
+    /// The number that a whole message is made of.
+    fn take(&self, receiver: &Receiver) -> Option<u8> {
+        let mut buffer = [0; LEN];
+        let taken = receiver.take(&self.lane(), LEN, |_| &mut buffer).expect("no breach");
+        assert!(taken.is_none_or(|len| len == LEN));
+        taken.map(|_| {
+            assert!(buffer.iter().all(|byte| *byte == buffer[0]), "torn: {buffer:?}");
+            buffer[0]
+        })
+    }
+
+    fn receive(&self, receiver: &Receiver, end: &End<AtomicU32>) -> Option<u8> {
+        let woken: Result<bool, ()> = receiver.wait(&self.lane(), end, |signal, heard, own| {
+            self.kernel.doze(signal, heard, own);
+            Ok(())
+        });
+        woken.expect("it has no error").then(|| self.take(receiver).expect("it was ready"))
+    }
+}
+
+struct Kernel {
+    /// The lock under which words are compared and sleepers queued.
+    sleepers: Mutex<()>,
+    woken: Condvar,
+}
+
+impl Kernel {
+    fn doze(&self, signal: &AtomicU32, heard: u32, own: &AtomicU32) {
+        let sleepers = self.sleepers.lock().expect("not poisoned");
+        // Relaxed: what the kernel reads is ordered by its lock alone.
+        if signal.load(Ordering::Relaxed) == heard && own.load(Ordering::Relaxed) == 0 {
+            drop(self.woken.wait(sleepers).expect("not poisoned"));
+        }
+    }
+}
+
+impl Bell<AtomicU32> for Kernel {
+    fn wake_peer(&self, _word: &AtomicU32) {
+        drop(self.sleepers.lock().expect("not poisoned"));
+        self.woken.notify_one();
+    }
+
+    fn wake_all(&self, _word: &AtomicU32, _own: &AtomicU32) {
+        drop(self.sleepers.lock().expect("not poisoned"));
+        self.woken.notify_all();
+    }
+}
+
+/// How often a thread may be interrupted where it need not be, in one run: with no bound the larger
+/// models take days; published experience is that two or three find what there is to be found.
+const PREEMPTIONS: usize = 3;
+
+fn model(run: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(PREEMPTIONS);
+    builder.check(run);
+}
+
+fn never() -> End<AtomicU32> {
+    End::new(AtomicU32::new(0))
+}
+
+/// loom fails a model in which all threads sleep: so a lost wake-up shows.
+#[test]
+fn no_wake_up_is_lost() {
+    model(|| {
+        let memory = Arc::new(Memory::new());
+        let publishing = Arc::clone(&memory);
+        let thread = thread::spawn(move || publishing.publish(&Publisher::new(0, 0), 7));
+        assert_eq!(memory.receive(&Receiver::new(0), &never()), Some(7));
+        thread.join().expect("published");
+    });
+}
+
+/// Both directions, both asleep by turns; the second request overwrites the first as soon as that was
+/// answered.
+#[test]
+fn answers_go_back_and_areas_are_used_again_untorn() {
+    model(|| {
+        let session = Arc::new((Memory::new(), Memory::new()));
+        let serving = Arc::clone(&session);
+        let server = thread::spawn(move || {
+            let (requests, responses) = &*serving;
+            let (publisher, receiver) = (Publisher::new(0, 0), Receiver::new(0));
+            for _ in 0..2 {
+                let request = requests.receive(&receiver, &never()).expect("a request");
+                responses.publish(&publisher, request + 100);
+            }
+        });
+        let (requests, responses) = &*session;
+        let (publisher, receiver) = (Publisher::new(0, 0), Receiver::new(0));
+        for request in 1..=2 {
+            requests.publish(&publisher, request);
+            assert_eq!(responses.receive(&receiver, &never()), Some(request + 100));
+        }
+        server.join().expect("served");
+    });
+}
+
+/// As those do who look in a loop and never sleep.
+#[test]
+fn who_looks_without_sleeping_sees_whole_messages() {
+    model(|| {
+        let memory = Arc::new(Memory::new());
+        let publishing = Arc::clone(&memory);
+        let thread = thread::spawn(move || publishing.publish(&Publisher::new(0, 0), 7));
+        let receiver = Receiver::new(0);
+        loop {
+            if let Some(number) = memory.take(&receiver) {
+                assert_eq!(number, 7);
+                break;
+            }
+            thread::yield_now();
+        }
+        assert_eq!(memory.take(&receiver), None);
+        thread.join().expect("published");
+    });
+}
+
+#[test]
+fn an_end_reaches_who_is_about_to_sleep() {
+    model(|| {
+        let shared = Arc::new((Memory::new(), never()));
+        let ending = Arc::clone(&shared);
+        let thread = thread::spawn(move || {
+            let (memory, end) = &*ending;
+            end.come(memory.lane().signal, &memory.kernel);
+        });
+        let (memory, end) = &*shared;
+        assert_eq!(memory.receive(&Receiver::new(0), end), None);
+        assert!(end.has_come());
+        thread.join().expect("ended");
+    });
+}
+
+/// The last message and the end at once: one of them is what the receiver gets, and the message is
+/// whole.
+#[test]
+fn an_end_and_a_message_at_once() {
+    model(|| {
+        let shared = Arc::new((Memory::new(), never()));
+        let publishing = Arc::clone(&shared);
+        let publisher = thread::spawn(move || publishing.0.publish(&Publisher::new(0, 0), 7));
+        let ending = Arc::clone(&shared);
+        let ender = thread::spawn(move || ending.1.come(ending.0.lane().signal, &ending.0.kernel));
+        let (memory, end) = &*shared;
+        let receiver = Receiver::new(0);
+        assert!(matches!(memory.receive(&receiver, end), None | Some(7)));
+        publisher.join().expect("published");
+        ender.join().expect("ended");
+        // A message is never lost to an end: it is there to be taken, once.
+        let _unless_taken = memory.take(&receiver);
+        assert_eq!(memory.take(&receiver), None);
+    });
+}
+
+/// A peer that publishes its last message and leaves, which is an event apart from the region: whoever
+/// learns of it looks once more, and finds the message.
+#[test]
+fn what_a_peer_published_before_it_left_is_found() {
+    model(|| {
+        let shared = Arc::new((Memory::new(), AtomicBool::new(false)));
+        let leaving = Arc::clone(&shared);
+        let thread = thread::spawn(move || {
+            let (memory, gone) = &*leaving;
+            memory.publish(&Publisher::new(0, 0), 7);
+            // The socket's close, which orders as a lock does.
+            gone.store(true, Ordering::Release);
+        });
+        let (memory, gone) = &*shared;
+        let receiver = Receiver::new(0);
+        let left = gone.load(Ordering::Acquire);
+        let found = memory.take(&receiver);
+        assert!(!left || found == Some(7));
+        thread.join().expect("left");
+    });
+}
+
+/// A peer that publishes although nothing was answered: what comes out may be mixed of both messages,
+/// but it is of the length that was checked, and nothing else happens.
+#[test]
+fn a_peer_that_does_not_wait_for_answers_harms_its_messages_alone() {
+    model(|| {
+        let memory = Arc::new(Memory::new());
+        let publishing = Arc::clone(&memory);
+        let thread = thread::spawn(move || {
+            let publisher = Publisher::new(0, 0);
+            publishing.publish(&publisher, 1);
+            publishing.publish(&publisher, 2);
+        });
+        let receiver = Receiver::new(0);
+        let mut buffer = [0; LEN];
+        match receiver.take(&memory.lane(), LEN, |_| &mut buffer) {
+            Ok(None) | Err(Refused::Sequence { seen: 0, found: 2 }) => {}
+            Ok(Some(len)) => {
+                assert_eq!(len, LEN);
+                assert!(buffer.iter().all(|byte| [1, 2].contains(byte)), "{buffer:?}");
+            }
+            Err(other) => panic!("it cannot be {other:?}"),
+        }
+        thread.join().expect("published");
+    });
+}
