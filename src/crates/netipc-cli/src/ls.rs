@@ -46,6 +46,7 @@ impl Ls {
             run_dir,
             token: self.asking.meeting().token()?,
             timeout: Duration::from_millis(self.asking.timeout_ms()),
+            profiles: self.asking.profiles(),
             abort: Abort::new().map_err(|error| Failure::Failed(error.to_string()))?,
         };
         let entries: Vec<Entry> =
@@ -99,6 +100,7 @@ struct Look<'a> {
     run_dir: &'a Path,
     token: u64,
     timeout: Duration,
+    profiles: Profiles,
     abort: Abort,
 }
 
@@ -142,7 +144,12 @@ impl Look<'_> {
     /// As a typed client does: servers that refuse its limits are offered the least (spec section
     /// 11).
     fn shake_hands(&self, endpoint: &Endpoint) -> Result<Said, ConnectError> {
-        let least = Proposal { auth_token: self.token, ..Proposal::default() };
+        let least = Proposal {
+            auth_token: self.token,
+            supported_profiles: self.profiles,
+            preferred_profiles: self.profiles,
+            ..Proposal::default()
+        };
         let proposal = Proposal { request: PROPOSED, response_hint: PROPOSED, ..least };
         let deadline = Deadline::after(self.timeout);
         let connect = |proposal| Session::connect(endpoint, proposal, deadline, &self.abort);

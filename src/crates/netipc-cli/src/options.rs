@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
-use netipc::Endpoint;
+use clap::{Args, ValueEnum};
 use netipc::client::{ClientConfig, DEFAULT_CALL_TIMEOUT};
+use netipc::{Endpoint, Profiles};
 
 use crate::failure::Failure;
 use crate::token::TokenSource;
@@ -19,6 +19,25 @@ pub(crate) struct Meeting {
     token: TokenSource,
 }
 
+/// How messages may move between a provider and its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Transport {
+    /// The socket alone.
+    Socket,
+    /// Shared memory with those who can, the socket with others.
+    Shm,
+}
+
+impl Transport {
+    /// The profiles that are offered, the best of which both sides have is used.
+    pub(crate) fn profiles(self) -> Profiles {
+        match self {
+            Self::Socket => Profiles::BASELINE,
+            Self::Shm => Profiles::BASELINE | Profiles::SHM_HYBRID,
+        }
+    }
+}
+
 /// How a provider is asked.
 #[derive(Debug, Args)]
 pub(crate) struct Asking {
@@ -28,6 +47,9 @@ pub(crate) struct Asking {
     #[arg(long, value_name = "MS", default_value_t = DEFAULT_TIMEOUT_MS)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     timeout_ms: u64,
+    /// How messages may move, if the provider can do it, too.
+    #[arg(long, value_enum, default_value = "socket")]
+    transport: Transport,
 }
 
 const DEFAULT_TIMEOUT_MS: u64 = DEFAULT_CALL_TIMEOUT.as_secs() * 1000;
@@ -55,11 +77,18 @@ impl Asking {
         self.timeout_ms
     }
 
+    /// What a client offers.
+    pub(crate) fn profiles(&self) -> Profiles {
+        self.transport.profiles()
+    }
+
     /// The endpoint of a service, and how to be its client.
     pub(crate) fn client(&self, service: &str) -> Result<(Endpoint, ClientConfig), Failure> {
         let config = ClientConfig {
             auth_token: self.meeting.token()?,
             call_timeout_ms: self.timeout_ms,
+            supported_profiles: self.profiles(),
+            preferred_profiles: self.profiles(),
             ..ClientConfig::default()
         };
         Ok((self.meeting.endpoint(service)?, config))

@@ -12,7 +12,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::failure::Failure;
-use crate::options::Meeting;
+use crate::options::{Meeting, Transport};
 use crate::providers::{self, ServiceName};
 
 /// Prints one line a service once all of them are served: `SERVICE ready at SOCKET`.
@@ -26,6 +26,9 @@ pub(crate) struct Serve {
     all: bool,
     #[command(flatten)]
     meeting: Meeting,
+    /// How messages may move, if the client asks for it.
+    #[arg(long, value_enum, default_value = "shm")]
+    transport: Transport,
     #[command(flatten)]
     sources: Sources,
 }
@@ -67,7 +70,11 @@ impl Serve {
             }
         }
 
-        let config = ServerConfig { auth_token: self.meeting.token()?, ..ServerConfig::default() };
+        let config = ServerConfig {
+            auth_token: self.meeting.token()?,
+            supported_profiles: self.transport.profiles(),
+            ..ServerConfig::default()
+        };
         let served = providers::bind(&services, self.meeting.run_dir(), &config, &host)?;
         let running = served.spawn().map_err(|error| ended(&error))?;
         for service in &services {

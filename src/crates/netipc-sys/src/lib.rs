@@ -34,7 +34,7 @@
 //!
 //! Unsafe code is denied crate-wide and allowed, function by function, where a system call has no
 //! safe wrapper that is sound: `SO_PEERCRED` (`unix/peer.rs` says why), and mapping memory
-//! (`unix/region/mapping.rs`).
+//! (`unix/region/mapping.rs`, and for benchmarks `unix/shared_lines.rs`).
 #![deny(unsafe_code)]
 
 mod deadline;
@@ -43,6 +43,7 @@ mod error;
 pub mod failpoints;
 mod region_error;
 mod shm;
+mod spin;
 
 #[cfg(target_os = "linux")]
 #[path = "unix/mod.rs"]
@@ -50,6 +51,12 @@ mod platform;
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("netipc-sys has no platform module for this target yet: Linux only");
+
+/// What the machine can do without a protocol, for benchmarks: cache lines that two processes share.
+#[cfg(feature = "bench")]
+pub mod raw {
+    pub use crate::platform::{LINES, Line, SharedLines};
+}
 
 pub use deadline::Deadline;
 pub use error::{
@@ -59,7 +66,8 @@ pub use error::{
 pub use platform::{
     Abort, Accepted, BindOptions, DEFAULT_BACKLOG, DEFAULT_MODE, Drained, EndpointState, Event,
     Events, Interest, Listener, MAX_SOCKET_PATH_BYTES, PACKET_OVERHEAD_BYTES, PacketChannel,
-    PeerIdentity, ReceiveBuffer, RegionChannel, RegionHandle, TrySend, Until, WaitSet, Waker,
+    PeerIdentity, ReceiveBuffer, RegionChannel, RegionHandle, SOON, TrySend, Until, WaitSet, Waker,
     WatchMode, connect, inspect_endpoint, own_uid, remove_stale_regions, wait_readable,
 };
 pub use region_error::{AttachError, Breach, CreateError, RegionDefect, RegionError, RegionSizes};
+pub use spin::{Clock, DEFAULT_SPIN_LIMIT, HostClock, Look, Spin, SpinLimit};

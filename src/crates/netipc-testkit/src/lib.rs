@@ -1,5 +1,5 @@
-//! The golden vectors of the wire contract, for the tests of every crate. Never a dependency of
-//! anything but tests.
+//! The golden vectors of the wire contract and the conformance suite, for the tests of every crate.
+//! Never a dependency of anything but tests.
 //!
 //! Vectors are written in little-endian order, and the contract speaks of host order: [`to_host`]
 //! is the one place that knows. What a vector means is not looked at here.
@@ -56,6 +56,13 @@ fn vectors(file: &Value, category: &str) -> Vec<Vector> {
 #[must_use]
 pub fn load_json(category: &str) -> Value {
     read_json(&directory(), category)
+}
+
+/// A file of the conformance suite (`spec/conformance/`), whose name is given without `.json`.
+#[must_use]
+pub fn conformance(name: &str) -> Value {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/conformance");
+    read_json(Path::new(directory), name)
 }
 
 fn read_json(directory: &Path, category: &str) -> Value {

@@ -58,6 +58,18 @@ impl Endpoint {
         &self.socket_path
     }
 
+    /// The path of a session's region: `{run_dir}/{service}-{session_id:016x}.ipcshm`.
+    pub(crate) fn region_path(&self, session_id: u64) -> Result<PathBuf, NameError> {
+        let run_dir = self.run_dir.as_os_str().as_bytes();
+        let path = names::region_path(run_dir, &self.service, session_id)?;
+        Ok(PathBuf::from(OsString::from_vec(path)))
+    }
+
+    /// Whether a file of the run directory has the name of one of this service's regions.
+    pub(crate) fn is_region(&self, file_name: &[u8]) -> bool {
+        names::region_session_id(&self.service, file_name).is_some()
+    }
+
     /// Looks at what stands at the socket's path, as a server does before it takes the name, and
     /// changes nothing. No session is asked for: a live server counts a client that left.
     ///

@@ -7,7 +7,7 @@ use netipc_proto::chunk::ReceiveError as Refused;
 use netipc_proto::negotiate::Refusal;
 use netipc_proto::retry::Met;
 use netipc_proto::{DecodeError, Defect, Status};
-use netipc_sys::{BindError, SysError};
+use netipc_sys::{AttachError, BindError, Breach, SysError};
 use thiserror::Error;
 
 use crate::{Header, Limits};
@@ -39,6 +39,14 @@ pub enum ConnectError {
     /// The server closed the connection in place of answering HELLO: a refusal of unknown reason.
     #[error("the server closed the connection without an answer to HELLO")]
     Closed,
+    /// The server granted shared memory, and its region cannot be attached to. Another connection that
+    /// offers the baseline alone may do: whoever calls decides (a Level 2 client does just that).
+    #[error("shared memory was granted, and cannot be used: {0}")]
+    Region(#[from] AttachError),
+    /// The server granted shared memory, and its region was gone when it closed the session: the
+    /// server is full, or has just died.
+    #[error("the server closed the session before its shared memory was there")]
+    RegionVanished,
     /// The server accepted, and did not answer HELLO before the deadline.
     #[error("timed out: the server does not answer HELLO")]
     TimedOut,
@@ -60,6 +68,8 @@ impl ConnectError {
             Self::Endpoint(netipc_sys::ConnectError::Aborted) | Self::Aborted => None,
             Self::Endpoint(_) | Self::Os(_) => Some(Met::Unreachable),
             Self::Refused(refusal) => Some(refusal.into()),
+            Self::Region(_) => Some(Met::BadAnswer),
+            Self::RegionVanished => Some(Met::RegionVanished),
             Self::Closed | Self::TimedOut => Some(Met::NoAnswer),
         }
     }
@@ -75,8 +85,10 @@ impl ConnectError {
                 Fault::Nobody
             }
             Self::Refused(Refusal::Rejected(status)) => rejection_fault(*status),
-            Self::Refused(Refusal::Malformed(_) | Refusal::Contradiction(_)) => Fault::PeerBroke,
-            Self::Closed | Self::TimedOut | Self::Aborted => Fault::Nobody,
+            Self::Refused(Refusal::Malformed(_) | Refusal::Contradiction(_)) | Self::Region(_) => {
+                Fault::PeerBroke
+            }
+            Self::Closed | Self::RegionVanished | Self::TimedOut | Self::Aborted => Fault::Nobody,
         }
     }
 }
@@ -128,6 +140,10 @@ pub enum SendError {
         /// Bytes that fit.
         max: usize,
     },
+    /// On shared memory, a request and its answer take turns: a client that has sent receives before
+    /// it sends again, a server sends one answer a request (spec section 7). Nothing was sent.
+    #[error("a message is in flight already, all that shared memory carries: receive one first")]
+    OutOfTurn,
     /// An earlier message went out in part: the peer waits for its rest, nothing else can be sent.
     #[error("an earlier message was sent in part only: this session has ended")]
     Ended,
@@ -141,7 +157,9 @@ impl SendError {
     #[must_use]
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::AboveLimit { .. } | Self::Malformed(_) | Self::Ended => Fault::Caller,
+            Self::AboveLimit { .. } | Self::Malformed(_) | Self::OutOfTurn | Self::Ended => {
+                Fault::Caller
+            }
             Self::TimedOut | Self::Aborted | Self::PeerGone => Fault::Nobody,
             Self::PacketTooLong { .. } | Self::Os(_) => Fault::System,
         }
@@ -178,6 +196,10 @@ pub enum ReceiveError {
     /// The peer broke the contract. The session must end.
     #[error(transparent)]
     Violation(#[from] DecodeError),
+    /// The peer wrote into the shared region what it may not: its numbers contradict what was sent
+    /// before. The session must end.
+    #[error("the peer broke the shared region: {0}")]
+    BrokenRegion(Breach),
     /// An answer to a request that is not in flight. The session must end (spec section 1).
     #[error("the peer answered request {message_id}, which is not in flight")]
     UnknownId {
@@ -206,6 +228,7 @@ impl ReceiveError {
             | Self::ChunkGap
             | Self::AboveLimit { .. }
             | Self::Violation(_)
+            | Self::BrokenRegion(_)
             | Self::UnknownId { .. } => Fault::PeerBroke,
             Self::TooLarge(Refused::OutOfMemory { .. }) | Self::Os(_) => Fault::System,
             Self::TooLarge(_) | Self::Ended => Fault::Caller,

@@ -46,8 +46,9 @@ pub use error::{
     AcceptError, ConnectError, Fault, ListenError, ReceiveError, SendError, SubmitError,
 };
 pub use listener::{
-    AccessPolicy, DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_MAX_PENDING_HANDSHAKES, HandshakeCounters,
-    HandshakeCounts, Listener, ListenerConfig, ResponseLimit,
+    AccessPolicy, DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_MAX_PENDING_HANDSHAKES,
+    DEFAULT_MAX_REGION_BYTES, HandshakeCounters, HandshakeCounts, Listener, ListenerConfig,
+    ResponseLimit,
 };
 pub use netipc_proto::chunk::PacketSize;
 pub use netipc_proto::header::{Header, Kind, Limits};
@@ -56,7 +57,10 @@ pub use netipc_proto::negotiate::Terms;
 pub use netipc_proto::profile::{Profile, Profiles};
 pub use netipc_proto::retry::{Met, Retry};
 pub use netipc_proto::{Message, Status};
-pub use netipc_sys::{Abort, BindError, Deadline, EntryKind, PeerIdentity, SysError};
+pub use netipc_sys::{
+    Abort, AttachError, BindError, Breach, DEFAULT_SPIN_LIMIT, Deadline, EntryKind, PeerIdentity,
+    RegionDefect, SpinLimit, SysError,
+};
 pub use session::{
     CHUNK_GAP_TIMEOUT, Drain, Drained, Inbox, MAX_DRAIN_BYTES, Outgoing, PacketBuffer, Pipeline,
     Proposal, Session,
@@ -64,5 +68,5 @@ pub use session::{
 
 use netipc_proto::profile::Platform;
 
-/// The profiles that this platform has: shared memory is to come.
-const PLATFORM: Platform = Platform::POSIX_BASELINE;
+/// The profiles that this platform has.
+const PLATFORM: Platform = Platform::POSIX;

@@ -5,9 +5,9 @@
 mod client_support;
 
 use allocation_counter::measure;
-use client_support::Place;
 use client_support::scripted::{Grant, Server};
 use client_support::services::{AppsLookup, CgroupsSnapshot, Increment, Pid};
+use client_support::{Place, offering, over_each};
 use netipc::cache::Cache;
 use netipc::client::{CallClient, ClientConfig, LookupClient};
 use netipc_services::{apps_lookup, cgroups_snapshot};
@@ -23,80 +23,92 @@ fn allocations(mut work: impl FnMut()) -> u64 {
 
 #[test]
 fn a_call_allocates_nothing() {
-    let place = Place::new();
-    let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
-        let session = peer.accept();
-        peer.serve(&session, |_, payload| payload.to_vec());
+    over_each(|| {
+        let place = Place::new();
+        let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
+            let session = peer.accept();
+            peer.serve(&session, |_, payload| payload.to_vec());
+        });
+        let mut client = CallClient::<Increment>::new(
+            place.endpoint(SERVICE),
+            offering(ClientConfig::default()),
+        );
+        client.refresh();
+        let call = || {
+            let answer = client.call(|request| request.value(3).finish()).expect("an answer");
+            assert_eq!(answer.value(), 3);
+            let answers = client.batch(100, |index, request| request.value(index as u64).finish());
+            assert_eq!(answers.expect("answers").get(99).map(|answer| answer.value()), Some(99));
+            assert!(!client.refresh(), "its look costs nothing either");
+        };
+        assert_eq!(allocations(call), 0);
+        server.stop();
     });
-    let mut client = CallClient::<Increment>::new(place.endpoint(SERVICE), ClientConfig::default());
-    client.refresh();
-    let call = || {
-        let answer = client.call(|request| request.value(3).finish()).expect("an answer");
-        assert_eq!(answer.value(), 3);
-        let answers = client.batch(100, |index, request| request.value(index as u64).finish());
-        assert_eq!(answers.expect("answers").get(99).map(|answer| answer.value()), Some(99));
-        assert!(!client.refresh(), "its look costs nothing either");
-    };
-    assert_eq!(allocations(call), 0);
-    server.stop();
 }
 
 #[test]
 fn a_lookup_of_several_sub_requests_allocates_nothing() {
-    let place = Place::new();
-    let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
-        let session = peer.accept_with(Grant::responses_of(4096));
-        peer.serve(&session, |_, payload| {
-            let request = apps_lookup::RequestView::decode(payload).expect("a good request");
-            let mut out = vec![0; 4096];
-            let budget = netipc::codec::ResponseBudget { out: &mut out, at_ceiling: true };
-            let mut response =
-                apps_lookup::ResponseBuilder::new(&request, budget).expect("it fits");
-            for pid in request.keys() {
-                response.known(pid).comm("init").cgroup_path("/").finish().expect("an item");
-            }
-            let len = response.finish().expect("all of them");
-            out.truncate(len);
-            out
+    over_each(|| {
+        let place = Place::new();
+        let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
+            let session = peer.accept_with(Grant::responses_of(4096));
+            peer.serve(&session, |_, payload| {
+                let request = apps_lookup::RequestView::decode(payload).expect("a good request");
+                let mut out = vec![0; 4096];
+                let budget = netipc::codec::ResponseBudget { out: &mut out, at_ceiling: true };
+                let mut response =
+                    apps_lookup::ResponseBuilder::new(&request, budget).expect("it fits");
+                for pid in request.keys() {
+                    response.known(pid).comm("init").cgroup_path("/").finish().expect("an item");
+                }
+                let len = response.finish().expect("all of them");
+                out.truncate(len);
+                out
+            });
         });
+        let config = offering(ClientConfig::default());
+        let mut client = LookupClient::<AppsLookup>::new(place.endpoint(SERVICE), config);
+        client.refresh();
+        let keys: Vec<Pid> = (0..500).map(Pid).collect();
+        let lookup = || {
+            let answer = client.lookup(&keys).expect("an answer");
+            assert!(answer.items().zip(&keys).all(|(item, key)| item.pid() == key.0));
+        };
+        assert_eq!(allocations(lookup), 0);
+        assert!(client.status().counters.sub_calls > 2 * ROUNDS, "several each");
+        server.stop();
     });
-    let config = ClientConfig::default();
-    let mut client = LookupClient::<AppsLookup>::new(place.endpoint(SERVICE), config);
-    client.refresh();
-    let keys: Vec<Pid> = (0..500).map(Pid).collect();
-    let lookup = || {
-        let answer = client.lookup(&keys).expect("an answer");
-        assert!(answer.items().zip(&keys).all(|(item, key)| item.pid() == key.0));
-    };
-    assert_eq!(allocations(lookup), 0);
-    assert!(client.status().counters.sub_calls > 2 * ROUNDS, "several each");
-    server.stop();
 }
 
 #[test]
 fn reading_the_cache_allocates_nothing() {
-    let place = Place::new();
-    let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
-        let session = peer.accept();
-        peer.serve(&session, |_, _| {
-            let mut out = vec![0; 4096];
-            let mut response =
-                cgroups_snapshot::ResponseBuilder::new(&mut out, 1).expect("it fits");
-            response.item().hash(1).name("a").path("/a").finish().expect("an item");
-            let len = response.finish().expect("it fits");
-            out.truncate(len);
-            out
+    over_each(|| {
+        let place = Place::new();
+        let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
+            let session = peer.accept();
+            peer.serve(&session, |_, _| {
+                let mut out = vec![0; 4096];
+                let mut response =
+                    cgroups_snapshot::ResponseBuilder::new(&mut out, 1).expect("it fits");
+                response.item().hash(1).name("a").path("/a").finish().expect("an item");
+                let len = response.finish().expect("it fits");
+                out.truncate(len);
+                out
+            });
         });
+        let mut cache = Cache::<CgroupsSnapshot>::new(
+            place.endpoint(SERVICE),
+            offering(ClientConfig::default()),
+        );
+        cache.refresh().expect("filled");
+        let read = || {
+            let contents = cache.load();
+            assert!(contents.get(&(1, "a".into())).is_some_and(|item| item.path() == "/a"));
+            assert!(contents.get(&(2, "a".into())).is_none());
+        };
+        assert_eq!(allocations(read), 0);
+        server.stop();
     });
-    let mut cache = Cache::<CgroupsSnapshot>::new(place.endpoint(SERVICE), ClientConfig::default());
-    cache.refresh().expect("filled");
-    let read = || {
-        let contents = cache.load();
-        assert!(contents.get(&(1, "a".into())).is_some_and(|item| item.path() == "/a"));
-        assert!(contents.get(&(2, "a".into())).is_none());
-    };
-    assert_eq!(allocations(read), 0);
-    server.stop();
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use client_support::scripted::{Grant, Peer, Server, Session};
 use client_support::services::{AppsLookup, CgroupsLookup, Pid};
-use client_support::{Place, timed};
+use client_support::{Place, offering, over_each, timed};
 use netipc::client::{CallError, ClientConfig, ClientState, LookupClient, LookupError};
 use netipc::codec::{BuildError, LookupItem, ResponseBudget};
 use netipc::{Header, Status};
@@ -23,7 +23,7 @@ const GENERATION: u64 = 7;
 type Client = LookupClient<CgroupsLookup>;
 
 fn ready(place: &Place, config: ClientConfig) -> Client {
-    let mut client = Client::new(place.endpoint(SERVICE), config);
+    let mut client = Client::new(place.endpoint(SERVICE), offering(config));
     client.refresh();
     assert!(client.ready(), "{:?}", client.status());
     client
@@ -128,213 +128,234 @@ fn paths(count: usize) -> Vec<String> {
 
 #[test]
 fn a_short_lookup_is_one_sub_request() {
-    let place = Place::new();
-    let server = honest_server(&place, 65_536);
-    let mut client = ready(&place, ClientConfig::default());
-    let keys = ["/a/3", "/b/0", "/c/12"];
-    let answer = client.lookup(&keys).expect("an answer");
-    assert_eq!((answer.len(), answer.generation()), (3, GENERATION));
-    for (item, key) in answer.items().zip(keys) {
-        assert_eq!((item.path(), item.name()), (key.into(), name_of(key.as_bytes())[..].into()));
-        assert_eq!(item.orchestrator(), Orchestrator::DOCKER);
-    }
-    assert!(answer.get(3).is_none());
-    assert_eq!(client.status().counters.sub_calls, 1);
-    server.stop();
+    over_each(|| {
+        let place = Place::new();
+        let server = honest_server(&place, 65_536);
+        let mut client = ready(&place, ClientConfig::default());
+        let keys = ["/a/3", "/b/0", "/c/12"];
+        let answer = client.lookup(&keys).expect("an answer");
+        assert_eq!((answer.len(), answer.generation()), (3, GENERATION));
+        for (item, key) in answer.items().zip(keys) {
+            assert_eq!(
+                (item.path(), item.name()),
+                (key.into(), name_of(key.as_bytes())[..].into())
+            );
+            assert_eq!(item.orchestrator(), Orchestrator::DOCKER);
+        }
+        assert!(answer.get(3).is_none());
+        assert_eq!(client.status().counters.sub_calls, 1);
+        server.stop();
+    });
 }
 
 #[test]
 fn a_lookup_of_nothing_asks_for_the_generation() {
-    let place = Place::new();
-    let server = honest_server(&place, 65_536);
-    let mut client = ready(&place, ClientConfig::default());
-    let answer = client.lookup::<&str>(&[]).expect("an answer");
-    assert!(answer.is_empty());
-    assert_eq!((answer.items().count(), answer.generation()), (0, GENERATION));
-    server.stop();
+    over_each(|| {
+        let place = Place::new();
+        let server = honest_server(&place, 65_536);
+        let mut client = ready(&place, ClientConfig::default());
+        let answer = client.lookup::<&str>(&[]).expect("an answer");
+        assert!(answer.is_empty());
+        assert_eq!((answer.items().count(), answer.generation()), (0, GENERATION));
+        server.stop();
+    });
 }
 
 #[test]
 fn as_many_paths_as_a_call_may_have_and_one_more() {
-    let place = Place::new();
-    let server = honest_server(&place, 65_536);
-    let mut client = ready(&place, ClientConfig::default());
-    let mut keys: Vec<String> = (0..65_536).map(|index| format!("/{index:0>199}")).collect();
-    for key in &mut keys {
-        key.push_str("/2");
-        key.drain(1..3);
-        assert_eq!(key.len(), 200);
-    }
-    let (answer, took) = timed(|| client.lookup(&keys));
-    let answer = answer.expect("an answer");
-    assert_eq!(answer.len(), keys.len());
-    for (item, key) in answer.items().zip(&keys) {
-        assert_eq!((item.path(), item.name()), (key.as_str().into(), "nn".into()));
-    }
-    println!("65,536 paths of 200 bytes: {took:?}");
-    keys.push("/one/more".to_owned());
-    let error = client.lookup(&keys).map(|_| ()).expect_err("one too many");
-    let expected = LookupError::TooManyKeys { given: 65_537, ceiling: 65_536 };
-    assert_eq!(error, CallError::Lookup(expected));
-    assert!(error.to_string().contains("several calls"), "{error}");
-    assert!(client.ready());
-    server.stop();
+    over_each(|| {
+        let place = Place::new();
+        let server = honest_server(&place, 65_536);
+        let mut client = ready(&place, ClientConfig::default());
+        let mut keys: Vec<String> = (0..65_536).map(|index| format!("/{index:0>199}")).collect();
+        for key in &mut keys {
+            key.push_str("/2");
+            key.drain(1..3);
+            assert_eq!(key.len(), 200);
+        }
+        let (answer, took) = timed(|| client.lookup(&keys));
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.len(), keys.len());
+        for (item, key) in answer.items().zip(&keys) {
+            assert_eq!((item.path(), item.name()), (key.as_str().into(), "nn".into()));
+        }
+        println!("65,536 paths of 200 bytes: {took:?}");
+        keys.push("/one/more".to_owned());
+        let error = client.lookup(&keys).map(|_| ()).expect_err("one too many");
+        let expected = LookupError::TooManyKeys { given: 65_537, ceiling: 65_536 };
+        assert_eq!(error, CallError::Lookup(expected));
+        assert!(error.to_string().contains("several calls"), "{error}");
+        assert!(client.ready());
+        server.stop();
+    });
 }
 
 #[test]
 fn as_many_pids_as_a_call_may_have_and_one_more() {
-    let place = Place::new();
-    let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
-        let session = peer.accept();
-        peer.serve(&session, |_, payload| {
-            let request = apps_lookup::RequestView::decode(payload).expect("a good request");
-            let mut out = vec![0; 65_536];
-            let budget = ResponseBudget { out: &mut out, at_ceiling: true };
-            let mut response =
-                apps_lookup::ResponseBuilder::new(&request, budget).expect("it fits");
-            for pid in request.keys() {
-                response
-                    .known(pid)
-                    .ppid(pid / 2)
-                    .comm("init")
-                    .cgroup_path("/")
-                    .finish()
-                    .expect("an item");
-            }
-            let len = response.finish().expect("all of them");
-            out.truncate(len);
-            out
+    over_each(|| {
+        let place = Place::new();
+        let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
+            let session = peer.accept();
+            peer.serve(&session, |_, payload| {
+                let request = apps_lookup::RequestView::decode(payload).expect("a good request");
+                let mut out = vec![0; 65_536];
+                let budget = ResponseBudget { out: &mut out, at_ceiling: true };
+                let mut response =
+                    apps_lookup::ResponseBuilder::new(&request, budget).expect("it fits");
+                for pid in request.keys() {
+                    response
+                        .known(pid)
+                        .ppid(pid / 2)
+                        .comm("init")
+                        .cgroup_path("/")
+                        .finish()
+                        .expect("an item");
+                }
+                let len = response.finish().expect("all of them");
+                out.truncate(len);
+                out
+            });
         });
+        let mut client = LookupClient::<AppsLookup>::new(
+            place.endpoint(SERVICE),
+            offering(ClientConfig::default()),
+        );
+        client.refresh();
+        let mut keys: Vec<Pid> = (0..65_536).map(Pid).collect();
+        let answer = client.lookup(&keys).expect("an answer");
+        assert_eq!(answer.len(), 65_536);
+        for (item, key) in answer.items().zip(&keys) {
+            assert_eq!((item.pid(), item.ppid()), (key.0, key.0 / 2));
+        }
+        keys.push(Pid(0));
+        assert!(matches!(
+            client.lookup(&keys),
+            Err(CallError::Lookup(LookupError::TooManyKeys { .. }))
+        ));
+        server.stop();
     });
-    let mut client =
-        LookupClient::<AppsLookup>::new(place.endpoint(SERVICE), ClientConfig::default());
-    client.refresh();
-    let mut keys: Vec<Pid> = (0..65_536).map(Pid).collect();
-    let answer = client.lookup(&keys).expect("an answer");
-    assert_eq!(answer.len(), 65_536);
-    for (item, key) in answer.items().zip(&keys) {
-        assert_eq!((item.pid(), item.ppid()), (key.0, key.0 / 2));
-    }
-    keys.push(Pid(0));
-    assert!(matches!(
-        client.lookup(&keys),
-        Err(CallError::Lookup(LookupError::TooManyKeys { .. }))
-    ));
-    server.stop();
 }
 
 #[test]
 fn what_did_not_fit_is_asked_again_and_only_that() {
-    let place = Place::new();
-    let asked = Arc::new(AtomicUsize::new(0));
-    let server = Server::start(&place.endpoint(SERVICE), {
-        let asked = Arc::clone(&asked);
-        move |_, mut peer| {
-            let session = peer.accept_with(Grant::responses_of(4096));
-            while let Some((header, payload)) = peer.request(&session) {
-                let request = RequestView::decode(&payload).expect("a good request");
-                asked.fetch_add(request.len(), Ordering::SeqCst);
-                let answer = provide(&payload, 4096, GENERATION).expect("it fits");
-                peer.answer(&session, &header, &answer);
+    over_each(|| {
+        let place = Place::new();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let server = Server::start(&place.endpoint(SERVICE), {
+            let asked = Arc::clone(&asked);
+            move |_, mut peer| {
+                let session = peer.accept_with(Grant::responses_of(4096));
+                while let Some((header, payload)) = peer.request(&session) {
+                    let request = RequestView::decode(&payload).expect("a good request");
+                    asked.fetch_add(request.len(), Ordering::SeqCst);
+                    let answer = provide(&payload, 4096, GENERATION).expect("it fits");
+                    peer.answer(&session, &header, &answer);
+                }
             }
+        });
+        let mut client = ready(&place, ClientConfig::default());
+        // 20 small answers of "ask again" fit, of the real ones three at a time.
+        let keys: Vec<String> = (0..20).map(|index| format!("/{index:02}/1000")).collect();
+        let answer = client.lookup(&keys).expect("an answer");
+        for (item, key) in answer.items().zip(&keys) {
+            assert_eq!((item.path(), item.name().len()), (key.as_str().into(), 1000));
         }
+        let sub_calls = client.status().counters.sub_calls;
+        assert!((7..20).contains(&sub_calls), "{sub_calls}");
+        assert!(asked.load(Ordering::SeqCst) < 20 * 20 / 2 + 20);
+        server.stop();
     });
-    let mut client = ready(&place, ClientConfig::default());
-    // 20 small answers of "ask again" fit, of the real ones three at a time.
-    let keys: Vec<String> = (0..20).map(|index| format!("/{index:02}/1000")).collect();
-    let answer = client.lookup(&keys).expect("an answer");
-    for (item, key) in answer.items().zip(&keys) {
-        assert_eq!((item.path(), item.name().len()), (key.as_str().into(), 1000));
-    }
-    let sub_calls = client.status().counters.sub_calls;
-    assert!((7..20).contains(&sub_calls), "{sub_calls}");
-    assert!(asked.load(Ordering::SeqCst) < 20 * 20 / 2 + 20);
-    server.stop();
 }
 
 #[test]
 fn an_oversized_item_is_asked_again_alone_and_then_final() {
-    let place = Place::new();
-    let requests = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let server = Server::start(&place.endpoint(SERVICE), {
-        let requests = Arc::clone(&requests);
-        move |_, mut peer| {
-            let session = peer.accept_with(Grant::responses_of(4096));
-            while let Some((header, payload)) = peer.request(&session) {
-                let request = RequestView::decode(&payload).expect("a good request");
-                requests.lock().expect("no panic").push(request.len());
-                let answer = provide(&payload, 4096, GENERATION).expect("it fits");
-                peer.answer(&session, &header, &answer);
+    over_each(|| {
+        let place = Place::new();
+        let requests = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let server = Server::start(&place.endpoint(SERVICE), {
+            let requests = Arc::clone(&requests);
+            move |_, mut peer| {
+                let session = peer.accept_with(Grant::responses_of(4096));
+                while let Some((header, payload)) = peer.request(&session) {
+                    let request = RequestView::decode(&payload).expect("a good request");
+                    requests.lock().expect("no panic").push(request.len());
+                    let answer = provide(&payload, 4096, GENERATION).expect("it fits");
+                    peer.answer(&session, &header, &answer);
+                }
             }
-        }
+        });
+        let mut client = ready(&place, ClientConfig::default());
+        // The first fits an answer of its own only, the second none.
+        let keys = ["/a/4000", "/b/5000", "/c/1"];
+        let answer = client.lookup(&keys).expect("an answer");
+        let statuses: Vec<_> = answer.items().map(|item| item.status()).collect();
+        use cgroups_lookup::Status::{Known, OversizedItem};
+        assert_eq!(statuses, [Known, OversizedItem, Known]);
+        assert_eq!(answer.get(0).expect("an item").name().len(), 4000);
+        assert_eq!(*requests.lock().expect("no panic"), [3, 1, 2, 1]);
+        server.stop();
     });
-    let mut client = ready(&place, ClientConfig::default());
-    // The first fits an answer of its own only, the second none.
-    let keys = ["/a/4000", "/b/5000", "/c/1"];
-    let answer = client.lookup(&keys).expect("an answer");
-    let statuses: Vec<_> = answer.items().map(|item| item.status()).collect();
-    use cgroups_lookup::Status::{Known, OversizedItem};
-    assert_eq!(statuses, [Known, OversizedItem, Known]);
-    assert_eq!(answer.get(0).expect("an item").name().len(), 4000);
-    assert_eq!(*requests.lock().expect("no panic"), [3, 1, 2, 1]);
-    server.stop();
 }
 
 #[test]
 fn answers_that_break_the_contract_end_the_session() {
-    use cgroups_lookup::Status::{Known, PayloadExceeded};
-    type Answer = fn(RequestView<'_>) -> Vec<u8>;
-    let rows: [(Answer, CallError); 4] = [
-        (
-            |request| {
-                let retry = request.keys().map(|key| item(key, PayloadExceeded)).collect();
-                response(GENERATION, retry)
-            },
-            CallError::Lookup(LookupError::FirstAskedAgain),
-        ),
-        (
-            |request| {
-                let statuses = [Known, PayloadExceeded, Known];
-                let keys = request.keys().zip(statuses);
-                response(GENERATION, keys.map(|(key, status)| item(key, status)).collect())
-            },
-            CallError::Lookup(LookupError::AfterAskAgain { index: 2 }),
-        ),
-        (
-            |request| {
-                let mut items: Vec<_> = request.keys().map(|key| item(key, Known)).collect();
-                items.swap(1, 2);
-                response(GENERATION, items)
-            },
-            CallError::Lookup(LookupError::Echo { index: 1 }),
-        ),
-        (
-            |request| {
-                let items = request.keys().take(2).map(|key| item(key, Known)).collect();
-                response(GENERATION, items)
-            },
-            CallError::Lookup(LookupError::ItemCount { asked: 3, given: 2 }),
-        ),
-    ];
-    for (answer, expected) in rows {
-        let place = Place::new();
-        let server = server(&place, move |_, request| answer(request));
-        let mut client = ready(&place, ClientConfig::default());
-        assert_eq!(client.lookup(&["/a", "/b", "/c"]).map(|_| ()), Err(expected));
-        assert_eq!(client.state(), ClientState::Broken);
-        assert_eq!(client.status().counters.errors.violations, 1);
-        server.stop();
-    }
+    over_each(|| {
+        use cgroups_lookup::Status::{Known, PayloadExceeded};
+        type Answer = fn(RequestView<'_>) -> Vec<u8>;
+        let rows: [(Answer, CallError); 4] = [
+            (
+                |request| {
+                    let retry = request.keys().map(|key| item(key, PayloadExceeded)).collect();
+                    response(GENERATION, retry)
+                },
+                CallError::Lookup(LookupError::FirstAskedAgain),
+            ),
+            (
+                |request| {
+                    let statuses = [Known, PayloadExceeded, Known];
+                    let keys = request.keys().zip(statuses);
+                    response(GENERATION, keys.map(|(key, status)| item(key, status)).collect())
+                },
+                CallError::Lookup(LookupError::AfterAskAgain { index: 2 }),
+            ),
+            (
+                |request| {
+                    let mut items: Vec<_> = request.keys().map(|key| item(key, Known)).collect();
+                    items.swap(1, 2);
+                    response(GENERATION, items)
+                },
+                CallError::Lookup(LookupError::Echo { index: 1 }),
+            ),
+            (
+                |request| {
+                    let items = request.keys().take(2).map(|key| item(key, Known)).collect();
+                    response(GENERATION, items)
+                },
+                CallError::Lookup(LookupError::ItemCount { asked: 3, given: 2 }),
+            ),
+        ];
+        for (answer, expected) in rows {
+            let place = Place::new();
+            let server = server(&place, move |_, request| answer(request));
+            let mut client = ready(&place, ClientConfig::default());
+            assert_eq!(client.lookup(&["/a", "/b", "/c"]).map(|_| ()), Err(expected));
+            assert_eq!(client.state(), ClientState::Broken);
+            assert_eq!(client.status().counters.errors.violations, 1);
+            server.stop();
+        }
+    });
 }
 
 #[test]
 fn a_malformed_answer_ends_the_session() {
-    let place = Place::new();
-    let server = server(&place, |_, _| vec![1; 50]);
-    let mut client = ready(&place, ClientConfig::default());
-    assert!(matches!(client.lookup(&["/a"]), Err(CallError::Malformed(_))));
-    assert_eq!(client.state(), ClientState::Broken);
-    server.stop();
+    over_each(|| {
+        let place = Place::new();
+        let server = server(&place, |_, _| vec![1; 50]);
+        let mut client = ready(&place, ClientConfig::default());
+        assert!(matches!(client.lookup(&["/a"]), Err(CallError::Malformed(_))));
+        assert_eq!(client.state(), ClientState::Broken);
+        server.stop();
+    });
 }
 
 /// Answers two keys a sub-request, with the generation that `generation` gives it.
@@ -349,54 +370,63 @@ fn changing(place: &Place, generation: impl Fn(usize) -> u64 + Send + Sync + 'st
 
 #[test]
 fn a_generation_that_changes_starts_the_lookup_again_once() {
-    let place = Place::new();
-    let server = changing(&place, |call| if call < 2 { 1 } else { 2 });
-    let mut client = ready(&place, ClientConfig::default());
-    let keys = paths(6);
-    let answer = client.lookup(&keys).expect("an answer");
-    assert_eq!((answer.len(), answer.generation()), (6, 2));
-    for (item, key) in answer.items().zip(&keys) {
-        assert_eq!(item.path(), key.as_str());
-    }
-    let counters = client.status().counters;
-    assert_eq!((counters.sub_calls, counters.restarted_lookups), (3 + 3, 1));
-    server.stop();
+    over_each(|| {
+        let place = Place::new();
+        let server = changing(&place, |call| if call < 2 { 1 } else { 2 });
+        let mut client = ready(&place, ClientConfig::default());
+        let keys = paths(6);
+        let answer = client.lookup(&keys).expect("an answer");
+        assert_eq!((answer.len(), answer.generation()), (6, 2));
+        for (item, key) in answer.items().zip(&keys) {
+            assert_eq!(item.path(), key.as_str());
+        }
+        let counters = client.status().counters;
+        assert_eq!((counters.sub_calls, counters.restarted_lookups), (3 + 3, 1));
+        server.stop();
+    });
 }
 
 #[test]
 fn a_generation_that_keeps_changing_fails_the_lookup_and_not_the_session() {
-    let place = Place::new();
-    let generation = AtomicU64::new(0);
-    let server = changing(&place, move |_| generation.fetch_add(1, Ordering::SeqCst));
-    let mut client = ready(&place, ClientConfig::default());
-    let changed = Err(CallError::Lookup(LookupError::GenerationChanged));
-    assert_eq!(client.lookup(&paths(6)).map(|_| ()), changed);
-    assert!(client.ready());
-    assert!(client.lookup(&paths(2)).is_ok(), "one sub-request cannot disagree with itself");
-    server.stop();
+    over_each(|| {
+        let place = Place::new();
+        let generation = AtomicU64::new(0);
+        let server = changing(&place, move |_| generation.fetch_add(1, Ordering::SeqCst));
+        let mut client = ready(&place, ClientConfig::default());
+        let changed = Err(CallError::Lookup(LookupError::GenerationChanged));
+        assert_eq!(client.lookup(&paths(6)).map(|_| ()), changed);
+        assert!(client.ready());
+        assert!(client.lookup(&paths(2)).is_ok(), "one sub-request cannot disagree with itself");
+        server.stop();
+    });
 }
 
 #[test]
 fn ceilings_of_sub_requests_and_of_bytes() {
-    let place = Place::new();
-    let server = changing(&place, |_| GENERATION);
-    let config = ClientConfig { max_lookup_sub_calls: 3, ..ClientConfig::default() };
-    let mut client = ready(&place, config);
-    assert!(client.lookup(&paths(6)).is_ok());
-    let error = client.lookup(&paths(7)).map(|_| ());
-    assert_eq!(error, Err(CallError::Lookup(LookupError::TooManySubCalls { ceiling: 3 })));
-    assert!(client.ready());
-    let len = response(GENERATION, vec![item(b"/a", cgroups_lookup::Status::Known)]).len() as u64;
-    for (ceiling_bytes, fits) in [(len, true), (len - 1, false)] {
-        let config =
-            ClientConfig { max_lookup_response_bytes: ceiling_bytes, ..ClientConfig::default() };
+    over_each(|| {
+        let place = Place::new();
+        let server = changing(&place, |_| GENERATION);
+        let config = ClientConfig { max_lookup_sub_calls: 3, ..ClientConfig::default() };
         let mut client = ready(&place, config);
-        let result = client.lookup(&["/a"]).map(|_| ());
-        let error = CallError::Lookup(LookupError::AnswerTooLarge { ceiling_bytes });
-        assert_eq!(result, if fits { Ok(()) } else { Err(error) });
+        assert!(client.lookup(&paths(6)).is_ok());
+        let error = client.lookup(&paths(7)).map(|_| ());
+        assert_eq!(error, Err(CallError::Lookup(LookupError::TooManySubCalls { ceiling: 3 })));
         assert!(client.ready());
-    }
-    server.stop();
+        let len =
+            response(GENERATION, vec![item(b"/a", cgroups_lookup::Status::Known)]).len() as u64;
+        for (ceiling_bytes, fits) in [(len, true), (len - 1, false)] {
+            let config = ClientConfig {
+                max_lookup_response_bytes: ceiling_bytes,
+                ..ClientConfig::default()
+            };
+            let mut client = ready(&place, config);
+            let result = client.lookup(&["/a"]).map(|_| ());
+            let error = CallError::Lookup(LookupError::AnswerTooLarge { ceiling_bytes });
+            assert_eq!(result, if fits { Ok(()) } else { Err(error) });
+            assert!(client.ready());
+        }
+        server.stop();
+    });
 }
 
 /// Serves honestly whoever proposes requests of at most `maximum` bytes.
@@ -413,56 +443,63 @@ fn honest_up_to(place: &Place, maximum: u32) -> Server {
 
 #[test]
 fn sub_requests_are_planned_for_what_the_client_takes() {
-    let place = Place::new();
-    let server = honest_server(&place, 1 << 20);
-    let config = ClientConfig { max_response_payload_bytes: 4096, ..ClientConfig::default() };
-    let mut client = ready(&place, config);
-    let keys: Vec<String> = (0..300).map(|index| format!("/{index:03}/")).collect();
-    assert_eq!(client.lookup(&keys).map(|answer| answer.len()), Ok(300));
-    assert!(client.status().counters.sub_calls > 1);
-    server.stop();
+    over_each(|| {
+        let place = Place::new();
+        let server = honest_server(&place, 1 << 20);
+        let config = ClientConfig { max_response_payload_bytes: 4096, ..ClientConfig::default() };
+        let mut client = ready(&place, config);
+        let keys: Vec<String> = (0..300).map(|index| format!("/{index:03}/")).collect();
+        assert_eq!(client.lookup(&keys).map(|answer| answer.len()), Ok(300));
+        assert!(client.status().counters.sub_calls > 1);
+        server.stop();
+    });
 }
 
 #[test]
 fn a_long_key_gets_a_session_of_its_size() {
-    let place = Place::new();
-    let server = honest_up_to(&place, 1 << 20);
-    let mut client = ready(&place, ClientConfig::default());
-    let long = format!("/{}/0", "l".repeat(100_000));
-    let answer = client.lookup(&["/a/1", &long, "/b/2"]).expect("an answer");
-    let statuses: Vec<_> = answer.items().map(|item| item.status()).collect();
-    assert_eq!(statuses, [cgroups_lookup::Status::Known; 3]);
-    assert_eq!(answer.get(1).expect("an item").path(), long.as_str());
-    assert_eq!((server.accepted(), client.status().counters.larger_requests), (2, 1));
-    server.stop();
+    over_each(|| {
+        let place = Place::new();
+        let server = honest_up_to(&place, 1 << 20);
+        let mut client = ready(&place, ClientConfig::default());
+        let long = format!("/{}/0", "l".repeat(100_000));
+        let answer = client.lookup(&["/a/1", &long, "/b/2"]).expect("an answer");
+        let statuses: Vec<_> = answer.items().map(|item| item.status()).collect();
+        assert_eq!(statuses, [cgroups_lookup::Status::Known; 3]);
+        assert_eq!(answer.get(1).expect("an item").path(), long.as_str());
+        assert_eq!((server.accepted(), client.status().counters.larger_requests), (2, 1));
+        server.stop();
+    });
 }
 
 #[test]
 fn a_single_item_that_does_not_fit_grows_the_limit() {
-    let place = Place::new();
-    let limit = AtomicU64::new(1024);
-    let server = Server::start(&place.endpoint(SERVICE), move |_, mut peer| {
-        let agreed = limit.load(Ordering::SeqCst) as u32;
-        let session = peer.accept_with(Grant::responses_of(agreed));
-        while let Some((header, payload)) = peer.request(&session) {
-            let alone = RequestView::decode(&payload).expect("a good request").len() == 1;
-            // A server below its ceiling has a single key's item grow the limit.
-            let answer = provide(&payload, agreed, GENERATION)
-                .filter(|answer| !alone || first_status(answer) == cgroups_lookup::Status::Known);
-            let Some(answer) = answer else {
-                limit.store(u64::from(agreed) * 2, Ordering::SeqCst);
-                peer.fail(&header, Status::LIMIT_EXCEEDED);
-                return peer.hold();
-            };
-            peer.answer(&session, &header, &answer);
-        }
+    over_each(|| {
+        let place = Place::new();
+        let limit = AtomicU64::new(1024);
+        let server = Server::start(&place.endpoint(SERVICE), move |_, mut peer| {
+            let agreed = limit.load(Ordering::SeqCst) as u32;
+            let session = peer.accept_with(Grant::responses_of(agreed));
+            while let Some((header, payload)) = peer.request(&session) {
+                let alone = RequestView::decode(&payload).expect("a good request").len() == 1;
+                // A server below its ceiling has a single key's item grow the limit.
+                let answer = provide(&payload, agreed, GENERATION).filter(|answer| {
+                    !alone || first_status(answer) == cgroups_lookup::Status::Known
+                });
+                let Some(answer) = answer else {
+                    limit.store(u64::from(agreed) * 2, Ordering::SeqCst);
+                    peer.fail(&header, Status::LIMIT_EXCEEDED);
+                    return peer.hold();
+                };
+                peer.answer(&session, &header, &answer);
+            }
+        });
+        let mut client = ready(&place, ClientConfig::default());
+        let answer = client.lookup(&["/a/0", "/b/3000", "/c/0"]).expect("an answer");
+        let lens: Vec<_> = answer.items().map(|item| item.name().len()).collect();
+        assert_eq!(lens, [0, 3000, 0]);
+        assert_eq!((server.accepted(), client.status().counters.growths), (3, 2));
+        server.stop();
     });
-    let mut client = ready(&place, ClientConfig::default());
-    let answer = client.lookup(&["/a/0", "/b/3000", "/c/0"]).expect("an answer");
-    let lens: Vec<_> = answer.items().map(|item| item.name().len()).collect();
-    assert_eq!(lens, [0, 3000, 0]);
-    assert_eq!((server.accepted(), client.status().counters.growths), (3, 2));
-    server.stop();
 }
 
 fn first_status(answer: &[u8]) -> cgroups_lookup::Status {
@@ -471,79 +508,87 @@ fn first_status(answer: &[u8]) -> cgroups_lookup::Status {
 
 #[test]
 fn a_key_too_long_for_the_server_or_the_client_is_oversized() {
-    use cgroups_lookup::Status::{Known, OversizedItem};
-    let place = Place::new();
-    let server = honest_up_to(&place, 65_536);
-    let mut client = ready(&place, ClientConfig::default());
-    let long = format!("/{}/0", "l".repeat(100_000));
-    let longer = format!("/{}/0", "l".repeat(2 << 20));
-    let keys = ["/a/1", &long, "/b/2", &longer, &long, "/c/3"];
-    let answer = client.lookup(&keys).expect("an answer");
-    let statuses: Vec<_> = answer.items().map(|item| item.status()).collect();
-    assert_eq!(statuses, [Known, OversizedItem, Known, OversizedItem, OversizedItem, Known]);
-    for (item, key) in answer.items().zip(keys) {
-        assert_eq!(item.path(), key);
-    }
-    assert_eq!(server.accepted(), 3, "refused once, and back to what was accepted");
-    assert!(client.ready());
-    server.stop();
+    over_each(|| {
+        use cgroups_lookup::Status::{Known, OversizedItem};
+        let place = Place::new();
+        let server = honest_up_to(&place, 65_536);
+        let mut client = ready(&place, ClientConfig::default());
+        let long = format!("/{}/0", "l".repeat(100_000));
+        let longer = format!("/{}/0", "l".repeat(2 << 20));
+        let keys = ["/a/1", &long, "/b/2", &longer, &long, "/c/3"];
+        let answer = client.lookup(&keys).expect("an answer");
+        let statuses: Vec<_> = answer.items().map(|item| item.status()).collect();
+        assert_eq!(statuses, [Known, OversizedItem, Known, OversizedItem, OversizedItem, Known]);
+        for (item, key) in answer.items().zip(keys) {
+            assert_eq!(item.path(), key);
+        }
+        assert_eq!(server.accepted(), 3, "refused once, and back to what was accepted");
+        assert!(client.ready());
+        server.stop();
+    });
 }
 
 #[test]
 fn keys_that_the_schema_forbids_are_the_callers_mistake() {
-    let place = Place::new();
-    let server = honest_up_to(&place, 65_536);
-    let mut client = ready(&place, ClientConfig::default());
-    let long_with_nul = format!("/{}\0", "l".repeat(2 << 20));
-    for key in ["", "/a\0b", &long_with_nul] {
-        assert!(matches!(client.lookup(&["/a/1", key]), Err(CallError::Build(_))));
-        assert!(client.ready());
-    }
-    assert_eq!(client.status().counters.errors.caller, 3);
-    server.stop();
+    over_each(|| {
+        let place = Place::new();
+        let server = honest_up_to(&place, 65_536);
+        let mut client = ready(&place, ClientConfig::default());
+        let long_with_nul = format!("/{}\0", "l".repeat(2 << 20));
+        for key in ["", "/a\0b", &long_with_nul] {
+            assert!(matches!(client.lookup(&["/a/1", key]), Err(CallError::Build(_))));
+            assert!(client.ready());
+        }
+        assert_eq!(client.status().counters.errors.caller, 3);
+        server.stop();
+    });
 }
 
 #[test]
 fn a_session_lost_in_the_midst_is_replaced_and_the_rest_planned_for_the_new_one() {
-    let place = Place::new();
-    let server = Server::start(&place.endpoint(SERVICE), |number, mut peer| {
-        // The one that comes after a restart is smaller.
-        let limit = [16_384, 1024][number.min(1)];
-        let session = peer.accept_with(Grant::responses_of(limit));
-        if number == 0 {
-            let (header, payload) = peer.request(&session).expect("a request");
-            let answer = provide(&payload, limit, GENERATION).expect("it fits");
-            peer.answer(&session, &header, &answer);
-            peer.request(&session);
-            return;
+    over_each(|| {
+        let place = Place::new();
+        let server = Server::start(&place.endpoint(SERVICE), |number, mut peer| {
+            // The one that comes after a restart is smaller.
+            let limit = [16_384, 1024][number.min(1)];
+            let session = peer.accept_with(Grant::responses_of(limit));
+            if number == 0 {
+                let (header, payload) = peer.request(&session).expect("a request");
+                let answer = provide(&payload, limit, GENERATION).expect("it fits");
+                peer.answer(&session, &header, &answer);
+                peer.request(&session);
+                return;
+            }
+            serve(&mut peer, &session);
+        });
+        let mut client = ready(&place, ClientConfig::default());
+        let keys = paths(300);
+        let answer = client.lookup(&keys).expect("an answer");
+        for (item, key) in answer.items().zip(&keys) {
+            assert_eq!(item.path(), key.as_str());
         }
-        serve(&mut peer, &session);
+        let counters = client.status().counters;
+        assert_eq!((counters.resends, counters.reconnects), (1, 1));
+        server.stop();
     });
-    let mut client = ready(&place, ClientConfig::default());
-    let keys = paths(300);
-    let answer = client.lookup(&keys).expect("an answer");
-    for (item, key) in answer.items().zip(&keys) {
-        assert_eq!(item.path(), key.as_str());
-    }
-    let counters = client.status().counters;
-    assert_eq!((counters.resends, counters.reconnects), (1, 1));
-    server.stop();
 }
 
 #[test]
 fn a_lookup_that_loses_two_sessions_fails() {
-    let place = Place::new();
-    let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
-        let session = peer.accept_with(Grant::responses_of(1024));
-        let (header, payload) = peer.request(&session).expect("a request");
-        let answer = provide(&payload, 1024, GENERATION).expect("it fits");
-        peer.answer(&session, &header, &answer);
-        peer.request(&session);
+    over_each(|| {
+        let place = Place::new();
+        let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
+            let session = peer.accept_with(Grant::responses_of(1024));
+            let (header, payload) = peer.request(&session).expect("a request");
+            let answer = provide(&payload, 1024, GENERATION).expect("it fits");
+            peer.answer(&session, &header, &answer);
+            peer.request(&session);
+        });
+        let mut client = ready(&place, ClientConfig::default());
+        assert_eq!(client.lookup(&paths(100)).map(|_| ()), Err(CallError::PeerGone));
+        assert_eq!((server.accepted(), client.state()), (2, ClientState::Broken));
+        server.stop();
     });
-    let mut client = ready(&place, ClientConfig::default());
-    assert_eq!(client.lookup(&paths(100)).map(|_| ()), Err(CallError::PeerGone));
-    assert_eq!((server.accepted(), client.state()), (2, ClientState::Broken));
-    server.stop();
 }
 
 proptest! {
@@ -604,6 +649,8 @@ proptest! {
 /// The hand-written answers above are what the codec reads.
 #[test]
 fn hand_written_answers_decode() {
-    let payload = response(1, vec![item(b"/x", cgroups_lookup::Status::Known)]);
-    assert_eq!(ResponseView::decode(&payload).expect("valid").len(), 1);
+    over_each(|| {
+        let payload = response(1, vec![item(b"/x", cgroups_lookup::Status::Known)]);
+        assert_eq!(ResponseView::decode(&payload).expect("valid").len(), 1);
+    });
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use client_support::scripted::{Peer, Server};
 use client_support::services::Increment;
-use client_support::{Place, TestClock, timed};
+use client_support::{Place, TestClock, offering, over_each, timed};
 use netipc::Status;
 use netipc::client::{CallClient, CallError, ClientConfig, ClientState, NextTry};
 
 const SERVICE: &str = "increment";
 
 fn client(place: &Place, clock: &TestClock) -> CallClient<Increment> {
-    let config = ClientConfig { call_timeout_ms: 500, ..ClientConfig::default() };
+    let config = offering(ClientConfig { call_timeout_ms: 500, ..ClientConfig::default() });
     CallClient::with_environment(place.endpoint(SERVICE), config, clock.boxed())
 }
 
@@ -124,91 +124,97 @@ fn a_malformed_answer_is_a_passing_refusal() {
 
 #[test]
 fn busy_is_tried_again_when_its_time_has_come_and_backs_off() {
-    let place = Place::new();
-    let server = Server::start(&place.endpoint(SERVICE), |number, mut peer| match number {
-        0..=6 => {
-            peer.hello();
-            peer.refuse(Status::BUSY);
+    over_each(|| {
+        let place = Place::new();
+        let server = Server::start(&place.endpoint(SERVICE), |number, mut peer| match number {
+            0..=6 => {
+                peer.hello();
+                peer.refuse(Status::BUSY);
+            }
+            _ => {
+                let session = peer.accept();
+                peer.serve(&session, |_, payload| payload.to_vec());
+            }
+        });
+        let clock = TestClock::with_random(25);
+        let mut client = client(&place, &clock);
+        // 100 ms doubling to 5 s, the draw being in the midst of the jitter at first.
+        let mut earlier = Duration::ZERO;
+        for attempt in 1..=7 {
+            client.refresh();
+            assert_eq!(server.accepted(), attempt);
+            let wait = client.status().retry_in.expect("a time to wait");
+            assert!(wait > earlier, "{wait:?} after {earlier:?}");
+            assert!(wait <= Duration::from_millis(6_250), "capped, with its jitter");
+            let wait_ms = wait.as_millis() as u64;
+            clock.advance_ms(wait_ms - 1);
+            assert!(!client.refresh());
+            assert_eq!(server.accepted(), attempt, "too early");
+            clock.advance_ms(1);
+            earlier = wait;
         }
-        _ => {
-            let session = peer.accept();
-            peer.serve(&session, |_, payload| payload.to_vec());
-        }
+        assert!(client.refresh());
+        assert!(client.ready());
+        assert_eq!(increment(&mut client, 3), Ok(3));
     });
-    let clock = TestClock::with_random(25);
-    let mut client = client(&place, &clock);
-    // 100 ms doubling to 5 s, the draw being in the midst of the jitter at first.
-    let mut earlier = Duration::ZERO;
-    for attempt in 1..=7 {
-        client.refresh();
-        assert_eq!(server.accepted(), attempt);
-        let wait = client.status().retry_in.expect("a time to wait");
-        assert!(wait > earlier, "{wait:?} after {earlier:?}");
-        assert!(wait <= Duration::from_millis(6_250), "capped, with its jitter");
-        let wait_ms = wait.as_millis() as u64;
-        clock.advance_ms(wait_ms - 1);
-        assert!(!client.refresh());
-        assert_eq!(server.accepted(), attempt, "too early");
-        clock.advance_ms(1);
-        earlier = wait;
-    }
-    assert!(client.refresh());
-    assert!(client.ready());
-    assert_eq!(increment(&mut client, 3), Ok(3));
 }
 
 #[test]
 fn two_closes_before_the_first_answer_mean_busy() {
-    let place = Place::new();
-    let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
-        let session = peer.accept();
-        // Full: it takes the request, and hangs up.
-        peer.request(&session);
+    over_each(|| {
+        let place = Place::new();
+        let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
+            let session = peer.accept();
+            // Full: it takes the request, and hangs up.
+            peer.request(&session);
+        });
+        let clock = TestClock::default();
+        let mut client = client(&place, &clock);
+        client.refresh();
+        assert!(client.ready());
+        // The first close costs the one resend, the second says that the server is full.
+        assert_eq!(increment(&mut client, 1), Err(CallError::PeerGone));
+        let status = client.status();
+        assert_eq!((status.state, status.next_try), (ClientState::Disconnected, NextTry::Busy));
+        assert_eq!(status.retry_in, Some(Duration::from_millis(75)));
+        assert_eq!(server.accepted(), 2);
+        assert!(!client.refresh());
+        assert_eq!(server.accepted(), 2, "it waits");
+        assert!(matches!(increment(&mut client, 1), Err(CallError::NotReady { .. })));
+        clock.advance_ms(75);
+        client.refresh();
+        assert_eq!(server.accepted(), 3);
     });
-    let clock = TestClock::default();
-    let mut client = client(&place, &clock);
-    client.refresh();
-    assert!(client.ready());
-    // The first close costs the one resend, the second says that the server is full.
-    assert_eq!(increment(&mut client, 1), Err(CallError::PeerGone));
-    let status = client.status();
-    assert_eq!((status.state, status.next_try), (ClientState::Disconnected, NextTry::Busy));
-    assert_eq!(status.retry_in, Some(Duration::from_millis(75)));
-    assert_eq!(server.accepted(), 2);
-    assert!(!client.refresh());
-    assert_eq!(server.accepted(), 2, "it waits");
-    assert!(matches!(increment(&mut client, 1), Err(CallError::NotReady { .. })));
-    clock.advance_ms(75);
-    client.refresh();
-    assert_eq!(server.accepted(), 3);
 }
 
 #[test]
 fn a_lost_session_is_seen_by_one_refresh_and_replaced() {
-    let place = Place::new();
-    let endpoint = place.endpoint(SERVICE);
-    let serve = |_, mut peer: Peer| {
-        let session = peer.accept();
-        peer.serve(&session, |_, payload| payload.to_vec());
-    };
-    let server = Server::start(&endpoint, serve);
-    let mut client = client(&place, &TestClock::default());
-    client.refresh();
-    assert_eq!(increment(&mut client, 1), Ok(1));
-    assert!(!client.refresh(), "the session is still there");
-    server.stop();
-    assert!(client.ready(), "a cached flag");
-    assert!(client.refresh());
-    assert_eq!(client.state(), ClientState::NotFound);
-    let server = Server::start(&endpoint, serve);
-    assert!(client.refresh());
-    assert_eq!(increment(&mut client, 2), Ok(2));
-    server.stop();
-    let server = Server::start(&endpoint, serve);
-    assert!(client.refresh(), "another session");
-    assert!(client.ready());
-    assert_eq!(client.status().counters.connects, 3);
-    server.stop();
+    over_each(|| {
+        let place = Place::new();
+        let endpoint = place.endpoint(SERVICE);
+        let serve = |_, mut peer: Peer| {
+            let session = peer.accept();
+            peer.serve(&session, |_, payload| payload.to_vec());
+        };
+        let server = Server::start(&endpoint, serve);
+        let mut client = client(&place, &TestClock::default());
+        client.refresh();
+        assert_eq!(increment(&mut client, 1), Ok(1));
+        assert!(!client.refresh(), "the session is still there");
+        server.stop();
+        assert!(client.ready(), "a cached flag");
+        assert!(client.refresh());
+        assert_eq!(client.state(), ClientState::NotFound);
+        let server = Server::start(&endpoint, serve);
+        assert!(client.refresh());
+        assert_eq!(increment(&mut client, 2), Ok(2));
+        server.stop();
+        let server = Server::start(&endpoint, serve);
+        assert!(client.refresh(), "another session");
+        assert!(client.ready());
+        assert_eq!(client.status().counters.connects, 3);
+        server.stop();
+    });
 }
 
 #[test]
@@ -225,64 +231,70 @@ fn a_call_that_is_not_ready_fails_at_once_without_io() {
 
 #[test]
 fn close_ends_the_session_and_refresh_makes_another() {
-    let place = Place::new();
-    let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
-        peer.accept();
-        peer.hold();
+    over_each(|| {
+        let place = Place::new();
+        let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
+            peer.accept();
+            peer.hold();
+        });
+        let mut client = client(&place, &TestClock::default());
+        client.refresh();
+        client.close();
+        assert_eq!(client.state(), ClientState::Disconnected);
+        assert!(matches!(increment(&mut client, 1), Err(CallError::NotReady { .. })));
+        assert!(client.refresh());
+        assert_eq!(server.accepted(), 2);
     });
-    let mut client = client(&place, &TestClock::default());
-    client.refresh();
-    client.close();
-    assert_eq!(client.state(), ClientState::Disconnected);
-    assert!(matches!(increment(&mut client, 1), Err(CallError::NotReady { .. })));
-    assert!(client.refresh());
-    assert_eq!(server.accepted(), 2);
 }
 
 #[test]
 fn the_status_tells_what_a_supporter_needs() {
-    let place = Place::new();
-    let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
-        let session = peer.accept();
-        peer.serve(&session, |_, payload| payload.to_vec());
+    over_each(|| {
+        let place = Place::new();
+        let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
+            let session = peer.accept();
+            peer.serve(&session, |_, payload| payload.to_vec());
+        });
+        let mut client = client(&place, &TestClock::default());
+        client.refresh();
+        increment(&mut client, 5).expect("an answer");
+        let status = client.status();
+        let session = status.session.expect("a session");
+        assert_eq!(session.peer.pid, Some(std::process::id()));
+        assert_eq!(session.terms.request.payload_bytes, 65_536);
+        assert_eq!(session.terms.request.batch_items, 1024);
+        assert_eq!(session.terms.response.payload_bytes, 65_536);
+        assert!(session.profile_reason.contains("neither"), "{}", session.profile_reason);
+        assert_eq!((status.counters.sent_bytes, status.counters.received_bytes), (40, 40));
+        assert_eq!((status.counters.connects, status.counters.calls), (1, 1));
+        assert_eq!(status.counters.errors.total(), 0);
+        assert_eq!(status.reason, None);
+        server.stop();
     });
-    let mut client = client(&place, &TestClock::default());
-    client.refresh();
-    increment(&mut client, 5).expect("an answer");
-    let status = client.status();
-    let session = status.session.expect("a session");
-    assert_eq!(session.peer.pid, Some(std::process::id()));
-    assert_eq!(session.terms.request.payload_bytes, 65_536);
-    assert_eq!(session.terms.request.batch_items, 1024);
-    assert_eq!(session.terms.response.payload_bytes, 65_536);
-    assert!(session.profile_reason.contains("neither"), "{}", session.profile_reason);
-    assert_eq!((status.counters.sent_bytes, status.counters.received_bytes), (40, 40));
-    assert_eq!((status.counters.connects, status.counters.calls), (1, 1));
-    assert_eq!(status.counters.errors.total(), 0);
-    assert_eq!(status.reason, None);
-    server.stop();
 }
 
 #[test]
 fn a_server_that_is_seen_to_be_full_costs_a_call_no_second_try() {
-    let place = Place::new();
-    let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
-        let session = peer.accept();
-        peer.request(&session);
+    over_each(|| {
+        let place = Place::new();
+        let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
+            let session = peer.accept();
+            peer.request(&session);
+        });
+        let clock = TestClock::default();
+        let mut client = client(&place, &clock);
+        client.refresh();
+        // Two sessions close before their first answer: one call, sent again once, meets both.
+        assert_eq!(increment(&mut client, 1), Err(CallError::PeerGone));
+        assert_eq!(server.accepted(), 2);
+        assert_eq!(client.status().next_try, NextTry::Busy);
+        // The third in a row needs no fourth to be believed.
+        clock.advance_ms(10_000);
+        assert!(client.refresh());
+        assert_eq!(increment(&mut client, 1), Err(CallError::Busy));
+        assert_eq!(server.accepted(), 3);
+        server.stop();
     });
-    let clock = TestClock::default();
-    let mut client = client(&place, &clock);
-    client.refresh();
-    // Two sessions close before their first answer: one call, sent again once, meets both.
-    assert_eq!(increment(&mut client, 1), Err(CallError::PeerGone));
-    assert_eq!(server.accepted(), 2);
-    assert_eq!(client.status().next_try, NextTry::Busy);
-    // The third in a row needs no fourth to be believed.
-    clock.advance_ms(10_000);
-    assert!(client.refresh());
-    assert_eq!(increment(&mut client, 1), Err(CallError::Busy));
-    assert_eq!(server.accepted(), 3);
-    server.stop();
 }
 
 #[test]

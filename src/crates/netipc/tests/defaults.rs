@@ -12,7 +12,8 @@ use netipc::server::{
     STOP_TIMEOUT,
 };
 use netipc::{
-    CHUNK_GAP_TIMEOUT, DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_MAX_PENDING_HANDSHAKES, MAX_DRAIN_BYTES,
+    CHUNK_GAP_TIMEOUT, DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_MAX_PENDING_HANDSHAKES,
+    DEFAULT_MAX_REGION_BYTES, DEFAULT_SPIN_LIMIT, MAX_DRAIN_BYTES,
 };
 use netipc_proto::growth::{
     DEFAULT_REQUEST_CEILING_BYTES, DEFAULT_RESPONSE_CEILING_BYTES, DEFAULT_SNAPSHOT_CEILING_BYTES,
@@ -58,10 +59,12 @@ fn the_page_names_every_default_as_it_is() {
         seconds(DEFAULT_HANDSHAKE_TIMEOUT),
         number(DEFAULT_MAX_PENDING_HANDSHAKES),
         count(DEFAULT_BACKLOG),
+        mebibytes(DEFAULT_MAX_REGION_BYTES),
         bytes(DEFAULT_PAYLOAD_BYTES),
         seconds(CHUNK_GAP_TIMEOUT),
         number_of_mebibytes(MAX_DRAIN_BYTES),
         number(MAX_SOCKET_PATH_BYTES),
+        microseconds(DEFAULT_SPIN_LIMIT),
     ];
     rows.push(("Backoff::BUSY", backoff(Backoff::BUSY)));
     rows.push(("Backoff::RARELY", backoff(Backoff::RARELY)));
@@ -86,6 +89,11 @@ fn named() -> BTreeSet<&'static str> {
 fn seconds(time: Duration) -> String {
     assert_eq!(time.subsec_nanos(), 0);
     format!("{} s", time.as_secs())
+}
+
+fn microseconds(time: Duration) -> String {
+    assert_eq!(time.subsec_nanos() % 1_000, 0);
+    format!("{} µs", time.as_micros())
 }
 
 fn backoff(backoff: Backoff) -> String {

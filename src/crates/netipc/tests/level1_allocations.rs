@@ -5,14 +5,21 @@
 mod support;
 
 use netipc::{Deadline, Header};
-use support::{abort, bytes, pair_of, proposal, request};
+use support::{Transport, abort, bytes, over_each, pair_of, request};
 
 const LIMIT: u32 = 100_000;
 
 #[test]
 fn the_hot_path_allocates_nothing() {
-    let small = netipc::Proposal { packet_size: 8192, ..proposal(LIMIT) };
-    let (client, server) = pair_of(&support::config(LIMIT), small);
+    over_each(nothing_is_allocated);
+    let counted = allocation_counter::measure(|| drop(vec![0_u8; 100]));
+    assert_eq!(counted.count_total, 1, "the counter counts");
+}
+
+fn nothing_is_allocated(transport: Transport) {
+    let small = netipc::Proposal { packet_size: 8192, ..transport.proposal(LIMIT) };
+    let (client, server) = pair_of(&transport.config(LIMIT), small);
+    assert_eq!(client.profile(), transport.selected());
     let (mut requests, mut answers) = (server.inbox(), client.inbox());
     let (stop, payload) = (abort(), bytes(LIMIT as usize, 1));
     let mut exchange = |len: usize| {
@@ -32,6 +39,4 @@ fn the_hot_path_allocates_nothing() {
         }
     });
     assert_eq!(counted.count_total, 0, "{counted:?}");
-    let counted = allocation_counter::measure(|| drop(vec![0_u8; 100]));
-    assert_eq!(counted.count_total, 1, "the counter counts");
 }

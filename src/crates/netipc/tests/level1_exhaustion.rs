@@ -6,34 +6,52 @@ mod support;
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
+use std::sync::{Mutex, PoisonError};
 
-use netipc::{Deadline, Status};
+use netipc::{Deadline, Profile, Status};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use support::raw::{Raw, hello, status};
-use support::{Place, abort, config, long};
+use support::raw::{Raw, hello, shared_memory_hello, status};
+use support::{Place, Transport, abort, config, long};
 
-/// Lets the process open nothing more until dropped.
-struct NoDescriptors(Rlimit);
+/// Limits are of the whole process, so one test at a time has lowered one.
+static ALONE: Mutex<()> = Mutex::new(());
 
-impl NoDescriptors {
-    fn from_now_on() -> Self {
-        let usual = getrlimit(Resource::Nofile);
+/// A limit of this process that is lower until dropped.
+struct Lowered {
+    resource: Resource,
+    usual: Rlimit,
+}
+
+impl Lowered {
+    fn to(resource: Resource, current: u64) -> Self {
+        let usual = getrlimit(resource);
+        setrlimit(resource, Rlimit { current: Some(current), ..usual }).expect("lowered");
+        Self { resource, usual }
+    }
+
+    /// Lets the process open so many files more.
+    fn descriptors_left(count: u64) -> Self {
         let next = File::open("/dev/null").expect("one more").as_raw_fd();
-        let current = Some(u64::try_from(next).expect("a descriptor"));
-        setrlimit(Resource::Nofile, Rlimit { current, ..usual }).expect("lowered");
+        Self::to(Resource::Nofile, u64::try_from(next).expect("a descriptor") + count)
+    }
+
+    /// Lets the process open nothing more.
+    fn no_descriptors() -> Self {
+        let lowered = Self::descriptors_left(0);
         assert!(File::open("/dev/null").is_err());
-        Self(usual)
+        lowered
     }
 }
 
-impl Drop for NoDescriptors {
+impl Drop for Lowered {
     fn drop(&mut self) {
-        setrlimit(Resource::Nofile, self.0).expect("raised to what it was");
+        setrlimit(self.resource, self.usual).expect("raised to what it was");
     }
 }
 
 #[test]
 fn a_client_without_a_descriptor_is_told_busy_and_the_next_is_served() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let place = Place::new();
     let mut listener = place.listen(&config(100));
     let clients: Vec<_> = (0..3).map(|_| Raw::connect(&place.endpoint)).collect();
@@ -41,7 +59,7 @@ fn a_client_without_a_descriptor_is_told_busy_and_the_next_is_served() {
     clients[0].send(&hello(100).message());
     clients[1].send(&hello(101).message());
     let counters = listener.counters().clone();
-    let none = NoDescriptors::from_now_on();
+    let none = Lowered::no_descriptors();
     while counters.counts().connections < 3 {
         assert!(listener.try_accept(|| true).expect("looked").is_none());
     }
@@ -57,7 +75,7 @@ fn a_client_without_a_descriptor_is_told_busy_and_the_next_is_served() {
 
     let late = Raw::connect(&place.endpoint);
     late.send(&hello(100).message());
-    let none = NoDescriptors::from_now_on();
+    let none = Lowered::no_descriptors();
     assert!(listener.try_accept(|| true).expect("looked").is_none());
     assert_eq!((counters.counts().connections, counters.counts().exhausted), (3, 1));
     // It is left alone for a moment, not asked again and again.
@@ -68,4 +86,37 @@ fn a_client_without_a_descriptor_is_told_busy_and_the_next_is_served() {
     let session = listener.accept(long(), &abort()).expect("a session");
     assert_eq!(session.id(), 1);
     assert_eq!(status(&late.recv()), Status::OK);
+}
+
+/// Brings about that the system has too little of something.
+type Shortage = fn() -> Lowered;
+
+#[test]
+fn a_server_that_can_make_no_region_gives_the_baseline() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // One descriptor for the client and none for its region; no room for a file.
+    let shortages: [(&str, Shortage); 2] = [
+        ("descriptors", || Lowered::descriptors_left(1)),
+        ("disk", || Lowered::to(Resource::Fsize, 100)),
+    ];
+    for (what, shortage) in shortages {
+        let place = Place::new();
+        let mut listener = place.listen(&Transport::SharedMemory.config(100));
+        let client = Raw::connect(&place.endpoint);
+        client.send(&shared_memory_hello(100).message());
+        let stop = abort();
+        let short = shortage();
+        let session = listener.accept(long(), &stop).expect("a session");
+        drop(short);
+        assert_eq!((session.profile(), session.id()), (Profile::BASELINE, 1), "{what}");
+        assert_eq!(status(&client.recv()), Status::OK, "{what}");
+        let entries = std::fs::read_dir(place.endpoint.run_dir()).expect("a directory");
+        let names: Vec<_> = entries.map(|entry| entry.expect("an entry").file_name()).collect();
+        assert!(!names.iter().any(|name| name.to_string_lossy().ends_with("ipcshm")), "{names:?}");
+
+        let client = Raw::connect(&place.endpoint);
+        client.send(&shared_memory_hello(100).message());
+        let session = listener.accept(long(), &abort()).expect("a session");
+        assert_eq!(session.profile(), Profile::SHM_HYBRID, "{what}: there is room again");
+    }
 }

@@ -24,8 +24,10 @@ pub(crate) fn agreed_lines(session: &SessionStatus) -> [(&'static str, String); 
 
 /// The same as an object.
 pub(crate) fn agreed_json(session: &SessionStatus) -> Value {
-    let SessionStatus { id, terms, server_supported, peer, .. } = session;
-    terms_json(*id, terms, *server_supported, peer)
+    let SessionStatus { id, terms, server_supported, peer, profile_reason } = session;
+    let mut object = terms_json(*id, terms, *server_supported, peer);
+    object["profile_reason"] = profile_reason.as_str().into();
+    object
 }
 
 /// The same of a session that is no client's.

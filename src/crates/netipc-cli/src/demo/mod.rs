@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use crate::ask::{call_failed, connected, prober};
 use crate::failure::Failure;
 use crate::measure::{Latencies, Until, measure};
-use crate::options::endpoint;
+use crate::options::{Transport, endpoint};
 use crate::providers::{self, ServiceName};
 use crate::serve::{Sources, unreadable};
 
@@ -32,8 +32,9 @@ pub(crate) struct Demo {
     sources: Sources,
 }
 
-/// How long each kind of call is measured. With three of them the demo takes some 3 s.
-const MEASURED: Duration = Duration::from_secs(1);
+/// How long each kind of call is measured. With three of them, over two transports, the demo takes
+/// some 4 s.
+const MEASURED: Duration = Duration::from_millis(600);
 /// So that it ends soon even on a host that is as good as stuck.
 const CALL_TIMEOUT_MS: u64 = 2_000;
 /// Keys of a measured lookup.
@@ -47,8 +48,11 @@ impl Demo {
             Failure::Failed(format!("no temporary directory: {error}; set TMPDIR to another"))
         })?;
         let stage = Stage::new(run_dir.path());
-        let config =
-            ServerConfig { auth_token: stage.config.auth_token, ..ServerConfig::default() };
+        let config = ServerConfig {
+            auth_token: stage.config.auth_token,
+            supported_profiles: Transport::Shm.profiles(),
+            ..ServerConfig::default()
+        };
         let served = providers::bind(&ServiceName::ALL, run_dir.path(), &config, &host)?;
         let stopped = |error| Failure::Failed(format!("the services have ended: {error}"));
         let running = served.spawn().map_err(stopped)?;
@@ -57,7 +61,9 @@ impl Demo {
         stage.agreed(out)?;
         stage.cgroups(&generation, out)?;
         stage.processes(&generation, out)?;
-        stage.speed(&host, out)?;
+        for (transport, name) in TRANSPORTS {
+            stage.over(transport).speed(&host, name, out)?;
+        }
 
         running.stop().map_err(stopped)?;
         let left = run_dir.path().display().to_string();
@@ -65,6 +71,10 @@ impl Demo {
         Ok(writeln!(out, "\nAll stopped; {left} is gone.")?)
     }
 }
+
+/// What is measured, for comparison; all else goes over the better one.
+const TRANSPORTS: [(Transport, &str); 2] =
+    [(Transport::Socket, "the socket"), (Transport::Shm, "shared memory")];
 
 /// Where the clients find their providers.
 struct Stage<'a> {
@@ -78,9 +88,16 @@ impl<'a> Stage<'a> {
             // Nobody else is to meet these providers: a number that others cannot guess.
             auth_token: RandomState::new().hash_one(run_dir),
             call_timeout_ms: CALL_TIMEOUT_MS,
+            supported_profiles: Transport::Shm.profiles(),
             ..ClientConfig::default()
         };
         Self { run_dir, config }
+    }
+
+    /// The same over this transport.
+    fn over(&self, transport: Transport) -> Self {
+        let supported_profiles = transport.profiles();
+        Self { run_dir: self.run_dir, config: ClientConfig { supported_profiles, ..self.config } }
     }
 
     fn endpoint(&self, service: &str) -> Result<Endpoint, Failure> {
@@ -123,7 +140,7 @@ impl<'a> Stage<'a> {
         show::processes(&answer, sub_calls, took, out)
     }
 
-    fn speed(&self, host: &Arc<Host>, out: &mut impl Write) -> Result<(), Failure> {
+    fn speed(&self, host: &Arc<Host>, over: &str, out: &mut impl Write) -> Result<(), Failure> {
         let mut rows = Vec::new();
         for (service, what) in [
             (ServiceName::Increment, "increment, one number"),
@@ -136,7 +153,7 @@ impl<'a> Stage<'a> {
         let generation = host.current().map_err(|error| unreadable(&error))?;
         let pids = pids(&generation, MEASURED_PIDS);
         rows.push((format!("apps-lookup, {} pids", pids.len()), self.lookups(&pids)?));
-        show::speed(&rows, out)
+        show::speed(&rows, over, out)
     }
 
     fn lookups(&self, pids: &[u32]) -> Result<Latencies, Failure> {

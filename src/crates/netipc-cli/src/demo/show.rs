@@ -133,8 +133,12 @@ pub(super) fn processes(
     Ok(writeln!(out, "{asked} pids asked in one call of {parts}, {ms:.2} ms.")?)
 }
 
-pub(super) fn speed(rows: &[(String, Latencies)], out: &mut impl Write) -> Result<(), Failure> {
-    heading("Calls one after the other over the socket, every answer verified", out)?;
+pub(super) fn speed(
+    rows: &[(String, Latencies)],
+    over: &str,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    heading(&format!("Calls one after the other over {over}, every answer verified"), out)?;
     let mut shown = table(["CALL", "A SECOND", "p50 µs", "p99 µs", "max µs"]);
     for (what, latencies) in rows {
         shown.add_row([

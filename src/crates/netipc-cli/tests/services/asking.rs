@@ -144,6 +144,16 @@ fn every_service_answers_ping() {
         let of = |name: &str| latency[name].as_f64().unwrap();
         assert!(0.0 < of("min") && of("min") <= of("p50") && of("p50") <= of("max"), "{latency}");
     }
+    for (transport, profile) in [("socket", "baseline"), ("shm", "shm-hybrid")] {
+        let asked = ["ping", "increment", "--count", "20", "--transport", transport];
+        let shown = run_dir.run(&asked);
+        let shown = text(&shown.stdout);
+        assert!(shown.contains(&format!("\nprofile: {profile} (")), "{shown}");
+        let answer = json(&run_dir.run(&[&asked[..], &["--json"]].concat()));
+        assert_eq!(answer["session"]["profile"], profile);
+        let listed = run_dir.run(&["ls", "--json", "--transport", transport]);
+        assert!(text(&listed.stdout).contains(profile), "{}", text(&listed.stdout));
+    }
     let shown = run_dir.run(&["ping", "increment", "--count", "3"]);
     assert!(text(&shown.stdout).starts_with("increment: 3 calls in "), "{}", text(&shown.stdout));
     assert!(text(&shown.stderr).is_empty(), "no progress away from a terminal");

@@ -28,7 +28,7 @@ fn it_shows_the_host_and_how_fast_it_is_told() {
     let output = demo(&host.arguments());
     let shown = text(&output.stdout);
     for words in [
-        "profile     baseline",
+        "profile     shm-hybrid (neither peer offers a better one)",
         "The largest of 5 control groups, by memory",
         "50.0 MiB",
         "nginx.service",
@@ -36,6 +36,8 @@ fn it_shows_the_host_and_how_fast_it_is_told() {
         "redis",
         "docker",
         "p99 µs",
+        "over the socket, every answer verified",
+        "over shared memory, every answer verified",
         "increment, one number",
         "is gone.",
     ] {

@@ -30,7 +30,7 @@ fn live_endpoints_say_whose_they_are_and_what_they_agree_to() {
         let session = &entry["session"];
         assert_eq!(
             (&session["profile"], &session["server_profiles"]),
-            (&json!("baseline"), &json!(1))
+            (&json!("baseline"), &json!(3))
         );
         assert_eq!(session["max_request_payload_bytes"], 65_536);
         assert!(session["packet_bytes"].as_u64().is_some_and(|bytes| bytes > 1024), "{session}");

@@ -44,6 +44,9 @@ impl PacketSize {
     /// The smallest that makes any progress.
     pub const MIN: Self = Self(HEADER_LEN as u32 + 1);
 
+    /// So large that no message is split: what carries messages whole.
+    pub const MAX: Self = Self(u32::MAX);
+
     /// `None` at 32 bytes and below.
     #[must_use]
     pub const fn new(bytes: u32) -> Option<Self> {

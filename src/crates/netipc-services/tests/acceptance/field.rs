@@ -10,7 +10,7 @@ use netipc::client::{CallError, ClientConfig, ClientState, NextTry};
 use netipc::server::ServerConfig;
 use netipc_services::{apps_lookup, cgroups_snapshot, increment};
 
-use crate::support::{
+use super::support::{
     LATENESS, Place, Raw, client_config, eventually, in_child, increment_client, must_increment,
     serve_increment, server_config, within,
 };
@@ -150,7 +150,7 @@ fn descriptors() -> BTreeMap<String, u32> {
 #[test]
 fn no_descriptor_survives_exec_and_none_is_leaked() {
     const O_CLOEXEC: u32 = 0o2_000_000;
-    in_child("field::no_descriptor_survives_exec_and_none_is_leaked", || {
+    in_child(concat!(module_path!(), "::no_descriptor_survives_exec_and_none_is_leaked"), || {
         let before = descriptors();
         let place = Place::new();
         {

@@ -9,7 +9,7 @@ use netipc::client::{ClientConfig, ClientState};
 use netipc::server::{Host, RunningHost};
 use netipc_services::{apps_lookup, cgroups_lookup, cgroups_snapshot, increment, string_reverse};
 
-use crate::support::{
+use super::support::{
     HEADER_BYTES, Place, Raw, client_config, eventually, header, hello, increment_client,
     must_increment, request, serve_increment, server_config, status,
 };
@@ -289,7 +289,7 @@ fn a_wrong_token_no_token_and_a_second_hello_are_refused_and_counted() {
     assert_eq!(server.status().handshakes.sessions, 1);
 
     let raw = Raw::session(&endpoint);
-    raw.send(&hello(crate::support::TOKEN)).expect("sent");
+    raw.send(&hello(super::support::TOKEN)).expect("sent");
     assert_eq!(raw.receive(), None, "no second answer");
     eventually("it is counted", || server.status().ended.violated == 1);
     assert_eq!(server.status().sessions, 1);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use netipc::server::ServerConfig;
 use netipc_services::{cgroups_snapshot, increment};
 
-use crate::support::{
+use super::support::{
     Killed, Place, alone_in_child, child, client_config, endpoint_in, increment_client, is_child,
     must_increment, quiet, serve_increment, server_config, tell_parent_and_stay,
 };
@@ -22,7 +22,8 @@ const SETTLED: Duration = Duration::from_millis(500);
 
 #[test]
 fn an_idle_server_and_its_clients_make_no_system_call() {
-    const TEST: &str = "idle::an_idle_server_and_its_clients_make_no_system_call";
+    const TEST: &str =
+        concat!(module_path!(), "::an_idle_server_and_its_clients_make_no_system_call");
     if is_child(TEST) {
         let dir = std::env::var(DIR_ENV).expect("a directory");
         return be_idle(Path::new(&dir), &std::env::var(SIDE_ENV).expect("a side"));
@@ -113,42 +114,47 @@ fn a_batch_of_one_hot_client_is_faster_with_a_second_worker() {
     const COST: Duration = Duration::from_micros(50);
     /// Other processes want the CPUs, too: the promise is kept when it is kept once.
     const TRIES: usize = 10;
-    alone_in_child("idle::a_batch_of_one_hot_client_is_faster_with_a_second_worker", || {
-        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-        let place = Place::new();
-        let best_of_three = |worker_count| {
-            let endpoint = place.endpoint(increment::SERVICE);
-            let config = ServerConfig { worker_count, ..server_config() };
-            let server = increment::Server::bind(&endpoint, config).expect("bound");
-            let _server = server
-                .spawn(|request, response| {
+    alone_in_child(
+        concat!(module_path!(), "::a_batch_of_one_hot_client_is_faster_with_a_second_worker"),
+        || {
+            let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+            let place = Place::new();
+            let best_of_three = |worker_count| {
+                let endpoint = place.endpoint(increment::SERVICE);
+                let config = ServerConfig { worker_count, ..server_config() };
+                let server = increment::Server::bind(&endpoint, config).expect("bound");
+                let _server = server
+                    .spawn(|request, response| {
+                        let started = Instant::now();
+                        while started.elapsed() < COST {
+                            std::hint::spin_loop();
+                        }
+                        Ok(response.value(request.value() + 1).finish()?)
+                    })
+                    .expect("spawned");
+                let mut client = increment_client(&endpoint);
+                let times = (0..3).map(|_| {
                     let started = Instant::now();
-                    while started.elapsed() < COST {
-                        std::hint::spin_loop();
-                    }
-                    Ok(response.value(request.value() + 1).finish()?)
-                })
-                .expect("spawned");
-            let mut client = increment_client(&endpoint);
-            let times = (0..3).map(|_| {
-                let started = Instant::now();
-                let answers =
-                    client.batch(ITEMS, |index, request| request.value(index as u64).finish());
-                let answers = answers.expect("answers");
-                let took = started.elapsed();
-                assert!(answers.iter().map(|answer| answer.value()).eq(1..=ITEMS as u64));
-                took
-            });
-            times.min().expect("three")
-        };
-        for _ in 0..TRIES {
-            let (one, two) = (best_of_three(1), best_of_three(2));
-            println!("1,000 items of 50 us: {one:?} with 1 worker, {two:?} with 2, {cpus} CPUs");
-            assert!(one >= COST * ITEMS as u32);
-            if cpus < 2 || two < one * 3 / 4 {
-                return;
+                    let answers =
+                        client.batch(ITEMS, |index, request| request.value(index as u64).finish());
+                    let answers = answers.expect("answers");
+                    let took = started.elapsed();
+                    assert!(answers.iter().map(|answer| answer.value()).eq(1..=ITEMS as u64));
+                    took
+                });
+                times.min().expect("three")
+            };
+            for _ in 0..TRIES {
+                let (one, two) = (best_of_three(1), best_of_three(2));
+                println!(
+                    "1,000 items of 50 us: {one:?} with 1 worker, {two:?} with 2, {cpus} CPUs"
+                );
+                assert!(one >= COST * ITEMS as u32);
+                if cpus < 2 || two < one * 3 / 4 {
+                    return;
+                }
             }
-        }
-        panic!("a second worker gained nothing, {TRIES} times");
-    });
+            panic!("a second worker gained nothing, {TRIES} times");
+        },
+    );
 }

@@ -12,9 +12,9 @@ use netipc::codec::ResponseBudget;
 use netipc::server::{Context, Dispatch, Failure, Host, RunningHost, Server};
 use netipc_services::{apps_lookup, cgroups_snapshot, increment};
 
-use crate::support::{
-    Killed, PATIENCE, Place, child, client_config, endpoint_in, eventually, is_child,
-    must_increment, rounds, serve_increment, server_config, tell_parent_and_stay,
+use super::support::{
+    Killed, PATIENCE, Place, child, client_config, endpoint_in, eventually, increment_client,
+    is_child, must_increment, rounds, serve_increment, server_config, tell_parent_and_stay, within,
 };
 
 const KILLS: usize = 20;
@@ -27,6 +27,9 @@ const ITEMS: u32 = 300;
 const ANSWERS_A_LIFE: u64 = 500;
 /// A call whose server dies takes no longer; what is promised is 100 ms, on a machine at rest.
 const NOTICED_WITHIN: Duration = Duration::from_secs(2);
+/// What is promised, at the best of several tries.
+const KILL_NOTICED: Duration = Duration::from_millis(100);
+const KILL_TRIES: usize = 5;
 
 #[test]
 fn a_client_may_start_before_its_provider() {
@@ -240,7 +243,8 @@ fn start_provider(test: &str, dir: &Path, generation: u64) -> Killed {
 
 #[test]
 fn a_provider_killed_under_load_is_replaced_and_nobody_is_lied_to() {
-    const TEST: &str = "restarts::a_provider_killed_under_load_is_replaced_and_nobody_is_lied_to";
+    const TEST: &str =
+        concat!(module_path!(), "::a_provider_killed_under_load_is_replaced_and_nobody_is_lied_to");
     if is_child(TEST) {
         return be_the_provider();
     }
@@ -296,6 +300,47 @@ fn a_provider_killed_under_load_is_replaced_and_nobody_is_lied_to() {
     assert_eq!(sleeper.status().counters.connects, kills as u64);
     assert_eq!(sleeper.status().counters.reconnects, (kills as u64 - 1) / 2);
     nothing_but_locks_is_left(&place);
+}
+
+#[test]
+fn a_call_whose_provider_is_killed_fails_at_once() {
+    const TEST: &str = concat!(module_path!(), "::a_call_whose_provider_is_killed_fails_at_once");
+    const ASKED: &str = "asked";
+    if is_child(TEST) {
+        let dir = std::env::var(DIR_ENV).expect("a directory");
+        let endpoint = endpoint_in(Path::new(&dir), increment::SERVICE);
+        let server = increment::Server::bind(&endpoint, server_config()).expect("bound");
+        let running = server.spawn(|_, _| {
+            tell_parent_and_stay(ASKED);
+            Err(std::io::Error::other("the parent has left").into())
+        });
+        let _running = running.expect("spawned");
+        println!("\n{READY}");
+        thread::park();
+        return;
+    }
+    let place = Place::new();
+    within(KILL_NOTICED, KILL_TRIES, || {
+        let mut command = child(TEST);
+        command.env(DIR_ENV, place.dir());
+        let mut provider = Killed::spawn(command);
+        let output = BufReader::new(provider.0.stdout.take().expect("its output"));
+        let mut lines = output.lines().map_while(Result::ok);
+        assert!(lines.any(|line| line == READY), "the provider never came");
+        let mut client = increment_client(&place.endpoint(increment::SERVICE));
+        let killer = thread::spawn(move || {
+            assert!(lines.any(|line| line == ASKED), "the handler never ran");
+            let killed_at = Instant::now();
+            provider.kill();
+            killed_at
+        });
+        let error = client.call(|request| request.value(1).finish()).map(drop);
+        let returned_at = Instant::now();
+        let error = error.expect_err("nobody answers");
+        assert_eq!(error.kind(), CallErrorKind::Lost, "{error}");
+        assert_eq!(client.status().counters.resends, 1, "it was tried once more, in vain");
+        returned_at.duration_since(killer.join().expect("no panic"))
+    });
 }
 
 /// After one more provider has come and gone as it should.

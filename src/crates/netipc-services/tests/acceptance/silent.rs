@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use netipc::DEFAULT_HANDSHAKE_TIMEOUT;
 use netipc_services::{increment, string_reverse};
 
-use crate::support::{
+use super::support::{
     Place, Raw, client_config, eventually, header, increment_client, must_increment, quiet,
     serve_increment, serve_reverse, server_config, within,
 };

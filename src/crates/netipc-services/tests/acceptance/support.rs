@@ -5,7 +5,6 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use netipc::Endpoint;
@@ -20,6 +19,9 @@ use rustix::net::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
+use super::{OFFERED, SELECTED};
+use crate::company::{InCompany, alone, in_company};
+
 pub(crate) const TOKEN: u64 = 0x1234_5678_9abc_def0;
 /// Long enough that running into it is a failure, not a slow machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -32,18 +34,15 @@ const ROUNDS_ENV: &str = "NETIPC_TEST_ROUNDS";
 /// Bytes of a message header (spec section 1).
 pub(crate) const HEADER_BYTES: usize = 32;
 
-/// Held by those who may run beside each other, and by who must run alone.
-static COMPANY: RwLock<()> = RwLock::new(());
-
 /// A run directory, which is gone with it.
 pub(crate) struct Place {
     dir: TempDir,
-    _company: RwLockReadGuard<'static, ()>,
+    _company: InCompany,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
-        let _company = COMPANY.read().unwrap_or_else(PoisonError::into_inner);
+        let _company = in_company();
         // Tests that run beside each other have both ends of all their connections in one process.
         let maximum = getrlimit(Resource::Nofile).maximum;
         setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("a soft limit");
@@ -64,11 +63,11 @@ pub(crate) fn endpoint_in(dir: &Path, service: &str) -> Endpoint {
 }
 
 pub(crate) fn server_config() -> ServerConfig {
-    ServerConfig { auth_token: TOKEN, ..ServerConfig::default() }
+    ServerConfig { auth_token: TOKEN, supported_profiles: OFFERED, ..ServerConfig::default() }
 }
 
 pub(crate) fn client_config() -> ClientConfig {
-    ClientConfig { auth_token: TOKEN, ..ClientConfig::default() }
+    ClientConfig { auth_token: TOKEN, supported_profiles: OFFERED, ..ClientConfig::default() }
 }
 
 pub(crate) fn serve_increment(endpoint: &Endpoint, config: ServerConfig) -> RunningServer {
@@ -93,6 +92,7 @@ pub(crate) fn increment_client(endpoint: &Endpoint) -> increment::Client {
     let mut client = increment::Client::new(endpoint.clone(), client_config());
     client.refresh();
     assert!(client.ready(), "{:?}", client.status());
+    assert_eq!(client.status().session.map(|session| session.terms.profile), Some(SELECTED));
     client
 }
 
@@ -138,10 +138,13 @@ pub(crate) fn rounds(base: usize) -> usize {
     base.saturating_mul(times)
 }
 
-/// This test binary, to run the one test `test`, which knows that it is the child.
+/// This test binary, to run the one test `test`, given with its modules as `module_path!` has them,
+/// which knows that it is the child.
 pub(crate) fn child(test: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().expect("this binary"));
-    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(CHILD_ENV, test);
+    // The binary's own name is none of the test's.
+    let (_binary, name) = test.split_once("::").expect("a test in a module");
+    command.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(CHILD_ENV, test);
     command
 }
 
@@ -166,7 +169,7 @@ pub(crate) fn alone_in_child(test: &str, body: impl FnOnce()) {
     if is_child(test) {
         return body();
     }
-    let _alone = COMPANY.write().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     in_child(test, body);
 }
 

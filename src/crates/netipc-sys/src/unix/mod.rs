@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `channel` | a connected socket: packets out and in |
 //! | `connect` | from a path to a channel |
+//! | `cpu` | the clock, and whether there are CPUs to wait on |
 //! | `endpoint` | paths, and the probe: what stands at a path |
 //! | `claim` | taking a name, keeping it, giving it back |
 //! | `listener` | accepting |
@@ -12,26 +13,33 @@
 //! | `wait_set` | the same for a thousand descriptors: epoll |
 //! | `peer` | who is at the other end |
 //! | `region/` | a session's shared memory: files, mappings, futexes |
+//! | `shared_lines` | cache lines that two processes share, for benchmarks alone |
 
 mod channel;
 mod claim;
 mod connect;
+mod cpu;
 mod endpoint;
 mod event;
 mod listener;
 mod peer;
 mod region;
+#[cfg(feature = "bench")]
+mod shared_lines;
 mod wait;
 mod wait_set;
 
-pub use channel::{Drained, PACKET_OVERHEAD_BYTES, PacketChannel, TrySend};
+pub use channel::{Drained, PACKET_OVERHEAD_BYTES, PacketChannel, SOON, TrySend};
 pub use claim::{BindOptions, DEFAULT_BACKLOG, DEFAULT_MODE};
 pub use connect::connect;
+pub(crate) use cpu::{has_several_cpus, monotonic_ns};
 pub use endpoint::{EndpointState, MAX_SOCKET_PATH_BYTES, inspect_endpoint};
 pub use event::{Abort, Waker};
 pub use listener::{Accepted, Listener};
 pub use peer::{PeerIdentity, own_uid};
 pub use region::{ReceiveBuffer, RegionChannel, RegionHandle, Until, remove_stale_regions};
+#[cfg(feature = "bench")]
+pub use shared_lines::{LINES, Line, SharedLines};
 pub use wait::wait_readable;
 pub use wait_set::{Event, Events, Interest, WaitSet, WatchMode};
 

@@ -23,9 +23,12 @@ use crate::{Deadline, SysError};
 #[derive(Debug)]
 pub struct WaitSet(OwnedFd);
 
-/// What a descriptor is watched for. Errors and the peer's close are always reported.
+/// What a descriptor is watched for. The peer's close is reported with all but
+/// [`Nothing`](Self::Nothing), errors always.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
+    /// Nothing for now, not even the peer's close; a failure is still reported.
+    Nothing,
     /// A packet, a client or a wake-up to take.
     Read,
     /// Room to send.
@@ -83,6 +86,11 @@ impl Events {
     #[must_use]
     pub const fn len(&self) -> usize {
         self.events.len()
+    }
+
+    /// Forgets them.
+    pub fn clear(&mut self) {
+        self.events.clear();
     }
 
     /// Whether the last wait brought none.
@@ -191,13 +199,16 @@ fn event(written: &epoll::Event) -> Event {
 
 fn flags(interest: Interest, mode: WatchMode) -> epoll::EventFlags {
     let wanted = match interest {
-        Interest::Read => epoll::EventFlags::IN,
-        Interest::Write => epoll::EventFlags::OUT,
-        Interest::ReadWrite => epoll::EventFlags::IN | epoll::EventFlags::OUT,
+        Interest::Nothing => epoll::EventFlags::empty(),
+        Interest::Read => epoll::EventFlags::IN | epoll::EventFlags::RDHUP,
+        Interest::Write => epoll::EventFlags::OUT | epoll::EventFlags::RDHUP,
+        Interest::ReadWrite => {
+            epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP
+        }
     };
     let once = match mode {
         WatchMode::Level => epoll::EventFlags::empty(),
         WatchMode::OneShot => epoll::EventFlags::ONESHOT,
     };
-    wanted | once | epoll::EventFlags::RDHUP
+    wanted | once
 }

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::lookup::LookupError;
 use crate::codec::{BuildError, DecodeError};
-use crate::{ConnectError, Fault, SendError, Status, SysError, batch};
+use crate::{Breach, ConnectError, Fault, SendError, Status, SysError, batch};
 
 /// Why a call failed. Whether the session is still there, its client's status says.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -71,6 +71,9 @@ pub enum CallError {
     /// The answer breaks the contract. The session has ended.
     #[error("the answer is malformed: {0}")]
     Malformed(DecodeError),
+    /// The server wrote into the shared region what it may not. The session has ended.
+    #[error("the server broke the shared region: {0}")]
+    BrokenRegion(Breach),
     /// The answer is none to what was asked. The session has ended.
     #[error("the peer broke the contract: {0}")]
     Mismatch(Mismatch),
@@ -177,7 +180,9 @@ impl CallError {
             Self::TimedOut => CallErrorKind::TimedOut,
             Self::Aborted => CallErrorKind::Aborted,
             Self::PeerGone | Self::Busy | Self::Reconnect(_) => CallErrorKind::Lost,
-            Self::Malformed(_) | Self::Mismatch(_) | Self::BrokenOff => CallErrorKind::Violation,
+            Self::Malformed(_) | Self::BrokenRegion(_) | Self::Mismatch(_) | Self::BrokenOff => {
+                CallErrorKind::Violation
+            }
             Self::Lookup(error) if error.is_violation() => CallErrorKind::Violation,
             Self::Lookup(LookupError::TooManyKeys { .. }) => CallErrorKind::Caller,
             Self::Lookup(LookupError::GenerationChanged) => CallErrorKind::Lost,

@@ -18,6 +18,7 @@ use netipc_proto::retry::{ClientState, Met, NextTry, Retry};
 use super::config::{CONNECT_TIMEOUT, ClientConfig, ServiceInfo};
 use super::environment::Environment;
 use super::error::{CallError, Items};
+use super::shared_memory::SharedMemory;
 use super::status::{ClientCounters, ClientStatus, Reason, SessionStatus, profile_reason};
 use crate::codec::DecodeError;
 use crate::{
@@ -52,6 +53,7 @@ pub(super) struct Link {
     next_try: NextTry,
     proposals: RequestProposals,
     pub(super) hint: ResponseHint,
+    shared_memory: SharedMemory,
     state: ClientState,
     reason: Option<Reason>,
     live: Option<Live>,
@@ -91,6 +93,7 @@ impl Link {
             next_try: NextTry::AtOnce,
             proposals: RequestProposals::new(config.request_ceiling_bytes(), config.batch_items()),
             hint: ResponseHint::new(config.response_ceiling_bytes(service)),
+            shared_memory: SharedMemory::default(),
             state: ClientState::Disconnected,
             reason: None,
             live: None,
@@ -152,9 +155,13 @@ impl Link {
         self.live.as_mut()
     }
 
-    /// The session and the counters, to be used together.
-    pub(super) const fn parts(&mut self) -> (Option<&mut Live>, &mut ClientCounters) {
-        (self.live.as_mut(), &mut self.counters)
+    /// The session, what ends waiting on it, and the counters, to be used together.
+    pub(super) const fn parts(&mut self) -> Option<(&mut Live, &Abort, &mut ClientCounters)> {
+        match (&mut self.live, &self.abort) {
+            (Some(live), Some(abort)) => Some((live, abort, &mut self.counters)),
+            // A session is got with a handle to abort that.
+            _ => None,
+        }
     }
 
     /// What a session of this client agreed on; nothing without one.
@@ -164,7 +171,7 @@ impl Link {
     }
 
     /// Gets a session in place of the one there is, if any. Limits that are refused, and may be
-    /// lower, are proposed lower at once.
+    /// lower, are proposed lower at once; shared memory that cannot be used is not offered again.
     pub(super) fn connect(&mut self, deadline: Deadline) -> Result<(), NoSession> {
         self.live = None;
         let before = match self.state {
@@ -181,6 +188,12 @@ impl Link {
                 Err(error) => error,
             };
             self.counters.failed_connects += 1;
+            if let ConnectError::Region(error) = error {
+                // The session was granted: what fails is its shared memory. Offered no more for a
+                // while, so that this is tried once.
+                self.shared_memory.failed(error, self.environment.now_ms());
+                continue;
+            }
             let after = match error {
                 ConnectError::Refused(Refusal::Rejected(Status::LIMIT_EXCEEDED)) => {
                     self.proposals.refused()
@@ -257,11 +270,16 @@ impl Link {
         let session = self.live.as_ref().map(|live| {
             let (session, offered) = (&live.session, self.config.supported_profiles);
             let server_supported = session.server_supported();
-            let profile = session.terms().profile;
+            let profile = session.profile();
             SessionStatus {
                 id: session.id(),
                 terms: *session.terms(),
-                profile_reason: profile_reason(profile, offered, server_supported),
+                profile_reason: profile_reason(
+                    profile,
+                    offered,
+                    server_supported,
+                    self.shared_memory.why_not(now_ms),
+                ),
                 server_supported,
                 peer: *session.peer(),
             }
@@ -279,8 +297,9 @@ impl Link {
     fn attempt(&mut self, deadline: Deadline) -> Result<Session, ConnectError> {
         let abort = self.abort()?;
         let config = &self.config;
+        let now_ms = self.environment.now_ms();
         let proposal = Proposal {
-            supported_profiles: config.supported_profiles,
+            supported_profiles: self.shared_memory.offer(config.supported_profiles, now_ms),
             preferred_profiles: config.preferred_profiles,
             request: self.proposals.limits(),
             response_hint: Limits {
@@ -296,6 +315,9 @@ impl Link {
 
     fn connected(&mut self, session: Session) {
         self.proposals.accepted();
+        if session.profile().is_shared_memory() {
+            self.shared_memory.works();
+        }
         self.live = Some(Live { session, last_id: 0, answered: false });
         self.state = ClientState::Ready;
         self.next_try = NextTry::AtOnce;

@@ -22,6 +22,7 @@ mod environment;
 mod error;
 mod link;
 mod lookup;
+mod shared_memory;
 mod snapshot;
 mod status;
 

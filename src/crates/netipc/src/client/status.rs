@@ -5,7 +5,7 @@ use std::time::Duration;
 use netipc_proto::retry::{ClientState, NextTry};
 
 use super::error::{CallError, CallErrorKind};
-use crate::{ConnectError, PeerIdentity, Profile, Profiles, Terms};
+use crate::{AttachError, ConnectError, PeerIdentity, Profile, Profiles, Terms};
 
 /// What a client is, why, and what it has done so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,7 +148,15 @@ impl Reason {
 }
 
 /// Why a session has the profile that it has, and no better one.
-pub(super) fn profile_reason(selected: Profile, offered: Profiles, server: Profiles) -> String {
+pub(super) fn profile_reason(
+    selected: Profile,
+    offered: Profiles,
+    server: Profiles,
+    given_up: Option<&AttachError>,
+) -> String {
+    if let (Profile::BASELINE, Some(why)) = (selected, given_up) {
+        return format!("shared memory is not offered for a while, it could not be used: {why}");
+    }
     let offered = Profiles(offered.0 | Profiles::BASELINE.0);
     let better = |profiles: Profiles| profiles.highest().is_some_and(|p| p.bit() > selected.bit());
     match (better(offered), better(server)) {
@@ -169,12 +177,15 @@ mod tests {
     #[test]
     fn a_profile_is_explained_by_who_lacks_a_better_one() {
         let (baseline, both) = (Profiles::BASELINE, Profiles(0x03));
-        let why = |offered, server| profile_reason(Profile::BASELINE, offered, server);
+        let why = |offered, server| profile_reason(Profile::BASELINE, offered, server, None);
         assert!(why(baseline, baseline).contains("neither"));
         assert!(why(Profiles::NONE, baseline).contains("neither"), "the default is the baseline");
         assert!(why(baseline, both).starts_with("the server could use 0x03"));
         assert!(why(both, baseline).starts_with("this client offers 0x03, the server can use"));
         assert!(why(both, both).contains("could not make a region"));
-        assert!(profile_reason(Profile::SHM_HYBRID, both, both).contains("neither"));
+        let failed = AttachError::Denied;
+        assert!(profile_reason(Profile::SHM_HYBRID, both, both, None).contains("neither"));
+        let reason = profile_reason(Profile::BASELINE, both, both, Some(&failed));
+        assert!(reason.ends_with(&failed.to_string()), "{reason}");
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use netipc_proto::growth::server_limit_after;
+use netipc_sys::SpinLimit;
 
 use crate::Profiles;
 
@@ -12,6 +13,9 @@ use crate::Profiles;
 pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Clients that may be in their handshake at one time unless configured.
 pub const DEFAULT_MAX_PENDING_HANDSHAKES: usize = 512;
+
+/// Bytes of shared memory that all sessions of a listener may have together unless configured.
+pub const DEFAULT_MAX_REGION_BYTES: u64 = 64 << 20;
 
 /// Who may use an endpoint, beside those who know its token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +59,12 @@ pub struct ListenerConfig {
     /// Clients that may be in their handshake at one time; beyond it the oldest gives way. Zero:
     /// [`DEFAULT_MAX_PENDING_HANDSHAKES`].
     pub max_pending_handshakes: usize,
+    /// Bytes of shared memory that all sessions may have together; beyond it they get the baseline.
+    /// Zero: [`DEFAULT_MAX_REGION_BYTES`].
+    pub max_region_bytes: u64,
+    /// How long a wait for a message may look for it before it sleeps, at most. Zero is never, here:
+    /// the default is [`DEFAULT_SPIN_LIMIT`](crate::DEFAULT_SPIN_LIMIT).
+    pub spin_limit: SpinLimit,
 }
 
 impl ListenerConfig {
@@ -64,6 +74,10 @@ impl ListenerConfig {
         } else {
             self.handshake_timeout
         }
+    }
+
+    pub(super) const fn max_region_bytes(&self) -> u64 {
+        if self.max_region_bytes == 0 { DEFAULT_MAX_REGION_BYTES } else { self.max_region_bytes }
     }
 
     pub(super) const fn max_pending(&self) -> usize {

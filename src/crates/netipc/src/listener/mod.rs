@@ -1,7 +1,7 @@
 //! The server's side of an endpoint: clients come in, sessions come out.
 //!
 //! ```text
-//!   socket ── accept ──▶ Pending ── HELLO ──▶ negotiate ── HELLO_ACK ──▶ Session
+//!   socket ── accept ──▶ Pending ── HELLO ──▶ negotiate ── region ── HELLO_ACK ──▶ Session
 //!                           │                    └ refusal ──▶ drained, closed
 //!                           └ deadline, or too many: closed
 //! ```
@@ -16,6 +16,7 @@
 mod config;
 mod counters;
 mod pending;
+mod regions;
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -28,16 +29,17 @@ use netipc_sys::{
     SysError, WaitError, WaitSet, WatchMode, wait_readable,
 };
 
-use crate::session::Agreement;
+use crate::session::{Agreement, ReadyRegion};
 use crate::{AcceptError, Endpoint, ListenError, Session};
 use counters::Outcome;
 use pending::{Pending, Pendings, Rules, SessionFree, Step};
 
 pub use config::{
-    AccessPolicy, DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_MAX_PENDING_HANDSHAKES, ListenerConfig,
-    ResponseLimit,
+    AccessPolicy, DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_MAX_PENDING_HANDSHAKES,
+    DEFAULT_MAX_REGION_BYTES, ListenerConfig, ResponseLimit,
 };
 pub use counters::{HandshakeCounters, HandshakeCounts};
+pub(crate) use regions::{RegionShare, region_sizes};
 
 /// The listening socket's number in the wait set; pending handshakes have their place, and one more.
 const SOCKET_TOKEN: u64 = 0;
@@ -83,13 +85,15 @@ impl Listener {
         let wait_set = WaitSet::new()?;
         let socket = netipc_sys::Listener::bind(endpoint.socket_path(), &options)?;
         wait_set.add(&socket, SOCKET_TOKEN, Interest::Read, WatchMode::Level)?;
+        let rules = Rules::new(config, endpoint);
+        rules.regions.remove_stale();
         Ok(Self {
             socket,
             wait_set,
             events: Events::with_capacity(EVENTS_PER_LOOK),
             ready: VecDeque::with_capacity(EVENTS_PER_LOOK),
             pendings: Pendings::new(config.max_pending()),
-            rules: Rules::new(config),
+            rules,
             next_session_id: 1,
             counters: Arc::default(),
             resume_at: None,
@@ -207,7 +211,9 @@ impl Listener {
                 self.keep(Pending::refused(channel));
             }
             Step::Gone => self.counters.decided(Outcome::Left),
-            Step::Agreed(agreement) => return Some(self.session(channel, agreement)),
+            Step::Agreed(agreement, region) => {
+                return Some(self.session(channel, region, agreement));
+            }
         }
         None
     }
@@ -233,9 +239,9 @@ impl Listener {
                 self.let_go(token);
                 self.counters.decided(Outcome::Left);
             }
-            Step::Agreed(agreement) => {
+            Step::Agreed(agreement, region) => {
                 let channel = self.let_go(token)?;
-                return Some(self.session(channel, agreement));
+                return Some(self.session(channel, region, agreement));
             }
         }
         None
@@ -309,10 +315,16 @@ impl Listener {
         Some(pending.channel)
     }
 
-    fn session(&mut self, channel: PacketChannel, agreement: Agreement) -> Session {
-        self.next_session_id += 1;
+    fn session(
+        &mut self,
+        channel: PacketChannel,
+        region: Option<ReadyRegion>,
+        agreement: Agreement,
+    ) -> Session {
+        // Ids of regions that were in use were skipped.
+        self.next_session_id = agreement.session_id + 1;
         self.counters.decided(Outcome::Session);
-        Session::new(channel, agreement)
+        Session::new(channel, region, agreement)
     }
 }
 

@@ -8,11 +8,12 @@ use netipc_proto::hello::MAX_HANDSHAKE_MESSAGE_LEN;
 use netipc_proto::negotiate::{
     DEFAULT_PAYLOAD_BYTES, Peer, Policy, Rejection, negotiate, or_default,
 };
-use netipc_sys::{Deadline, PacketChannel, RecvError, TrySend, own_uid};
+use netipc_sys::{Deadline, PacketChannel, RecvError, SpinLimit, TrySend, own_uid};
 
 use super::config::{ListenerConfig, ResponseLimit};
-use crate::PLATFORM;
-use crate::session::{Agreement, Drain, Role, packet_size};
+use super::regions::{Prepared, Regions};
+use crate::session::{Agreement, Drain, ReadyRegion, Role, packet_size};
+use crate::{Endpoint, PLATFORM};
 
 /// How long a client that was refused may take to read that and leave.
 const REFUSAL_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -31,6 +32,8 @@ pub(super) struct Rules {
     uids: Option<Vec<u32>>,
     pub(super) response_limit: ResponseLimit,
     pub(super) handshake_timeout: Duration,
+    pub(super) regions: Regions,
+    spin_limit: SpinLimit,
 }
 
 /// What hearing a client came to.
@@ -42,12 +45,12 @@ pub(super) enum Step {
     Refused(Rejection),
     /// It left, or cannot be spoken to.
     Gone,
-    /// It has been told, and the channel is a session.
-    Agreed(Agreement),
+    /// It has been told, and the channel is a session, with a region if that was agreed.
+    Agreed(Agreement, Option<ReadyRegion>),
 }
 
 impl Rules {
-    pub(super) fn new(config: &ListenerConfig) -> Self {
+    pub(super) fn new(config: &ListenerConfig, endpoint: &Endpoint) -> Self {
         let supported = PLATFORM.supported(config.supported_profiles);
         let response_payload_bytes =
             or_default(config.response_payload_bytes, DEFAULT_PAYLOAD_BYTES);
@@ -68,6 +71,8 @@ impl Rules {
             uids: config.access.uids.clone(),
             response_limit: ResponseLimit::new(response_payload_bytes),
             handshake_timeout: config.handshake_timeout(),
+            regions: Regions::new(endpoint, config.max_region_bytes()),
+            spin_limit: config.spin_limit,
         }
     }
 
@@ -83,7 +88,7 @@ impl Rules {
 pub(super) type SessionFree<'f> = &'f mut dyn FnMut() -> bool;
 
 /// Hears what a client has to say, if it is there, and tells it when it has a session, of this
-/// number. A refusal is the caller's to tell.
+/// number or a later one. A refusal is the caller's to tell.
 pub(super) fn hear(
     channel: &PacketChannel,
     rules: &Rules,
@@ -119,17 +124,23 @@ pub(super) fn hear(
     if !session_free() {
         return Step::Refused(Rejection::SessionsTaken);
     }
+    let Prepared { agreed, session_id, region } = match rules.regions.prepare(agreed, session_id) {
+        Ok(prepared) => prepared,
+        Err(rejection) => return Step::Refused(rejection),
+    };
     if !tell(channel, &agreed.message(session_id)) {
         return Step::Gone;
     }
-    Step::Agreed(Agreement {
+    let agreement = Agreement {
         role: Role::Server,
         terms: *agreed.terms(),
         session_id,
         server_supported: rules.policy.supported,
         peer,
         ceiling_bytes: agreed.terms().request.payload_bytes,
-    })
+        spin_limit: rules.spin_limit,
+    };
+    Step::Agreed(agreement, region)
 }
 
 /// Tells a client why it has no session.

@@ -39,7 +39,8 @@ pub struct ServerConfig {
     /// What clients must know.
     #[debug("(secret)")]
     pub auth_token: u64,
-    /// Threads that run handlers; default: one for each CPU, at most [`DEFAULT_MAX_WORKERS`].
+    /// Threads that run handlers, and the most handlers that run at a time; default: one for each CPU,
+    /// at most [`DEFAULT_MAX_WORKERS`]. Sessions over shared memory have a thread each beside them.
     /// Servers of a [`Host`](super::Host) share its workers, and this is not looked at.
     pub worker_count: usize,
     /// Sessions at a time; default [`DEFAULT_MAX_SESSIONS`]. Clients above it are told BUSY.

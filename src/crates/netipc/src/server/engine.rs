@@ -19,8 +19,9 @@ use std::time::Duration;
 
 use netipc_sys::{Deadline, Interest, SysError, WaitSet, Waker, WatchMode};
 
+use super::permits::Permits;
 use super::served::{Served, Service};
-use super::status::End;
+use super::status::{End, Totals};
 use super::work::{Job, Work};
 use crate::Session;
 
@@ -56,13 +57,16 @@ pub(super) enum Command {
 #[derive(Debug)]
 pub(super) struct Engine {
     pub(super) services: Vec<Arc<Service>>,
-    pub(super) worker_count: usize,
+    /// One for each worker.
+    pub(super) places: Vec<Place>,
     /// Where workers sleep.
     pub(super) requests: WaitSet,
     pub(super) work: Work,
     /// Wakes the event loop.
     pub(super) loop_waker: Waker,
     pub(super) load: Load,
+    /// For each handler that runs.
+    pub(super) permits: Permits,
     /// Set for handlers to see.
     pub(super) stopping: AtomicBool,
     pub(super) threads: Threads,
@@ -78,11 +82,12 @@ impl Engine {
         let work = Work::new(&requests, WORK_TOKEN)?;
         Ok(Self {
             services: services.into_iter().map(Arc::new).collect(),
-            worker_count,
+            places: (0..worker_count).map(|_| Place::default()).collect(),
             requests,
             work,
             loop_waker: Waker::new()?,
             load: Load::default(),
+            permits: Permits::new(worker_count),
             stopping: AtomicBool::new(false),
             threads: Threads::default(),
             phase: AtomicU8::new(Phase::Running as u8),
@@ -109,21 +114,26 @@ impl Engine {
         self.phase.fetch_max(phase as u8, Ordering::AcqRel);
         self.loop_waker.wake();
         if phase == Phase::Stopping {
+            self.permits.close();
             self.wake_worker();
         }
     }
 
-    /// Takes a new session in. It counts as one of its service from here until it is over.
-    pub(super) fn admit(&self, session: Session, service: &Arc<Service>) {
+    /// Takes a new session in. It counts as one of its service from here until it is over. Workers
+    /// watch it, unless it has a region.
+    pub(super) fn admit(&self, session: Session, service: &Arc<Service>) -> Arc<Served> {
         let token = self.next_token.fetch_add(1, Ordering::Relaxed);
         let served = Arc::new(Served::new(token, session, Arc::clone(service)));
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
         sessions.insert(token, Arc::clone(&served));
         drop(sessions);
-        let mode = WatchMode::OneShot;
-        if self.requests.add(&served.session, token, Interest::Read, mode).is_err() {
+        let mode = self.watch_mode();
+        if !served.is_in_region()
+            && self.requests.add(&served.session, token, Interest::Read, mode).is_err()
+        {
             self.end(&served, End::Failed);
         }
+        served
     }
 
     pub(super) fn session(&self, token: u64) -> Option<Arc<Served>> {
@@ -137,6 +147,13 @@ impl Engine {
         sessions.values().cloned().collect()
     }
 
+    /// What a service and all its sessions have counted.
+    pub(super) fn totals(&self, service: &Arc<Service>) -> Totals {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        let of_service = sessions.values().filter(|served| Arc::ptr_eq(&served.service, service));
+        of_service.map(|served| served.totals()).fold(service.counters.tally.totals(), Totals::plus)
+    }
+
     pub(super) fn has_sessions(&self) -> bool {
         !self.sessions.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
@@ -145,6 +162,11 @@ impl Engine {
     pub(super) fn withdraw(&self, served: &Served) {
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
         if sessions.remove(&served.token).is_some() {
+            // Under the lock that `totals` takes, so that no count is missed or seen twice.
+            served.hand_over_counts();
+            if served.is_in_region() {
+                return;
+            }
             // Refused only where it is not in the set.
             let _absent = self.requests.remove(&served.session);
         }
@@ -157,8 +179,9 @@ impl Engine {
             return;
         }
         self.withdraw(served);
-        served.session.shutdown();
+        // Before the client sees it, so that who asks then is told.
         served.service.counters.ended(end);
+        served.session.shutdown();
         self.command(Command::Forget(served.token));
     }
 
@@ -183,6 +206,36 @@ impl Engine {
     pub(super) fn offer(&self, jobs: impl IntoIterator<Item = Job>) {
         self.work.push(jobs);
         self.wake_worker();
+    }
+
+    pub(super) const fn worker_count(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there is nobody whom one worker's session could be kept from.
+    pub(super) const fn has_one_worker(&self) -> bool {
+        self.worker_count() == 1
+    }
+
+    /// How sessions are watched by the workers. One alone is told again and again of what it has not
+    /// read, which spares it the arming; among several, each event is for one.
+    pub(super) const fn watch_mode(&self) -> WatchMode {
+        if self.has_one_worker() { WatchMode::Level } else { WatchMode::OneShot }
+    }
+
+    /// A session's event came: whether it is still armed.
+    pub(super) const fn event_came(&self, armed: &mut bool) {
+        *armed &= self.has_one_worker();
+    }
+
+    /// The sessions that workers keep to themselves.
+    pub(super) fn holds(&self) -> impl Iterator<Item = Hold> {
+        self.places.iter().map(Place::get).filter(|hold| hold.token != 0)
+    }
+
+    /// The event loop watches the load no more, unless it has to. False if it has to.
+    pub(super) fn unwatch(&self) -> bool {
+        self.load.unwatch(|| self.holds().next().is_none())
     }
 
     pub(super) fn wake_worker(&self) {
@@ -216,14 +269,23 @@ impl Load {
         all_busy && !self.watched.swap(true, Ordering::SeqCst)
     }
 
+    /// The event loop has to watch. True when it does not yet, and must be told.
+    pub(super) fn watch(&self) -> bool {
+        !self.watched.swap(true, Ordering::SeqCst)
+    }
+
+    pub(super) fn has_idle(&self) -> bool {
+        self.idle.load(Ordering::Relaxed) > 0
+    }
+
     pub(super) fn is_watched(&self) -> bool {
         self.watched.load(Ordering::SeqCst)
     }
 
-    /// Watches no more, unless all workers are busy. False if they are.
-    pub(super) fn unwatch(&self) -> bool {
+    /// Watches no more, unless all workers are busy, or not all is `well` otherwise. False if so.
+    fn unwatch(&self, well: impl FnOnce() -> bool) -> bool {
         self.watched.store(false, Ordering::SeqCst);
-        if self.idle.load(Ordering::SeqCst) > 0 {
+        if self.idle.load(Ordering::SeqCst) > 0 && well() {
             return true;
         }
         self.watched.store(true, Ordering::SeqCst);
@@ -232,6 +294,50 @@ impl Load {
 
     pub(super) fn looks(&self) -> u64 {
         self.looks.load(Ordering::Relaxed)
+    }
+}
+
+/// The session that a worker keeps to itself, for the event loop to see: should the worker be in a
+/// handler for long, further requests of that session are for others.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    /// Zero: none.
+    token: AtomicU64,
+    /// Counts up with each request that was waited for so.
+    waits: AtomicU64,
+}
+
+/// A [`Place`] at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hold {
+    pub(super) token: u64,
+    waits: u64,
+}
+
+impl Place {
+    /// The worker waits for the next request of a session. True when it begins to keep it.
+    pub(super) fn hold(&self, token: u64) -> bool {
+        // Nobody else writes either.
+        self.waits.store(self.waits.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        if self.token.load(Ordering::Relaxed) == token {
+            return false;
+        }
+        // Sequentially consistent with `Load::unwatch`: either the loop sees this, or this worker
+        // sees that the loop does not watch.
+        self.token.store(token, Ordering::SeqCst);
+        true
+    }
+
+    /// It keeps none.
+    pub(super) fn leave(&self) {
+        self.token.store(0, Ordering::Relaxed);
+    }
+
+    /// The token and the count may be of different moments: a session that is given back too early
+    /// costs its worker a system call.
+    fn get(&self) -> Hold {
+        let token = self.token.load(Ordering::SeqCst);
+        Hold { token, waits: self.waits.load(Ordering::Relaxed) }
     }
 }
 

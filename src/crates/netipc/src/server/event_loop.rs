@@ -8,13 +8,14 @@
 //! It sleeps without a timeout when there is nothing to watch, and makes no system call then.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use netipc_sys::{Abort, Deadline, Event, Events, Interest, SysError, WaitSet, WatchMode};
 
-use super::engine::{Command, Engine, Phase};
+use super::engine::{Command, Engine, Hold, Phase};
+use super::region_thread;
 use super::served::{Served, Service, sessions};
 use super::status::End;
 use super::work::Job;
@@ -53,8 +54,10 @@ pub(super) struct EventLoop {
     gaps: HashMap<u64, (Arc<Served>, Deadline)>,
     /// Clients that were given a final answer.
     leaving: HashMap<u64, Leaving>,
+    /// Sessions with a region, whose sockets tell that the client has left.
+    regions: HashMap<u64, Arc<Served>>,
     /// When to look at the load again, and what it was.
-    load_look: Option<(Deadline, u64)>,
+    load_look: Option<LoadLook>,
     scratch: Scratch,
 }
 
@@ -64,6 +67,14 @@ pub(super) struct Door {
     pub(super) service: Arc<Service>,
     /// Not looked at until then.
     pub(super) paused: Option<Deadline>,
+}
+
+/// What the workers were doing at the last look.
+struct LoadLook {
+    next: Deadline,
+    looks: u64,
+    /// What each worker held.
+    holds: Vec<Hold>,
 }
 
 struct Leaving {
@@ -89,6 +100,7 @@ impl EventLoop {
             room: HashMap::new(),
             gaps: HashMap::new(),
             leaving: HashMap::new(),
+            regions: HashMap::new(),
             load_look: None,
             scratch: Scratch::default(),
         })
@@ -150,6 +162,12 @@ impl EventLoop {
             }
         } else if let Some(served) = self.room.get(&event.token).cloned() {
             self.send_rest(&served);
+        } else if let Some(served) = self.regions.get(&event.token) {
+            // Nothing is sent there after the handshake: whatever shows is the end. One that has its
+            // final answer may leave: the command to see it off is on its way.
+            if !served.has_final_answer() {
+                self.engine.end(served, End::Left);
+            }
         }
     }
 
@@ -160,7 +178,12 @@ impl EventLoop {
         for _ in 0..SESSIONS_PER_LOOK {
             let free = || is_session_free(&self.engine, &door.service);
             match door.listener.try_accept(free) {
-                Ok(Some(session)) => self.engine.admit(session, &door.service),
+                Ok(Some(session)) => {
+                    let served = self.engine.admit(session, &door.service);
+                    if served.is_in_region() {
+                        serve_region(&self.engine, &self.watched, &mut self.regions, served);
+                    }
+                }
                 Ok(None) => return,
                 Err(_refused) => {
                     // Readable all the while: without a pause this would be a busy loop.
@@ -187,6 +210,7 @@ impl EventLoop {
                     let _absent = self.watched.remove(&served.session);
                 }
                 self.gaps.remove(&token);
+                self.unwatch_region(token);
             }
         }
     }
@@ -216,6 +240,7 @@ impl EventLoop {
     fn drain(&mut self, served: Arc<Served>) {
         self.engine.withdraw(&served);
         self.gaps.remove(&served.token);
+        self.unwatch_region(served.token);
         let mut drain = Drain::begin(&served.session);
         let gone = !matches!(drain.advance(&served.session), Ok(None));
         let (token, mode) = (served.token, WatchMode::Level);
@@ -229,6 +254,12 @@ impl EventLoop {
         self.leaving.insert(token, Leaving { served, drain, deadline });
     }
 
+    fn unwatch_region(&mut self, token: u64) {
+        if let Some(served) = self.regions.remove(&token) {
+            let _absent = self.watched.remove(&served.session);
+        }
+    }
+
     fn let_go(&mut self, token: u64) {
         if let Some(leaving) = self.leaving.remove(&token) {
             let _absent = self.watched.remove(&leaving.served.session);
@@ -240,7 +271,7 @@ impl EventLoop {
         let doors = self.doors.iter().map(|door| {
             door.paused.unwrap_or(Deadline::never()).earlier(door.listener.next_deadline())
         });
-        let load = self.load_look.map(|(deadline, _looks)| deadline);
+        let load = self.load_look.as_ref().map(|look| look.next);
         doors
             .chain(self.room.values().map(|served| served.send_deadline()))
             .chain(self.gaps.values().map(|(_served, deadline)| *deadline))
@@ -279,7 +310,7 @@ impl EventLoop {
 
     /// A message had begun a while ago: it is whole by now, goes on, or is given up.
     fn look_at_gap(&mut self, served: &Arc<Served>) {
-        let inbox = served.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        let inbox = served.inbox();
         let Some(since) = inbox.partial_since() else {
             // Under the inbox's lock: whoever begins the next message sees it.
             served.gap_watched.store(false, Ordering::Relaxed);
@@ -301,23 +332,32 @@ impl EventLoop {
         }
     }
 
-    /// Reads in the workers' stead if none has looked for requests in a while.
+    /// Reads in the workers' stead if none has looked for requests in a while, and takes from them the
+    /// sessions that they keep to themselves for as long.
     fn look_at_load(&mut self) {
         let looks = self.engine.load.looks();
-        match self.load_look {
+        match self.load_look.take() {
             None if self.engine.load.is_watched() => {}
-            Some((deadline, before)) if deadline.has_passed() => {
-                if self.engine.load.unwatch() {
-                    self.load_look = None;
+            Some(last) if last.next.has_passed() => {
+                if self.engine.unwatch() {
                     return;
                 }
-                if before == looks {
+                if last.looks == looks {
                     self.stand_in();
                 }
+                for hold in self.engine.holds().filter(|hold| last.holds.contains(hold)) {
+                    if let Some(served) = self.engine.session(hold.token) {
+                        served.release(&self.engine);
+                    }
+                }
             }
-            _ => return,
+            other => {
+                self.load_look = other;
+                return;
+            }
         }
-        self.load_look = Some((Deadline::after(STAND_IN_AFTER), looks));
+        let holds = self.engine.holds().collect();
+        self.load_look = Some(LoadLook { next: Deadline::after(STAND_IN_AFTER), looks, holds });
     }
 
     fn stand_in(&mut self) {
@@ -352,6 +392,21 @@ impl EventLoop {
             served.end_if_idle(&self.engine, now);
         }
     }
+}
+
+/// Has a thread serve a session with a region, and its client watched.
+fn serve_region(
+    engine: &Arc<Engine>,
+    watched: &WaitSet,
+    regions: &mut HashMap<u64, Arc<Served>>,
+    served: Arc<Served>,
+) {
+    let (token, mode) = (served.token, WatchMode::Level);
+    if watched.add(&served.session, token, Interest::Read, mode).is_err() {
+        return engine.end(&served, End::Failed);
+    }
+    region_thread::start(engine, &served);
+    regions.insert(token, served);
 }
 
 /// Whether one session more may be made. Before a client is told BUSY, sessions whose client has

@@ -1,6 +1,7 @@
 //! Several services of one process over the same workers, and the threads of all servers.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::dispatch::Dispatch;
 use super::engine::{Engine, Phase, Threads};
 use super::event_loop::EventLoop;
 use super::served::{Service, sessions};
-use super::status::{Counters, ServerStatus, get};
+use super::status::{Counters, ServerStatus};
 use super::worker;
 use crate::{Endpoint, HandshakeCounters, ListenError, Listener, ListenerConfig};
 
@@ -146,19 +147,24 @@ impl Host {
         let engine = Arc::new(Engine::new(self.services, self.workers)?);
         let event_loop = EventLoop::new(Arc::clone(&engine), self.listeners)?;
         let running = RunningHost { engine, handshakes };
-        for index in 0..self.workers {
+        for index in 0..running.engine.worker_count() {
             let engine = Arc::clone(&running.engine);
             let alive = Threads::enter(&engine);
             start_thread(format!("netipc-work-{index}"), move || {
                 let _alive = alive;
-                worker::run(&engine);
+                if let Some(place) = engine.places.get(index) {
+                    worker::run(&engine, place);
+                }
             })?;
         }
         Ok((running, event_loop))
     }
 }
 
-fn start_thread(name: String, body: impl FnOnce() + Send + 'static) -> Result<(), ServerError> {
+pub(super) fn start_thread(
+    name: String,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<(), ServerError> {
     // Detached: a handler that never returns must not hang whoever stops the server, so threads
     // are waited for with a deadline, which joining does not have.
     thread::Builder::new().name(name).spawn(body).map(drop).map_err(ServerError::Thread)
@@ -233,20 +239,22 @@ impl RunningHost {
             .collect()
     }
 
-    fn of(&self, service: &Service, handshakes: &HandshakeCounters) -> ServerStatus {
+    fn of(&self, service: &Arc<Service>, handshakes: &HandshakeCounters) -> ServerStatus {
         let counters = &service.counters;
+        let totals = self.engine.totals(service);
         ServerStatus {
             sessions: sessions(service),
+            shared_memory_sessions: counters.in_regions.load(Ordering::Relaxed),
             max_sessions: service.max_sessions,
-            in_flight: get(&counters.in_flight),
-            workers: self.engine.worker_count,
+            in_flight: totals.in_flight,
+            workers: self.engine.worker_count(),
             response_limit_bytes: service.response_limit.get(),
             response_ceiling_bytes: service.response_ceiling,
             handshakes: handshakes.counts(),
-            calls: counters.calls(),
+            calls: counters.calls(totals.ok),
             ended: counters.ends(),
-            request_bytes: get(&counters.request_bytes),
-            response_bytes: get(&counters.response_bytes),
+            request_bytes: totals.request_bytes,
+            response_bytes: totals.response_bytes,
             last_error: counters.last_error.get(),
         }
     }

@@ -6,20 +6,24 @@
 //!        └─ Host: several of them, one set of workers
 //!
 //!   event loop (1 thread)   clients come in; answers that find no room; deadlines
-//!   workers                 sleep on all sessions at once: read, handle, answer
+//!   workers                 sleep on all sessions over sockets at once: read, handle, answer
+//!   region threads          the same, each for one session over shared memory
 //! ```
 //!
 //! The worker that reads a request answers it, so a client that asks and waits costs no hand-over
 //! between threads; parts of a slow batch, and further requests of the same session, go to other
-//! workers. Nothing waits for a peer: only handlers block a worker, never the event loop.
-//! docs/adr/0002 has the reasons and the measurements.
+//! workers. Between requests it stays with the session and looks for the next, as long as that pays.
+//! Nothing waits for a peer: only handlers block a worker, never the event loop. At most
+//! [`worker_count`](ServerConfig::worker_count) handlers run at once, whichever threads run them.
+//! docs/adr/0002, 0005 and 0007 have the reasons and the measurements.
 //!
 //! Bounds: a session holds at most one request being received and
 //! [`max_in_flight_per_session`](ServerConfig::max_in_flight_per_session) answers. Once
 //! 1 MiB of them, or one of the longest, wait for their reader, nothing more is read; what was read
 //! by then, while all workers were busy, is still answered and kept. A worker keeps
 //! one packet, one request and one response of the largest limit that it has met; an idle session
-//! holds no message memory at all.
+//! over a socket holds no message memory at all, one over shared memory those of its thread, within
+//! its own limits.
 //!
 //! What it does **not** do: it decodes no payload (generated code does, behind [`Dispatch`]), runs
 //! nothing but handlers for its caller, retries nothing, and reads no environment.
@@ -30,6 +34,8 @@ mod dispatch;
 mod engine;
 mod event_loop;
 mod host;
+mod permits;
+mod region_thread;
 mod served;
 mod status;
 mod typed;

@@ -14,7 +14,7 @@
 //! counts.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use netipc_sys::{Deadline, Interest, WatchMode};
@@ -22,7 +22,7 @@ use netipc_sys::{Deadline, Interest, WatchMode};
 use super::config::SEND_TIMEOUT;
 use super::dispatch::Dispatch;
 use super::engine::{Command, Engine, Phase};
-use super::status::{Counters, End, add};
+use super::status::{Counters, End, Tally, Totals, add};
 use crate::{Header, Inbox, Outgoing, ResponseLimit, SendError, Session, Status};
 
 /// One service of an engine: what its sessions share.
@@ -50,13 +50,15 @@ pub(super) struct Served {
     pub(super) session: Session,
     pub(super) service: Arc<Service>,
     /// Taken by whoever holds the session's one-shot event: hardly ever contended.
-    pub(super) inbox: Mutex<Inbox>,
+    inbox: Mutex<Inbox>,
     /// The event loop looks after the gap between chunks.
     pub(super) gap_watched: AtomicBool,
     /// Over: what is still worked on is of no use any more.
     over: AtomicBool,
     /// Whether it counts among the service's sessions.
     slot: AtomicBool,
+    /// Added to in the state's turn.
+    tally: Tally,
     state: Mutex<State>,
 }
 
@@ -71,8 +73,13 @@ struct State {
     in_flight: u32,
     /// Whether the next request is waited for, or being read.
     armed: bool,
+    /// A thread looks for the next request by itself, and nobody else is told of it: a worker for a
+    /// while, or, for good, the thread of a region.
+    held: bool,
     /// A final answer was given: nothing is read or answered after it.
     last_given: bool,
+    /// The service has taken over what this session counts.
+    counted: bool,
     /// Answers that the client has made no room for, the first perhaps sent in part.
     outbox: VecDeque<Answer>,
 }
@@ -98,9 +105,20 @@ enum Next {
 impl Served {
     /// Takes one of the service's sessions, until it is over.
     pub(super) fn new(token: u64, session: Session, service: Arc<Service>) -> Self {
+        let in_region = session.profile().is_shared_memory();
         service.counters.sessions.fetch_add(1, Ordering::Relaxed);
+        if in_region {
+            service.counters.in_regions.fetch_add(1, Ordering::Relaxed);
+        }
         let inbox = Mutex::new(session.inbox());
-        let state = State { in_flight: 0, armed: true, last_given: false, outbox: VecDeque::new() };
+        let state = State {
+            in_flight: 0,
+            armed: !in_region,
+            held: in_region,
+            last_given: false,
+            counted: false,
+            outbox: VecDeque::new(),
+        };
         Self {
             token,
             session,
@@ -109,8 +127,29 @@ impl Served {
             gap_watched: AtomicBool::new(false),
             over: AtomicBool::new(false),
             slot: AtomicBool::new(true),
+            tally: Tally::default(),
             state: Mutex::new(state),
         }
+    }
+
+    /// What arrives. Nobody else wants it while the session's event has not come, or it is held.
+    pub(super) fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it has a region, and a thread of its own that keeps it.
+    pub(super) const fn is_in_region(&self) -> bool {
+        self.session.profile().is_shared_memory()
+    }
+
+    /// Whether a final answer was given: its end is that answer.
+    pub(super) fn has_final_answer(&self) -> bool {
+        self.state().last_given
+    }
+
+    /// Whether anything more is read.
+    pub(super) fn is_read(&self, engine: &Engine) -> bool {
+        self.reads(&self.state(), engine)
     }
 
     /// Whether answers are of no use any more.
@@ -121,26 +160,31 @@ impl Served {
     /// Waits for the rest of a message, or for one where there was none.
     pub(super) fn arm_again(self: &Arc<Self>, engine: &Engine) {
         let mut state = self.state();
-        let armed = self.arm(&mut state, engine);
+        // Whoever keeps the session looks again, or gives it back.
+        engine.event_came(&mut state.armed);
+        let armed = state.held || state.armed || self.arm(&mut state, engine);
         drop(state);
         if !armed {
             engine.end(self, End::Failed);
         }
     }
 
-    /// A request was read. False when nothing may come of it, because the session is over or the
+    /// A request of `payload_len` bytes was read. False when nothing may come of it, because the session is over or the
     /// server reads no more. Otherwise the next request is waited for at once, if the session may
     /// have another in flight and does not leave too many answers unread.
-    pub(super) fn begin(self: &Arc<Self>, engine: &Engine) -> bool {
+    pub(super) fn begin(self: &Arc<Self>, engine: &Engine, payload_len: u32) -> bool {
         let mut state = self.state();
+        let request_bytes = payload_len.into();
         if self.is_over() || state.last_given || engine.phase() != Phase::Running {
+            self.add(&state, Totals { request_bytes, ..Totals::default() });
             return false;
         }
         state.in_flight += 1;
-        self.service.counters.in_flight.fetch_add(1, Ordering::Relaxed);
-        state.armed = false;
-        let waits = state.in_flight >= self.service.max_in_flight || self.holds_enough(&state);
-        let armed = waits || self.arm(&mut state, engine);
+        self.add(&state, Totals { in_flight: 1, request_bytes, ..Totals::default() });
+        if !state.held {
+            engine.event_came(&mut state.armed);
+        }
+        let armed = state.held || self.arm_if_due(&mut state, engine);
         if !armed {
             self.finish_one(&mut state);
         }
@@ -149,6 +193,53 @@ impl Served {
             engine.end(self, End::Failed);
         }
         armed
+    }
+
+    /// Waits for the next request, unless enough are in flight; false when the system refused.
+    fn arm_if_due(&self, state: &mut State, engine: &Engine) -> bool {
+        if state.in_flight >= self.service.max_in_flight || self.holds_enough(state) {
+            self.disarm(state, engine);
+            return true;
+        }
+        state.armed || self.arm(state, engine)
+    }
+
+    /// Waits for nothing; a failure is reported once.
+    fn disarm(&self, state: &mut State, engine: &Engine) {
+        if std::mem::take(&mut state.armed) {
+            let mode = WatchMode::OneShot;
+            let (session, token) = (&self.session, self.token);
+            // Refused only where it is not watched any more.
+            let _absent = engine.requests.modify(session, token, Interest::Nothing, mode);
+        }
+    }
+
+    /// Keeps the session for the worker that has just answered on it, who looks for the next request
+    /// by itself: nobody else is told of that until [`release`](Self::release). False when others
+    /// work for it, too, or nothing more is read.
+    pub(super) fn hold(self: &Arc<Self>, engine: &Engine) -> bool {
+        let mut state = self.state();
+        if state.in_flight > 0 || !self.reads(&state, engine) {
+            return false;
+        }
+        if !engine.has_one_worker() {
+            self.disarm(&mut state, engine);
+        }
+        state.held = true;
+        true
+    }
+
+    /// The session is everybody's again.
+    pub(super) fn release(self: &Arc<Self>, engine: &Engine) {
+        let mut state = self.state();
+        if !std::mem::take(&mut state.held) {
+            return;
+        }
+        let armed = state.armed || self.arm_if_due(&mut state, engine);
+        drop(state);
+        if !armed {
+            engine.end(self, End::Failed);
+        }
     }
 
     /// Whether the answers that wait for their reader take as much memory as they may.
@@ -164,8 +255,11 @@ impl Served {
             return false;
         }
         state.in_flight += 1;
-        self.service.counters.in_flight.fetch_add(1, Ordering::Relaxed);
-        state.armed = false;
+        self.add(&state, Totals { in_flight: 1, ..Totals::default() });
+        if !state.held {
+            engine.event_came(&mut state.armed);
+        }
+        self.disarm(&mut state, engine);
         true
     }
 
@@ -176,7 +270,7 @@ impl Served {
             self.finish_one(&mut state);
             Next::Nothing
         } else {
-            self.count(header);
+            self.count(&state, header);
             state.last_given = !header.status.keeps_session();
             self.send_or_keep(&mut state, engine, header, payload)
         };
@@ -256,6 +350,9 @@ impl Served {
     fn release_slot(&self) {
         if self.slot.swap(false, Ordering::Relaxed) {
             self.service.counters.sessions.fetch_sub(1, Ordering::Relaxed);
+            if self.is_in_region() {
+                self.service.counters.in_regions.fetch_sub(1, Ordering::Relaxed);
+            }
         }
     }
 
@@ -296,7 +393,7 @@ impl Served {
         if engine.phase() != Phase::Running {
             return if state.in_flight == 0 { Next::Over(End::Stopped) } else { Next::Nothing };
         }
-        if !state.armed && !self.arm(state, engine) {
+        if !state.armed && !state.held && !self.arm(state, engine) {
             return Next::Over(End::Failed);
         }
         Next::Nothing
@@ -313,34 +410,60 @@ impl Served {
 
     /// Waits for the next request; false when the system refused.
     fn arm(&self, state: &mut State, engine: &Engine) -> bool {
-        if self.is_over() || state.last_given || engine.phase() != Phase::Running {
+        if !self.reads(state, engine) {
             return true;
         }
         state.armed = true;
-        let mode = WatchMode::OneShot;
-        engine.requests.modify(&self.session, self.token, Interest::Read, mode).is_ok()
+        let (session, mode) = (&self.session, engine.watch_mode());
+        engine.requests.modify(session, self.token, Interest::Read, mode).is_ok()
+    }
+
+    /// Whether anything more is read.
+    fn reads(&self, state: &State, engine: &Engine) -> bool {
+        !self.is_over() && !state.last_given && engine.phase() == Phase::Running
     }
 
     fn finish_one(&self, state: &mut State) {
         state.in_flight = state.in_flight.saturating_sub(1);
-        self.service.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.add(state, Totals { in_flight: ONE_LESS, ..Totals::default() });
         // With its final answer it is not a session any more: its client may come again at once.
         if state.in_flight == 0 && (self.is_over() || state.last_given) {
             self.release_slot();
         }
     }
 
-    fn count(&self, answer: &Header) {
+    fn count(&self, state: &State, answer: &Header) {
         let counters = &self.service.counters;
-        let counter: &AtomicU64 = match answer.status {
-            Status::OK => &counters.ok,
-            Status::UNSUPPORTED => &counters.unsupported,
-            Status::BAD_ENVELOPE => &counters.bad_envelope,
-            Status::LIMIT_EXCEEDED => &counters.limit_exceeded,
-            _ => &counters.internal_error,
-        };
-        add(counter, 1);
-        add(&counters.response_bytes, answer.payload_len.into());
+        let response_bytes = answer.payload_len.into();
+        let ok = u64::from(answer.status.is_ok());
+        self.add(state, Totals { ok, response_bytes, ..Totals::default() });
+        match answer.status {
+            Status::OK => {}
+            Status::UNSUPPORTED => add(&counters.unsupported, 1),
+            Status::BAD_ENVELOPE => add(&counters.bad_envelope, 1),
+            Status::LIMIT_EXCEEDED => add(&counters.limit_exceeded, 1),
+            _ => add(&counters.internal_error, 1),
+        }
+    }
+
+    fn add(&self, state: &State, totals: Totals) {
+        match state.counted {
+            false => self.tally.add_alone(totals),
+            true => self.service.counters.tally.add(totals),
+        }
+    }
+
+    /// What the session counts until its service takes that over.
+    pub(super) fn totals(&self) -> Totals {
+        self.tally.totals()
+    }
+
+    /// From here on the service counts, what was counted so far included.
+    pub(super) fn hand_over_counts(&self) {
+        let mut state = self.state();
+        if !std::mem::replace(&mut state.counted, true) {
+            self.service.counters.tally.add(self.totals());
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -353,6 +476,9 @@ impl Drop for Served {
         self.release_slot();
     }
 }
+
+/// Added to what wraps, it takes 1 away.
+const ONE_LESS: u64 = u64::MAX;
 
 const fn end_of(error: SendError) -> End {
     match error {

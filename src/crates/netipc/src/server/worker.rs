@@ -3,11 +3,15 @@
 //! The thread that reads a request answers it, so that a client which asks and waits costs no
 //! hand-over between threads. Before it answers, the session is armed again: further requests of
 //! the same session go to other workers.
+//!
+//! A worker that finds out that the next request comes sooner than it could sleep stays with the
+//! session, keeps it to itself, and looks for the request, until that does not pay any more or somebody
+//! else has something (docs/adr/0005).
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use netipc_proto::batch::Batch;
@@ -16,17 +20,19 @@ use netipc_sys::{Deadline, Events};
 
 use super::batch::{Answers, SplitBatch, assemble, grow_blank};
 use super::dispatch::{Context, Failure};
-use super::engine::{Command, Engine, Phase, WORK_TOKEN};
+use super::engine::{Command, Engine, Phase, Place, WORK_TOKEN};
 use super::served::Served;
 use super::status::{End, add};
 use super::work::{Job, SharedBatch};
-use crate::{Header, Message, PacketBuffer, ReceiveError, Status};
+use crate::{Header, Inbox, Message, PacketBuffer, ReceiveError, Session, Status};
 
 /// Once the items of a batch have taken this long, the rest is shared with other workers: cheap
 /// batches are not worth the hand-over.
 const SPLIT_AFTER: Duration = Duration::from_micros(50);
 /// Items between two looks at the clock; the first few are all looked at.
 const ITEMS_PER_LOOK: usize = 8;
+/// Looks at the session that a worker stays with between two at all others.
+const LOOKS_PER_GLANCE: u32 = 8;
 
 /// What a thread keeps from one request to the next, so that none allocates.
 #[derive(Debug, Default)]
@@ -38,41 +44,102 @@ pub(super) struct Scratch {
     answers: Answers,
 }
 
-/// Runs until the server stops.
-pub(super) fn run(engine: &Engine) {
+/// Runs until the server stops. `place` is this worker's.
+pub(super) fn run(engine: &Engine, place: &Place) {
     let mut scratch = Scratch::default();
     // One event a look: what else is ready is for the others.
     let mut events = Events::with_capacity(1);
+    let mut met = None;
     while engine.phase() != Phase::Stopping {
-        if let Some(job) = engine.work.take() {
+        if let Some(token) = met.take() {
+            met = serve(engine, token, place, &mut scratch, &mut events);
+        } else if let Some(job) = engine.work.take() {
             do_job(engine, job, &mut scratch);
-            continue;
-        }
-        // A waiting policy that spins before it sleeps would stand here.
-        engine.load.look();
-        let waited = engine.requests.wait(&mut events, Deadline::never());
-        if engine.load.found() {
-            engine.loop_waker.wake();
-        }
-        if waited.is_err() {
-            // The set cannot be waited on: there is no server any more.
-            engine.enter(Phase::Stopping);
-            break;
-        }
-        for event in events.iter() {
-            if event.token == WORK_TOKEN {
-                take_work(engine, &mut scratch);
-            } else if let Some(served) = receive(engine, event.token, &mut scratch) {
-                let request = std::mem::take(&mut scratch.request);
-                if let Some(Message { header, payload }) = request.message() {
-                    answer_request(engine, &served, &header, payload, &mut scratch);
-                }
-                scratch.request = request;
-            }
+        } else {
+            met = wait(engine, &mut events);
         }
     }
     // Whoever was woken to end wakes the next.
     engine.wake_worker();
+}
+
+/// Sleeps until there is something to do.
+fn wait(engine: &Engine, events: &mut Events) -> Option<u64> {
+    engine.load.look();
+    let waited = engine.requests.wait(events, Deadline::never());
+    if engine.load.found() {
+        engine.loop_waker.wake();
+    }
+    if waited.is_err() {
+        // The set cannot be waited on: there is no server any more.
+        engine.enter(Phase::Stopping);
+    }
+    events.iter().next().map(|event| event.token)
+}
+
+/// Does what an event is for: answers a session's request, and those that come while it is worth
+/// looking for them. May end because of another event, which it returns.
+fn serve(
+    engine: &Engine,
+    token: u64,
+    place: &Place,
+    scratch: &mut Scratch,
+    events: &mut Events,
+) -> Option<u64> {
+    if token == WORK_TOKEN {
+        take_work(engine, scratch);
+        return None;
+    }
+    let served = engine.session(token)?;
+    let mut begun = receive(engine, &served, scratch, what_is_there);
+    while begun {
+        answer_received(engine, &served, scratch);
+        begun = stay(engine, &served, place, scratch, events);
+    }
+    place.leave();
+    events.iter().next().map(|event| event.token).filter(|met| *met != token)
+}
+
+/// Looks for the next request of the session that was just served, as long as that pays.
+fn stay(
+    engine: &Engine,
+    served: &Arc<Served>,
+    place: &Place,
+    scratch: &mut Scratch,
+    events: &mut Events,
+) -> bool {
+    events.clear();
+    let may_look = served.inbox().begin_wait() && served.hold(engine);
+    if !may_look {
+        served.release(engine);
+        return false;
+    }
+    if place.hold(served.token) && engine.load.watch() {
+        engine.loop_waker.wake();
+    }
+    let mut looks = 0_u32;
+    let mut interrupted = || {
+        looks = looks.wrapping_add(1);
+        engine.phase() != Phase::Running
+            || !engine.work.is_empty()
+            || served.is_over()
+            || (looks.is_multiple_of(LOOKS_PER_GLANCE)
+                && another_waits(engine, served.token, events))
+    };
+    let begun = receive(engine, served, scratch, |session, inbox| {
+        Ok(session.look(inbox, &mut interrupted)?.map(payload_len))
+    });
+    if !begun {
+        served.release(engine);
+    }
+    begun
+}
+
+/// Whether another session has something, and nobody sleeps who would take it.
+fn another_waits(engine: &Engine, token: u64, events: &mut Events) -> bool {
+    !engine.load.has_idle()
+        && engine.requests.wait(events, Deadline::after(Duration::ZERO)).is_ok()
+        && events.iter().any(|event| event.token != token)
 }
 
 /// Reads from a session in the workers' stead, and leaves what came to the first that has time.
@@ -82,7 +149,8 @@ pub(super) fn stand_in(engine: &Engine, token: u64, scratch: &mut Scratch) {
         // sleep: it is armed again.
         return engine.wake_worker();
     }
-    if let Some(served) = receive(engine, token, scratch) {
+    let Some(served) = engine.session(token) else { return };
+    if receive(engine, &served, scratch, what_is_there) {
         engine.offer([Job::Request { served, request: std::mem::take(&mut scratch.request) }]);
     }
 }
@@ -98,23 +166,53 @@ fn take_work(engine: &Engine, scratch: &mut Scratch) {
 fn do_job(engine: &Engine, job: Job, scratch: &mut Scratch) {
     match job {
         Job::Request { served, request } => {
-            if let Some(Message { header, payload }) = request.message() {
-                answer_request(engine, &served, &header, payload, scratch);
+            scratch.request = request;
+            answer_received(engine, &served, scratch);
+        }
+        Job::Help(batch) => {
+            // Closed: the server stops, and nobody hears the answer.
+            if let Some(_permit) = engine.permits.take() {
+                help(engine, &batch, scratch);
             }
         }
-        Job::Help(batch) => help(engine, &batch, scratch),
     }
 }
 
-/// Takes what a session has. A whole request is begun, and lies in `scratch.request`.
-fn receive(engine: &Engine, token: u64, scratch: &mut Scratch) -> Option<Arc<Served>> {
-    let served = engine.session(token)?;
-    let mut inbox = served.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+/// Answers the request that lies in `scratch.request`, which was begun, as soon as it may.
+pub(super) fn answer_received(engine: &Engine, served: &Arc<Served>, scratch: &mut Scratch) {
+    let Some(_permit) = engine.permits.take() else {
+        // The server stops: the client is told now, and not when other handlers have returned.
+        engine.end(served, End::Stopped);
+        return served.give_up();
+    };
+    let request = std::mem::take(&mut scratch.request);
+    if let Some(Message { header, payload }) = request.message() {
+        answer_request(engine, served, &header, payload, scratch);
+    }
+    scratch.request = request;
+}
+
+/// Takes a message that is there already. Answers, as what [`receive`] is given, the length of its
+/// payload.
+fn what_is_there(session: &Session, inbox: &mut Inbox) -> Result<Option<u32>, ReceiveError> {
+    Ok(session.try_receive(inbox)?.map(payload_len))
+}
+
+const fn payload_len(message: Message<'_>) -> u32 {
+    message.header.payload_len
+}
+
+/// Takes what a session has, by `take`. True: there is a whole request, which is begun, and lies in
+/// `scratch.request`.
+pub(super) fn receive(
+    engine: &Engine,
+    served: &Arc<Served>,
+    scratch: &mut Scratch,
+    take: impl FnOnce(&Session, &mut Inbox) -> Result<Option<u32>, ReceiveError>,
+) -> bool {
+    let mut inbox = served.inbox();
     inbox.exchange_buffer(&mut scratch.packet);
-    let received = served
-        .session
-        .try_receive(&mut inbox)
-        .map(|message| message.map(|message| message.header.payload_len));
+    let received = take(&served.session, &mut inbox);
     // Out of the inbox, which is then free for whoever reads the next request.
     inbox.hand_over(&mut scratch.request);
     inbox.exchange_buffer(&mut scratch.packet);
@@ -125,20 +223,17 @@ fn receive(engine: &Engine, token: u64, scratch: &mut Scratch) -> Option<Arc<Ser
     }
     drop(inbox);
     match received {
-        Ok(Some(payload_len)) => {
-            add(&served.service.counters.request_bytes, payload_len.into());
-            served.begin(engine).then_some(served)
-        }
+        Ok(Some(payload_len)) => served.begin(engine, payload_len),
         Ok(None) => {
             if is_partial && !served.gap_watched.swap(true, Ordering::Relaxed) {
-                engine.command(Command::WatchGap(Arc::clone(&served)));
+                engine.command(Command::WatchGap(Arc::clone(served)));
             }
             served.arm_again(engine);
-            None
+            false
         }
         Err(error) => {
-            receive_failed(engine, &served, error);
-            None
+            receive_failed(engine, served, error);
+            false
         }
     }
 }
@@ -153,7 +248,7 @@ fn receive_failed(engine: &Engine, served: &Arc<Served>, error: ReceiveError) {
             }
         }
         ReceiveError::Closed => engine.end(served, End::Left),
-        ReceiveError::BrokenOff | ReceiveError::Violation(_) => {
+        ReceiveError::BrokenOff | ReceiveError::Violation(_) | ReceiveError::BrokenRegion(_) => {
             engine.end(served, End::Violated);
         }
         ReceiveError::ChunkGap => engine.end(served, End::ChunkGap),
@@ -205,7 +300,7 @@ fn answer_batch(
         }
         Ok(false) => {
             let handled = std::mem::take(&mut scratch.answers);
-            let (count, workers) = (header.item_count, engine.worker_count);
+            let (count, workers) = (header.item_count, engine.worker_count());
             let split = SplitBatch::new(request.to_vec(), count, limit_bytes, handled, workers);
             share(engine, served, header, split, scratch);
         }
@@ -237,7 +332,7 @@ fn answer_items(
     let started = Instant::now();
     for (index, item) in batch.iter().enumerate() {
         let look = index > 0 && (index < ITEMS_PER_LOOK || index.is_multiple_of(ITEMS_PER_LOOK));
-        if look && engine.worker_count > 1 && started.elapsed() >= SPLIT_AFTER {
+        if look && engine.worker_count() > 1 && started.elapsed() >= SPLIT_AFTER {
             return Ok(false);
         }
         answers.push(limit_bytes, |out| handle(engine, served, item, out))?;

@@ -5,9 +5,13 @@ use std::io::IoSlice;
 
 use netipc_proto::hello::{Hello, MAX_HANDSHAKE_MESSAGE_LEN};
 use netipc_proto::negotiate::{Accepted, check_reply, limits_or_default};
-use netipc_sys::{Abort, Deadline, PacketChannel, RecvError, SendError, SysError};
+use netipc_sys::{
+    Abort, AttachError, Deadline, PacketChannel, RecvError, RegionChannel, RegionDefect, SendError,
+    SpinLimit, SysError,
+};
 
-use super::{Agreement, Role, Session};
+use super::{Agreement, ReadyRegion, Role, Session};
+use crate::listener::region_sizes;
 use crate::{ConnectError, Endpoint, Limits, PLATFORM, Profiles};
 
 /// What a client proposes (spec section 4). Zero means the default everywhere.
@@ -31,10 +35,15 @@ pub struct Proposal {
     /// The longest packet, in bytes, headers included. Default: what the socket carries, and never
     /// more than that.
     pub packet_size: u32,
+    /// How long a wait for a message may look for it before it sleeps, at most.
+    pub spin_limit: SpinLimit,
 }
 
 impl Session {
     /// Connects to the server of an endpoint and agrees on terms with it, all by the deadline.
+    ///
+    /// Where shared memory is agreed on, its region is attached to before this returns; one that is
+    /// not there yet is waited for a while.
     ///
     /// # Errors
     /// Each variant of [`ConnectError`]; [`ConnectError::met`] is what decides when to try again.
@@ -48,6 +57,11 @@ impl Session {
         let peer = channel.peer()?;
         let packet_size = packet_size(&channel, proposal.packet_size)?;
         let accepted = shake_hands(&channel, &proposal.hello(packet_size), deadline, abort)?;
+        let region = if accepted.terms().profile.is_shared_memory() {
+            Some(attach(endpoint, &accepted, &channel, peer.uid, deadline, abort)?)
+        } else {
+            None
+        };
         let agreement = Agreement {
             role: Role::Client,
             terms: *accepted.terms(),
@@ -58,8 +72,9 @@ impl Session {
                 0 => u32::MAX,
                 ceiling_bytes => ceiling_bytes,
             },
+            spin_limit: proposal.spin_limit,
         };
-        Ok(Self::new(channel, agreement))
+        Ok(Self::new(channel, region, agreement))
     }
 }
 
@@ -83,6 +98,29 @@ impl Proposal {
 pub(crate) fn packet_size(channel: &PacketChannel, configured: u32) -> Result<u32, SysError> {
     let carried = u32::try_from(channel.max_packet_size()?).unwrap_or(u32::MAX);
     Ok(if configured == 0 { carried } else { configured.min(carried) })
+}
+
+/// Attaches to the region of a session that was just granted (spec section 7).
+fn attach(
+    endpoint: &Endpoint,
+    accepted: &Accepted,
+    socket: &PacketChannel,
+    server_uid: u32,
+    deadline: Deadline,
+    abort: &Abort,
+) -> Result<ReadyRegion, ConnectError> {
+    let path = endpoint
+        .region_path(accepted.session_id())
+        .map_err(|_too_long| AttachError::NotReady(RegionDefect::Missing))?;
+    let sizes = region_sizes(accepted.terms());
+    match RegionChannel::attach(&path, sizes, server_uid, socket, deadline, abort) {
+        Ok(channel) => Ok(ReadyRegion { channel, share: None }),
+        Err(AttachError::Aborted) => Err(ConnectError::Aborted),
+        Err(AttachError::TimedOut) => Err(ConnectError::TimedOut),
+        // Both are gone: that is a server which is full or dead, and nothing against shared memory.
+        Err(AttachError::NotReady(_)) if socket.peer_gone()? => Err(ConnectError::RegionVanished),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn shake_hands(

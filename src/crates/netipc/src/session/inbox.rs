@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use netipc_proto::chunk::{Incoming, Progress, Reassembly, ReceiveError as Refused};
 use netipc_proto::header::HEADER_LEN;
 use netipc_proto::{DecodeError, Defect};
+use netipc_sys::Spin;
 
 use super::CHUNK_GAP_TIMEOUT;
 use crate::{Header, Message, ReceiveError};
@@ -48,7 +49,8 @@ impl PacketBuffer {
 /// session only.
 ///
 /// Memory: one packet of the agreed size (less where no message is as long), and one message of at
-/// most the smaller of the agreed limit and this side's ceiling, when messages come in chunks.
+/// most the smaller of the agreed limit and this side's ceiling, when messages come in chunks. On
+/// shared memory, where they come whole: the longest that came, and no more than that one message.
 #[derive(Debug)]
 pub struct Inbox {
     reassembly: Reassembly,
@@ -57,6 +59,8 @@ pub struct Inbox {
     state: State,
     /// Set while, and only while, the reassembly is partial.
     partial_since: Option<Instant>,
+    /// What was learnt of waiting for this session's peer.
+    spin: Spin,
 }
 
 /// What the last packet came to.
@@ -71,7 +75,7 @@ enum State {
 }
 
 impl Inbox {
-    pub(super) fn new(incoming: Incoming) -> Self {
+    pub(super) fn new(incoming: Incoming, spin: Spin) -> Self {
         let longest = incoming.limits.payload_bytes.min(incoming.ceiling_bytes) as usize;
         let packet_size = incoming.packet_size.bytes() as usize;
         // The one byte more is how a longer packet shows.
@@ -82,6 +86,7 @@ impl Inbox {
             room,
             state: State::Waiting,
             partial_since: None,
+            spin,
         }
     }
 
@@ -151,15 +156,56 @@ impl Inbox {
     /// Room for the next packet; the last message is gone.
     #[inline]
     pub(super) fn room(&mut self) -> Result<&mut [u8], ReceiveError> {
+        self.room_to_wait().map(|(room, _spin)| room)
+    }
+
+    /// [`room`](Self::room), and how long to look before sleeping.
+    #[inline]
+    pub(super) fn room_to_wait(&mut self) -> Result<(&mut [u8], &mut Spin), ReceiveError> {
+        self.go_on()?;
+        let bytes = &mut self.packet.bytes;
+        if bytes.len() < self.room {
+            bytes.resize(self.room, 0);
+        }
+        // Exactly the room of this session: a lent buffer may have more.
+        Ok((bytes.get_mut(..self.room).unwrap_or_default(), &mut self.spin))
+    }
+
+    /// Memory for the next message, which may grow up to the length that is given with it; the last
+    /// message is gone. It grows to what arrives, not to what may.
+    #[inline]
+    pub(super) fn memory(&mut self) -> Result<(&mut Vec<u8>, usize), ReceiveError> {
+        self.go_on()?;
+        Ok((&mut self.packet.bytes, self.room))
+    }
+
+    #[inline]
+    const fn go_on(&mut self) -> Result<(), ReceiveError> {
         if let State::Ended = self.state {
             return Err(ReceiveError::Ended);
         }
         self.state = State::Waiting;
-        if self.packet.bytes.len() < self.room {
-            self.packet.bytes.resize(self.room, 0);
-        }
-        // Exactly the room of this session: a lent buffer may have more.
-        Ok(self.packet.bytes.get_mut(..self.room).unwrap_or_default())
+        Ok(())
+    }
+
+    /// A wait for the next message begins: whether it may look for it before it sleeps.
+    #[inline]
+    pub(crate) fn begin_wait(&mut self) -> bool {
+        self.spin.begin()
+    }
+
+    /// How long to look before sleeping.
+    #[inline]
+    pub(super) const fn spin(&mut self) -> &mut Spin {
+        &mut self.spin
+    }
+
+    /// Whether the packet that was received into the room is a BYE (spec section 7).
+    #[inline]
+    pub(super) fn holds_bye(&self, len: usize) -> bool {
+        len == HEADER_LEN
+            && Header::decode(self.packet.bytes.get(..len).unwrap_or_default())
+                .is_ok_and(|header| header.is_bye())
     }
 
     /// Takes the packet that was received into the room, `len` bytes of it. True when a message is

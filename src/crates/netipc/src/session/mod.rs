@@ -4,7 +4,7 @@
 //!   Session ── terms, peer, id           checks what leaves against the terms
 //!      │
 //!   Transport ── Socket                  splits into packets, sends in turn
-//!      │           (shared memory is to stand beside it)
+//!      │      └─ Region                  whole messages, requests and answers take turns
 //!   Inbox                                checks what arrives, puts chunks together
 //! ```
 //!
@@ -19,17 +19,19 @@ mod drain;
 mod inbox;
 mod outgoing;
 mod pipeline;
+mod region;
 mod socket;
 mod turn;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use netipc_proto::chunk::Incoming;
+use netipc_proto::chunk::{Incoming, PacketSize};
 use netipc_proto::{Defect, Direction};
-use netipc_sys::{Abort, Deadline, PacketChannel, PeerIdentity, SysError};
+use netipc_sys::{Abort, Deadline, PacketChannel, PeerIdentity, Spin, SpinLimit, SysError};
 
-use crate::{Header, Limits, Message, Profiles, ReceiveError, SendError, Terms};
+use crate::{Header, Limits, Message, Profile, Profiles, ReceiveError, SendError, Terms};
+use region::Region;
 use socket::Socket;
 
 pub use connect::Proposal;
@@ -38,6 +40,7 @@ pub use drain::{Drain, Drained, MAX_DRAIN_BYTES};
 pub use inbox::{Inbox, PacketBuffer};
 pub use outgoing::Outgoing;
 pub use pipeline::Pipeline;
+pub(crate) use region::Ready as ReadyRegion;
 
 /// How long a peer may take between two packets of one message.
 pub const CHUNK_GAP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,7 +53,8 @@ pub const CHUNK_GAP_TIMEOUT: Duration = Duration::from_secs(5);
 /// it closes the connection; the peer still gets what was sent.
 ///
 /// As a wait object ([`AsFd`]) it is readable when there is something to receive, the peer's close
-/// included.
+/// included. On shared memory ([`Profile::SHM_HYBRID`]) messages do not travel by the descriptor: it
+/// becomes readable only when the peer has left, and a readiness loop cannot wait for messages by it.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -97,6 +101,8 @@ pub(crate) struct Agreement {
     pub(crate) peer: PeerIdentity,
     /// The longest payload that this side holds, in bytes.
     pub(crate) ceiling_bytes: u32,
+    /// How long its waits may look for a message before they sleep.
+    pub(crate) spin_limit: SpinLimit,
 }
 
 /// Which end of the session this is.
@@ -110,19 +116,32 @@ pub(crate) enum Role {
 #[derive(Debug)]
 enum Transport {
     Socket(Socket),
+    Region(Region),
 }
 
+/// Messages that are never split: those of a region.
+const WHOLE: PacketSize = PacketSize::MAX;
+
 impl Session {
-    pub(crate) fn new(channel: PacketChannel, agreement: Agreement) -> Self {
-        let socket = Socket::new(channel, agreement.terms.packet_size);
-        Self { transport: Transport::Socket(socket), agreement }
+    /// `region` is there exactly where the agreed profile needs one.
+    pub(crate) fn new(
+        channel: PacketChannel,
+        region: Option<ReadyRegion>,
+        agreement: Agreement,
+    ) -> Self {
+        let transport = match region {
+            Some(region) => Transport::Region(Region::new(channel, region, agreement.role)),
+            None => Transport::Socket(Socket::new(channel, agreement.terms.packet_size)),
+        };
+        Self { transport, agreement }
     }
 
     /// Sends one message, whole, in as many packets as it takes. Waits for its turn and for room
     /// until the deadline.
     ///
     /// `header.payload_len` is the length of `payload`. A client sends requests, a server
-    /// responses, both within what was agreed (spec section 1).
+    /// responses, both within what was agreed (spec section 1). Where
+    /// [`in_flight_limit`](Self::in_flight_limit) is 1, they take turns, and nothing waits.
     ///
     /// # Errors
     /// Each variant of [`SendError`]. When a part of the message was out, later calls give
@@ -138,19 +157,22 @@ impl Session {
         self.check_outgoing(header, payload)?;
         match &self.transport {
             Transport::Socket(socket) => socket.send(header, payload, deadline, abort),
+            Transport::Region(_) if abort.is_set() => Err(SendError::Aborted),
+            Transport::Region(region) => region.publish(&header.encode(), payload),
         }
     }
 
     /// An empty inbox for this session.
     #[must_use]
     pub fn inbox(&self) -> Inbox {
-        let Agreement { role, terms, ceiling_bytes, .. } = &self.agreement;
+        let Agreement { role, terms, ceiling_bytes, spin_limit, .. } = &self.agreement;
         let (direction, limits) = match role {
             Role::Client => (Direction::Responses, terms.response),
             Role::Server => (Direction::Requests, terms.request),
         };
-        let packet_size = terms.packet_size;
-        Inbox::new(Incoming { direction, packet_size, limits, ceiling_bytes: *ceiling_bytes })
+        let packet_size = self.packet_size();
+        let incoming = Incoming { direction, packet_size, limits, ceiling_bytes: *ceiling_bytes };
+        Inbox::new(incoming, Spin::new(*spin_limit))
     }
 
     /// Receives one message, which lies in `inbox` until that is used again. Waits until the
@@ -169,8 +191,19 @@ impl Session {
     ) -> Result<Message<'i>, ReceiveError> {
         match &self.transport {
             Transport::Socket(socket) => socket.receive(inbox, deadline, abort)?,
+            Transport::Region(region) => region.receive(inbox, deadline, abort)?,
         }
         inbox.message().ok_or(ReceiveError::Ended)
+    }
+
+    /// [`receive`](Self::receive) without a deadline or an abort, until [`shutdown`](Self::shutdown):
+    /// for a thread of a server, for which another thread watches the session's descriptor. On shared
+    /// memory it makes no wake-up while it waits. On sockets it takes what is there, at most.
+    pub(crate) fn receive_unwatched(&self, inbox: &mut Inbox) -> Result<bool, ReceiveError> {
+        match &self.transport {
+            Transport::Socket(socket) => socket.try_receive(inbox),
+            Transport::Region(region) => region.receive_unwatched(inbox).map(|()| true),
+        }
     }
 
     /// Takes what is there now, without waiting. `None` when no message is whole yet: what did
@@ -186,17 +219,41 @@ impl Session {
     ) -> Result<Option<Message<'i>>, ReceiveError> {
         let whole = match &self.transport {
             Transport::Socket(socket) => socket.try_receive(inbox)?,
+            Transport::Region(region) => region.try_receive(inbox)?,
+        };
+        Ok(if whole { inbox.message() } else { None })
+    }
+
+    /// After [`Inbox::begin_wait`] has allowed it, looks for a message as long as that pays and is
+    /// not `interrupted`. `None`: sleep now, or do what interrupted it.
+    #[inline]
+    pub(crate) fn look<'i>(
+        &self,
+        inbox: &'i mut Inbox,
+        interrupted: impl FnMut() -> bool,
+    ) -> Result<Option<Message<'i>>, ReceiveError> {
+        let whole = match &self.transport {
+            Transport::Socket(socket) => socket.look(inbox, interrupted)?,
+            Transport::Region(region) => region.look(inbox, interrupted)?,
         };
         Ok(if whole { inbox.message() } else { None })
     }
 
     /// How many messages may be in flight in one direction; `usize::MAX` on sockets, where room
-    /// alone limits it.
+    /// alone limits it, and 1 on shared memory: a second message is refused with
+    /// [`SendError::OutOfTurn`], and nothing is pipelined.
     #[must_use]
     pub const fn in_flight_limit(&self) -> usize {
         match self.transport {
             Transport::Socket(_) => usize::MAX,
+            Transport::Region(_) => 1,
         }
+    }
+
+    /// How messages move, for the session's whole life.
+    #[must_use]
+    pub const fn profile(&self) -> Profile {
+        self.agreement.terms.profile
     }
 
     /// What was agreed: profile, limits, packet size.
@@ -235,7 +292,10 @@ impl Session {
     /// Ends the session, from any thread: those who wait in [`send`](Self::send) or
     /// [`receive`](Self::receive) return. The peer still gets what was sent.
     pub fn shutdown(&self) {
-        self.channel().shutdown();
+        match &self.transport {
+            Transport::Socket(socket) => socket.channel.shutdown(),
+            Transport::Region(region) => region.shutdown(),
+        }
     }
 
     /// After a final answer: tells the peer that no more comes, and drops what it still sends until
@@ -252,6 +312,15 @@ impl Session {
     const fn channel(&self) -> &PacketChannel {
         match &self.transport {
             Transport::Socket(socket) => &socket.channel,
+            Transport::Region(region) => &region.socket,
+        }
+    }
+
+    /// Into what pieces messages are split here.
+    const fn packet_size(&self) -> PacketSize {
+        match &self.transport {
+            Transport::Socket(_) => self.agreement.terms.packet_size,
+            Transport::Region(_) => WHOLE,
         }
     }
 

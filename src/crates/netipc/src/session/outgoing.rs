@@ -30,26 +30,35 @@ impl Session {
     #[inline]
     pub fn outgoing(&self, header: &Header, payload: &[u8]) -> Result<Outgoing, SendError> {
         self.check_outgoing(header, payload)?;
-        let split = Split::new(*header, self.terms().packet_size)
+        let split = Split::new(*header, self.packet_size())
             .map_err(|_too_long| SendError::Malformed(Defect::Length))?;
         Ok(Outgoing { packets: split.peekable() })
     }
 
     /// Sends what there is room for now, 64 packets at most; true once all of the message is out.
-    /// Never waits: the session is writable when more can be sent. The caller sends each message to its end
-    /// before the next, one at a time, and does not mix this with [`Session::send`].
+    /// Never waits: the session is writable when more can be sent. The caller sends each message to
+    /// its end before the next, one at a time, and does not mix this with [`Session::send`]. On
+    /// shared memory there is always room for the one message that may be in flight.
     ///
     /// # Errors
     /// As [`Session::send`], without the waiting. When a part of the message was out, the session
     /// must end.
     #[inline]
     pub fn try_send(&self, message: &mut Outgoing, payload: &[u8]) -> Result<bool, SendError> {
-        let Transport::Socket(socket) = &self.transport;
         for _ in 0..PACKETS_PER_LOOK {
             let Some(packet) = message.packets.peek() else { return Ok(true) };
             let body = payload.get(packet.payload.clone()).unwrap_or_default();
-            let pieces = [IoSlice::new(&packet.head), IoSlice::new(body)];
-            match socket.channel.try_send(&pieces).map_err(sending_failed)? {
+            let sent = match &self.transport {
+                Transport::Socket(socket) => {
+                    let pieces = [IoSlice::new(&packet.head), IoSlice::new(body)];
+                    socket.channel.try_send(&pieces).map_err(sending_failed)?
+                }
+                Transport::Region(region) => {
+                    region.publish(&packet.head, body)?;
+                    TrySend::Sent
+                }
+            };
+            match sent {
                 TrySend::Sent => message.packets.next(),
                 TrySend::NoRoom => return Ok(false),
             };

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use netipc_proto::Defect;
 use netipc_proto::chunk::{PacketSize, Split};
-use netipc_sys::{Abort, Deadline, PacketChannel, RecvError, WaitError};
+use netipc_sys::{Abort, Deadline, Look, PacketChannel, RecvError, SOON, Spin, WaitError};
 
 use super::inbox::Inbox;
 use super::turn::SendTurn;
@@ -89,7 +89,8 @@ impl Socket {
                 None => deadline,
                 Some(left) => deadline.earlier(Deadline::after(left)),
             };
-            let received = self.channel.recv(inbox.room()?, until, abort);
+            let (room, spin) = inbox.room_to_wait()?;
+            let received = receive_packet(&self.channel, room, spin, until, abort);
             match received {
                 Err(RecvError::TimedOut) => return Err(timed_out(inbox)),
                 other => {
@@ -102,6 +103,28 @@ impl Socket {
             if deadline.has_passed() {
                 return Err(ReceiveError::TimedOut);
             }
+        }
+    }
+
+    /// Looks for a packet as long as that pays, and is not `interrupted`. True when the inbox has a
+    /// message. For a wait that [`Inbox::begin_wait`] has allowed to look.
+    #[inline]
+    pub(super) fn look(
+        &self,
+        inbox: &mut Inbox,
+        mut interrupted: impl FnMut() -> bool,
+    ) -> Result<bool, ReceiveError> {
+        let (room, spin) = inbox.room_to_wait()?;
+        let looked = spin.look(Look::SystemCall, || {
+            if interrupted() {
+                Some(None)
+            } else {
+                self.channel.try_recv(room).transpose().map(Some)
+            }
+        });
+        match looked.flatten() {
+            Some(received) => take(inbox, received),
+            None => Ok(false),
         }
     }
 
@@ -130,6 +153,30 @@ impl Socket {
         }
         Ok(false)
     }
+}
+
+/// Receives one packet: looks for it as long as that pays, then sleeps.
+#[inline]
+fn receive_packet(
+    channel: &PacketChannel,
+    room: &mut [u8],
+    spin: &mut Spin,
+    deadline: Deadline,
+    abort: &Abort,
+) -> Result<usize, RecvError> {
+    if abort.is_set() {
+        return Err(RecvError::Aborted);
+    }
+    if let Some(received) = spin.wait(Look::SystemCall, || channel.try_recv(room).transpose()) {
+        return received;
+    }
+    if spin.expects_within(SOON)
+        && deadline.remaining().is_none_or(|left| left >= SOON)
+        && let Some(len) = channel.recv_soon(room)?
+    {
+        return Ok(len);
+    }
+    channel.recv(room, deadline, abort)
 }
 
 /// Hands what was received to the inbox.

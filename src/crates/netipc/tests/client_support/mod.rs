@@ -4,13 +4,40 @@
 pub mod scripted;
 pub mod services;
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use netipc::Endpoint;
-use netipc::client::Environment;
+use netipc::client::{ClientConfig, Environment};
+use netipc::{Endpoint, Profile, Profiles};
 use tempfile::TempDir;
+
+thread_local! {
+    /// What clients of this test offer now.
+    static OFFERED: Cell<Profiles> = const { Cell::new(Profiles::BASELINE) };
+}
+
+/// Runs a test whose clients are made with [`offering`] over each transport: scripted servers grant
+/// what is offered.
+pub fn over_each(test: impl Fn()) {
+    for offered in [Profiles::BASELINE, Profiles::BASELINE | Profiles::SHM_HYBRID] {
+        println!("offering {offered}");
+        OFFERED.set(offered);
+        test();
+    }
+    OFFERED.set(Profiles::BASELINE);
+}
+
+/// A configuration that offers the transport that the test is about.
+pub fn offering(config: ClientConfig) -> ClientConfig {
+    ClientConfig { supported_profiles: OFFERED.get(), ..config }
+}
+
+/// What a session must have.
+pub fn selected() -> Option<Profile> {
+    OFFERED.get().highest()
+}
 
 /// A run directory of its own, removed when dropped.
 pub struct Place {
@@ -56,6 +83,19 @@ impl Environment for TestClock {
     fn random(&mut self) -> u64 {
         self.random
     }
+}
+
+/// Runs `step`, which returns how long what it is about took, up to three times until that is no
+/// longer than `limit`: the promise is about this code, not about what else the machine does.
+pub fn within(limit: Duration, mut step: impl FnMut() -> Duration) {
+    let mut took = Duration::ZERO;
+    for _ in 0..3 {
+        took = step();
+        if took <= limit {
+            return;
+        }
+    }
+    panic!("took {took:?} instead of at most {limit:?}, three times");
 }
 
 /// What `work` answers, and how long it took.

@@ -1,7 +1,9 @@
-//! Servers that do what a test says, on bare sockets: how peers in the field behave, and worse.
+//! Servers that do what a test says, on bare sockets and regions: how peers in the field behave, and
+//! worse.
 
 use std::io::IoSlice;
 use std::panic::resume_unwind;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -12,12 +14,15 @@ use netipc_proto::chunk::Split;
 use netipc_proto::header::{HEADER_LEN, opcode};
 use netipc_proto::hello::{HELLO_ACK_LEN, Hello, HelloAck};
 use netipc_sys::{
-    Accepted, BindOptions, Events, Interest, Listener, PacketChannel, WaitSet, WatchMode,
+    Accepted, BindOptions, CreateError, Events, Interest, Listener, PacketChannel, RegionChannel,
+    RegionSizes, Until, WaitSet, WatchMode,
 };
 
 /// Longer than any test: what waits so long hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PACKET_BYTES: u32 = 100_000;
+/// What any socket carries in one packet is less.
+const LONGEST_PACKET_BYTES: usize = 300_000;
 
 /// A server whose connections a script handles, each in a thread of its own.
 pub struct Server {
@@ -39,6 +44,7 @@ impl Server {
         let accepted = Arc::new(AtomicUsize::new(0));
         let connections = Arc::new(Mutex::new(Vec::new()));
         let script = Arc::new(script);
+        let endpoint = endpoint.clone();
         let acceptor = thread::spawn({
             let (abort, accepted, connections) =
                 (abort.clone(), Arc::clone(&accepted), Arc::clone(&connections));
@@ -48,7 +54,8 @@ impl Server {
                 {
                     let number = accepted.fetch_add(1, Ordering::SeqCst);
                     let (script, abort) = (Arc::clone(&script), abort.clone());
-                    let connection = thread::spawn(move || script(number, Peer { channel, abort }));
+                    let peer = Peer { region: None, channel, abort, endpoint: endpoint.clone() };
+                    let connection = thread::spawn(move || script(number, peer));
                     connections.lock().expect("no panic").push(connection);
                 }
             }
@@ -85,10 +92,13 @@ impl Drop for Server {
     }
 }
 
-/// The server's end of a connection.
+/// The server's end of a connection. A client that offers shared memory gets it.
 pub struct Peer {
+    /// Gone before the socket is closed.
+    region: Option<RegionChannel>,
     channel: PacketChannel,
     abort: Abort,
+    endpoint: Endpoint,
 }
 
 /// What a scripted server grants.
@@ -121,11 +131,12 @@ impl Peer {
 
     /// Accepts a proposal.
     pub fn ack(&mut self, hello: &Hello, grant: Grant) -> Session {
+        let offered = hello.supported & Profiles::SHM_HYBRID;
         let packet_bytes = hello.packet_size.min(grant.packet_bytes);
-        let ack = HelloAck {
-            server_supported: Profiles::BASELINE,
-            intersection: Profiles::BASELINE,
-            selected: Profiles::BASELINE,
+        let mut ack = HelloAck {
+            server_supported: Profiles::BASELINE | offered,
+            intersection: Profiles::BASELINE | offered,
+            selected: if offered.is_empty() { Profiles::BASELINE } else { offered },
             request: hello.request,
             response: Limits {
                 payload_bytes: grant.response_bytes,
@@ -134,12 +145,50 @@ impl Peer {
             packet_size: packet_bytes,
             session_id: grant.session_id,
         };
+        let region = (!offered.is_empty()).then(|| self.make_region(&mut ack));
         self.send_raw(&ack.message());
-        Session {
-            request: ack.request,
-            response: ack.response,
-            packet_size: PacketSize::new(packet_bytes).expect("a packet size"),
+        let packet_size = match &region {
+            Some(_) => PacketSize::MAX,
+            None => PacketSize::new(packet_bytes).expect("a packet size"),
+        };
+        self.region = region;
+        Session { request: ack.request, response: ack.response, packet_size }
+    }
+
+    /// A region under the first id from the one that was to be granted on.
+    fn make_region(&self, ack: &mut HelloAck) -> RegionChannel {
+        let sizes = RegionSizes {
+            request_bytes: HEADER_LEN + ack.request.payload_bytes as usize,
+            response_bytes: HEADER_LEN + ack.response.payload_bytes as usize,
+        };
+        loop {
+            match RegionChannel::create(&self.region_path(ack.session_id), sizes) {
+                Ok(region) => return region,
+                Err(CreateError::Taken) => ack.session_id += 1,
+                Err(error) => panic!("{error}"),
+            }
         }
+    }
+
+    /// Where the region of a session is (spec section 5).
+    pub fn region_path(&self, session_id: u64) -> PathBuf {
+        let (run_dir, service) = (self.endpoint.run_dir(), self.endpoint.service());
+        run_dir.join(format!("{service}-{session_id:016x}.ipcshm"))
+    }
+
+    /// Promises shared memory, and makes none.
+    pub fn promise_region(&mut self, hello: &Hello, session_id: u64) {
+        let both = Profiles::BASELINE | Profiles::SHM_HYBRID;
+        let ack = HelloAck {
+            server_supported: both,
+            intersection: both,
+            selected: Profiles::SHM_HYBRID,
+            request: hello.request,
+            response: hello.request,
+            packet_size: hello.packet_size,
+            session_id,
+        };
+        self.send_raw(&ack.message());
     }
 
     /// Refuses a proposal.
@@ -194,6 +243,9 @@ impl Peer {
     /// Sends one packet. That the client has left is none of the script's concern.
     pub fn send_raw(&mut self, packet: &[u8]) {
         let deadline = Deadline::after(PATIENCE);
+        if let Some(region) = &self.region {
+            return region.send(&[packet]).expect("an area with room");
+        }
         let _gone = self.channel.send(&[IoSlice::new(packet)], deadline, &self.abort);
     }
 
@@ -219,11 +271,19 @@ impl Peer {
     }
 
     fn packet(&mut self) -> Option<Vec<u8>> {
-        let mut packet = vec![0; 300_000];
+        let mut packet = vec![0; LONGEST_PACKET_BYTES];
         let deadline = Deadline::after(PATIENCE);
-        let len = self.channel.recv(&mut packet, deadline, &self.abort).ok()?;
+        let Some(region) = &self.region else {
+            let len = self.channel.recv(&mut packet, deadline, &self.abort).ok()?;
+            packet.truncate(len);
+            return Some(packet);
+        };
+        let until = Until { deadline, abort: Some(&self.abort), socket: Some(&self.channel) };
+        let len = region.receive(&mut packet, usize::MAX, until).ok()?;
         packet.truncate(len);
-        Some(packet)
+        // A client that says goodbye has left.
+        let is_bye = Header::decode(&packet).is_ok_and(|header| header.is_bye());
+        (!is_bye).then_some(packet)
     }
 }
 

@@ -10,4 +10,6 @@ mod inspect;
 mod messages;
 mod pacing;
 mod pipeline;
+mod regions;
+mod shared_memory;
 mod waiting;

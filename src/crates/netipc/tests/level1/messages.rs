@@ -5,79 +5,88 @@ use std::thread::spawn;
 use netipc::{Fault, Header, Limits, Proposal, SendError, Status};
 use proptest::prelude::*;
 
-use crate::support::{Echo, abort, bytes, config, echoed, long, pair, pair_of, proposal, request};
+use crate::support::{
+    Echo, HEADER_BYTES, abort, bytes, config, echoed, long, over_each, pair_of, proposal, request,
+};
 
 const MEGABYTE: u32 = 1 << 20;
-const HEADER_BYTES: usize = 32;
 
 #[test]
 fn messages_of_every_edge_go_through() {
-    const LIMIT: u32 = 3000;
-    let echo = Echo::start(&config(LIMIT));
-    let client = echo.place.connect(&proposal(LIMIT));
-    for (id, len) in [0, 1, 31, 32, 33, LIMIT - 1, LIMIT, 0].into_iter().enumerate() {
-        echoed(&client, id as u64, &bytes(len as usize, id as u64));
-    }
+    over_each(|transport| {
+        const LIMIT: u32 = 3000;
+        let echo = Echo::start(&transport.config(LIMIT));
+        let client = echo.place.connect(&transport.proposal(LIMIT));
+        for (id, len) in [0, 1, 31, 32, 33, LIMIT - 1, LIMIT, 0].into_iter().enumerate() {
+            echoed(&client, id as u64, &bytes(len as usize, id as u64));
+        }
+    });
 }
 
 #[test]
 fn nobody_sends_above_what_was_agreed_and_nothing_is_harmed() {
-    const LIMIT: u32 = 3000;
-    let (client, server) = pair(LIMIT);
-    let long_one = bytes(LIMIT as usize + 1, 0);
-    let limits = Limits { payload_bytes: LIMIT, batch_items: 8 };
-    let above = SendError::AboveLimit { payload_len: LIMIT + 1, item_count: 1, limits };
-    let ask = request(1, &long_one);
-    assert_eq!(client.send(&ask, &long_one, long(), &abort()), Err(above));
-    assert_eq!(above.fault(), Fault::Caller);
-    let answer = Header::response(&ask, LIMIT + 1);
-    assert_eq!(server.send(&answer, &long_one, long(), &abort()), Err(above));
-    let batch = Header::request(1, 1, 80).batch_of(9);
-    let sent = client.send(&batch, &[0; 80], long(), &abort());
-    assert!(matches!(sent, Err(SendError::AboveLimit { item_count: 9, .. })), "{sent:?}");
+    over_each(|transport| {
+        const LIMIT: u32 = 3000;
+        let (client, server) = transport.pair(LIMIT);
+        let long_one = bytes(LIMIT as usize + 1, 0);
+        let limits = Limits { payload_bytes: LIMIT, batch_items: 8 };
+        let above = SendError::AboveLimit { payload_len: LIMIT + 1, item_count: 1, limits };
+        let ask = request(1, &long_one);
+        assert_eq!(client.send(&ask, &long_one, long(), &abort()), Err(above));
+        assert_eq!(above.fault(), Fault::Caller);
+        let answer = Header::response(&ask, LIMIT + 1);
+        assert_eq!(server.send(&answer, &long_one, long(), &abort()), Err(above));
+        let batch = Header::request(1, 1, 80).batch_of(9);
+        let sent = client.send(&batch, &[0; 80], long(), &abort());
+        assert!(matches!(sent, Err(SendError::AboveLimit { item_count: 9, .. })), "{sent:?}");
 
-    // The next message is the first that the other side sees.
-    client.send(&request(2, b"x"), b"x", long(), &abort()).expect("sent");
-    let mut inbox = server.inbox();
-    let message = server.receive(&mut inbox, long(), &abort()).expect("received");
-    assert_eq!((message.header.message_id, message.payload), (2, &b"x"[..]));
+        // The next message is the first that the other side sees.
+        client.send(&request(2, b"x"), b"x", long(), &abort()).expect("sent");
+        let mut inbox = server.inbox();
+        let message = server.receive(&mut inbox, long(), &abort()).expect("received");
+        assert_eq!((message.header.message_id, message.payload), (2, &b"x"[..]));
+    });
 }
 
 #[test]
 fn what_the_other_side_would_refuse_is_not_sent() {
-    let (client, server) = pair(100);
-    let good = request(1, b"abc");
-    let answer = Header::response(&good, 3);
-    let failure = Header::failure(&good, Status::BUSY);
-    let by_client = [
-        answer,
-        Header { kind: netipc::Kind::Control, ..good },
-        Header { status: Status::BUSY, ..good },
-        Header { flags: 2, ..good },
-        Header { item_count: 2, ..good },
-        Header { item_count: 0, ..good },
-        Header { payload_len: 2, ..good },
-        Header { payload_len: 4, ..good },
-    ];
-    for header in by_client {
-        let sent = client.send(&header, b"abc", long(), &abort());
-        assert!(matches!(sent, Err(SendError::Malformed(_))), "{header:?}: {sent:?}");
-    }
-    let by_server = [
-        good,
-        Header { payload_len: 2, ..answer },
-        Header { payload_len: 3, ..failure },
-        Header { flags: 1, payload_len: 3, ..failure },
-        Header { item_count: 2, payload_len: 3, ..failure },
-    ];
-    for header in by_server {
-        let sent = server.send(&header, b"abc", long(), &abort());
-        assert!(matches!(sent, Err(SendError::Malformed(_))), "{header:?}: {sent:?}");
-    }
-    let batch = Header { flags: 1, item_count: 3, ..failure };
-    let sent = server.send(&batch, b"", long(), &abort());
-    assert!(matches!(sent, Err(SendError::Malformed(_))), "{sent:?}");
-    server.send(&failure, b"", long(), &abort()).expect("an honest failure");
+    over_each(|transport| {
+        let (client, server) = transport.pair(100);
+        let good = request(1, b"abc");
+        let answer = Header::response(&good, 3);
+        let failure = Header::failure(&good, Status::BUSY);
+        let by_client = [
+            answer,
+            Header { kind: netipc::Kind::Control, ..good },
+            Header { status: Status::BUSY, ..good },
+            Header { flags: 2, ..good },
+            Header { item_count: 2, ..good },
+            Header { item_count: 0, ..good },
+            Header { payload_len: 2, ..good },
+            Header { payload_len: 4, ..good },
+        ];
+        for header in by_client {
+            let sent = client.send(&header, b"abc", long(), &abort());
+            assert!(matches!(sent, Err(SendError::Malformed(_))), "{header:?}: {sent:?}");
+        }
+        let by_server = [
+            good,
+            Header { payload_len: 2, ..answer },
+            Header { payload_len: 3, ..failure },
+            Header { flags: 1, payload_len: 3, ..failure },
+            Header { item_count: 2, payload_len: 3, ..failure },
+        ];
+        for header in by_server {
+            let sent = server.send(&header, b"abc", long(), &abort());
+            assert!(matches!(sent, Err(SendError::Malformed(_))), "{header:?}: {sent:?}");
+        }
+        let batch = Header { flags: 1, item_count: 3, ..failure };
+        let sent = server.send(&batch, b"", long(), &abort());
+        assert!(matches!(sent, Err(SendError::Malformed(_))), "{sent:?}");
+        client.send(&good, b"abc", long(), &abort()).expect("an honest request");
+        server.receive(&mut server.inbox(), long(), &abort()).expect("received");
+        server.send(&failure, b"", long(), &abort()).expect("an honest failure");
+    });
 }
 
 #[test]
@@ -95,14 +104,16 @@ fn the_automatic_packet_size_and_forty_bytes_around_it() {
 
 #[test]
 fn a_megabyte_goes_both_ways() {
-    let echo = Echo::start(&config(MEGABYTE));
-    let client = echo.place.connect(&proposal(MEGABYTE));
-    for id in 0..5 {
-        echoed(&client, id, &bytes(MEGABYTE as usize, id));
-    }
-    // In the smallest packets that still move.
-    let small = Proposal { packet_size: 100, ..proposal(MEGABYTE) };
-    echoed(&echo.place.connect(&small), 9, &bytes(100_000, 9));
+    over_each(|transport| {
+        let echo = Echo::start(&transport.config(MEGABYTE));
+        let client = echo.place.connect(&transport.proposal(MEGABYTE));
+        for id in 0..5 {
+            echoed(&client, id, &bytes(MEGABYTE as usize, id));
+        }
+        // In the smallest packets that still move.
+        let small = Proposal { packet_size: 100, ..transport.proposal(MEGABYTE) };
+        echoed(&echo.place.connect(&small), 9, &bytes(100_000, 9));
+    });
 }
 
 proptest! {
@@ -208,18 +219,23 @@ fn messages_are_handed_over_while_the_next_arrive() {
 
 #[test]
 fn one_buffer_serves_many_sessions() {
-    let pairs = [pair(100), pair(5000), pair(300)];
-    let mut lent = netipc::PacketBuffer::default();
-    let mut inboxes: Vec<_> = pairs.iter().map(|(_, server)| server.inbox()).collect();
-    for round in 0..3 {
-        for ((client, server), inbox) in pairs.iter().zip(&mut inboxes) {
-            let payload = bytes(80 + round, round as u64);
-            client.send(&request(7, &payload), &payload, long(), &abort()).expect("sent");
-            inbox.exchange_buffer(&mut lent);
-            let message = server.receive(inbox, long(), &abort()).expect("received");
-            assert_eq!(message.payload, payload);
-            inbox.exchange_buffer(&mut lent);
-            assert_eq!((inbox.held_bytes(), inbox.message()), (0, None));
+    over_each(|transport| {
+        let pairs = [transport.pair(100), transport.pair(5000), transport.pair(300)];
+        let mut lent = netipc::PacketBuffer::default();
+        let mut inboxes: Vec<_> = pairs.iter().map(|(_, server)| server.inbox()).collect();
+        for round in 0..3 {
+            for ((client, server), inbox) in pairs.iter().zip(&mut inboxes) {
+                let payload = bytes(80 + round, round as u64);
+                client.send(&request(7, &payload), &payload, long(), &abort()).expect("sent");
+                inbox.exchange_buffer(&mut lent);
+                let message = server.receive(inbox, long(), &abort()).expect("received");
+                assert_eq!(message.payload, payload);
+                let answer = Header::response(&message.header, 0);
+                server.send(&answer, b"", long(), &abort()).expect("sent");
+                client.receive(&mut client.inbox(), long(), &abort()).expect("answered");
+                inbox.exchange_buffer(&mut lent);
+                assert_eq!((inbox.held_bytes(), inbox.message()), (0, None));
+            }
         }
-    }
+    });
 }

@@ -13,7 +13,7 @@ use netipc_proto::chunk::{PacketSize, Split};
 use crate::support::raw::{Raw, RawServer, hello, packet};
 use crate::support::{
     Echo, LATENESS, Place, SHORT, abort, asleep_in, bytes, config, echoed, ends_at_its_deadline,
-    ends_on_abort, long, pair, pair_of, proposal, quiet, request, sleeps_of_this_thread,
+    ends_on_abort, long, over_each, pair, pair_of, proposal, quiet, request, sleeps_of_this_thread,
 };
 
 const MEGABYTE: u32 = 1 << 20;
@@ -75,10 +75,16 @@ fn sending_receiving_and_accepting_end_at_their_deadline() {
         let sent = client.send(&request(1, &payload), &payload, deadline, &abort());
         assert_eq!(sent, Err(SendError::TimedOut));
     });
-    let mut inbox = client.inbox();
-    ends_at_its_deadline(|deadline| {
-        let received = client.receive(&mut inbox, deadline, &abort());
-        assert_eq!(received, Err(ReceiveError::TimedOut));
+    drop(server);
+    over_each(|transport| {
+        let (client, server) = transport.pair(100);
+        for session in [&client, &server] {
+            let mut inbox = session.inbox();
+            ends_at_its_deadline(|deadline| {
+                let received = session.receive(&mut inbox, deadline, &abort());
+                assert_eq!(received, Err(ReceiveError::TimedOut));
+            });
+        }
     });
     let place = Place::new();
     let mut listener = place.listen(&config(100));
@@ -86,7 +92,6 @@ fn sending_receiving_and_accepting_end_at_their_deadline() {
         let accepted = listener.accept(deadline, &abort()).expect_err("nobody comes");
         assert_eq!(accepted, AcceptError::TimedOut);
     });
-    drop(server);
 }
 
 #[test]
@@ -173,18 +178,20 @@ fn an_abort_ends_sending_and_receiving_at_once() {
         },
         |sent| assert_eq!(sent, Err(SendError::Aborted)),
     );
-    ends_on_abort(
-        || {
-            let (client, server) = pair(100);
-            Box::new(move |stop| {
-                let mut inbox = client.inbox();
-                let received = client.receive(&mut inbox, Deadline::never(), stop).err();
-                drop(server);
-                received
-            })
-        },
-        |received| assert_eq!(received, Some(ReceiveError::Aborted)),
-    );
+    over_each(|transport| {
+        ends_on_abort(
+            || {
+                let (client, server) = transport.pair(100);
+                Box::new(move |stop| {
+                    let mut inbox = client.inbox();
+                    let received = client.receive(&mut inbox, Deadline::never(), stop).err();
+                    drop(server);
+                    received
+                })
+            },
+            |received| assert_eq!(received, Some(ReceiveError::Aborted)),
+        );
+    });
 }
 
 /// The packets of a request of 10,000 bytes.
@@ -372,22 +379,25 @@ fn an_idle_session_and_an_idle_listener_wake_nobody() {
 
 #[test]
 fn shutting_down_ends_those_who_wait_and_still_delivers() {
-    let (client, server) = pair(100);
-    let client = Arc::new(client);
-    let sender = Arc::clone(&client);
-    let waiting =
-        asleep_in(move || sender.receive(&mut sender.inbox(), Deadline::never(), &abort()).err());
-    client.send(&request(1, b"last"), b"last", long(), &abort()).expect("sent");
-    let start = Instant::now();
-    client.shutdown();
-    assert_eq!(waiting.join().expect("no panic"), Some(ReceiveError::Closed));
-    assert!(start.elapsed() < Duration::from_secs(1));
-    let mut inbox = server.inbox();
-    let message = server.receive(&mut inbox, long(), &abort()).expect("it was sent");
-    assert_eq!(message.payload, b"last");
-    assert_eq!(server.receive(&mut inbox, long(), &abort()), Err(ReceiveError::Closed));
-    assert_eq!(server.peer_gone(), Ok(true));
-    assert_eq!(client.send(&request(2, b""), b"", long(), &abort()), Err(SendError::PeerGone));
+    over_each(|transport| {
+        let (client, server) = transport.pair(100);
+        let client = Arc::new(client);
+        let sender = Arc::clone(&client);
+        let waiting = asleep_in(move || {
+            sender.receive(&mut sender.inbox(), Deadline::never(), &abort()).err()
+        });
+        client.send(&request(1, b"last"), b"last", long(), &abort()).expect("sent");
+        let start = Instant::now();
+        client.shutdown();
+        assert_eq!(waiting.join().expect("no panic"), Some(ReceiveError::Closed));
+        assert!(start.elapsed() < Duration::from_secs(1));
+        let mut inbox = server.inbox();
+        let message = server.receive(&mut inbox, long(), &abort()).expect("it was sent");
+        assert_eq!(message.payload, b"last");
+        assert_eq!(server.receive(&mut inbox, long(), &abort()), Err(ReceiveError::Closed));
+        assert_eq!(server.peer_gone(), Ok(true));
+        assert_eq!(client.send(&request(2, b""), b"", long(), &abort()), Err(SendError::PeerGone));
+    });
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod clients;
 mod faults;
 mod host;
 mod hostile;
+mod hot;
 mod overload;
+mod regions;
 mod stopping;
 mod support;

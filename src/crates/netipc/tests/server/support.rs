@@ -1,5 +1,6 @@
 //! A server whose handler is a closure, and clients that speak Level 1 or raw packets.
 
+use std::cell::Cell;
 use std::io::IoSlice;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -71,20 +72,39 @@ pub(crate) fn reply(answer: &[u8], response: ResponseBudget<'_>) -> Result<usize
     Ok(answer.len())
 }
 
+thread_local! {
+    /// What the places that a test makes are for.
+    static OFFERED: Cell<Profiles> = const { Cell::new(Profiles::NONE) };
+}
+
+/// Runs a test over each transport: in places made by it, servers and clients offer that one.
+pub(crate) fn over_each(test: impl Fn()) {
+    for offered in [Profiles::NONE, shared_memory()] {
+        println!("offering {offered}");
+        OFFERED.set(offered);
+        test();
+    }
+    OFFERED.set(Profiles::NONE);
+}
+
 /// A run directory with one endpoint.
 pub(crate) struct Place {
     _dir: TempDir,
     pub(crate) endpoint: Endpoint,
+    /// What servers and clients offer here, beside what their test says.
+    offered: Profiles,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let endpoint = Endpoint::new(dir.path(), "test").expect("a name");
-        Self { _dir: dir, endpoint }
+        Self { _dir: dir, endpoint, offered: OFFERED.get() }
     }
 
     pub(crate) fn serve(&self, config: ServerConfig, dispatch: impl Dispatch) -> RunningServer {
+        let supported_profiles = config.supported_profiles | self.offered;
+        let config = ServerConfig { supported_profiles, ..config };
         Server::bind(&self.endpoint, config).expect("bind").spawn(dispatch).expect("spawn")
     }
 
@@ -92,10 +112,27 @@ impl Place {
         self.try_client(&proposal()).expect("a session")
     }
 
+    /// One whose session is over shared memory.
+    pub(crate) fn shared_memory_client(&self) -> Client {
+        let client = self.try_client(&Proposal {
+            supported_profiles: shared_memory(),
+            preferred_profiles: shared_memory(),
+            ..proposal()
+        });
+        let client = client.expect("a session");
+        assert!(client.session.profile().is_shared_memory());
+        client
+    }
+
     pub(crate) fn try_client(&self, proposal: &Proposal) -> Result<Client, ConnectError> {
         let abort = Abort::new().expect("abort");
+        let supported_profiles = proposal.supported_profiles | self.offered;
+        let proposal = Proposal { supported_profiles, ..*proposal };
         let session =
-            Session::connect(&self.endpoint, proposal, Deadline::after(PATIENCE), &abort)?;
+            Session::connect(&self.endpoint, &proposal, Deadline::after(PATIENCE), &abort)?;
+        if !self.offered.is_empty() {
+            assert!(session.profile().is_shared_memory(), "{:?}", session.profile());
+        }
         let inbox = session.inbox();
         Ok(Client { session, inbox, abort })
     }
@@ -124,6 +161,20 @@ impl Place {
         let channel = netipc_sys::connect(self.endpoint.socket_path(), deadline, &abort)
             .expect("a connection");
         Raw { channel, abort }
+    }
+}
+
+/// Shared memory, and the baseline below it.
+pub(crate) fn shared_memory() -> Profiles {
+    Profiles::BASELINE | Profiles::SHM_HYBRID
+}
+
+/// A server that has shared memory.
+pub(crate) fn with_shared_memory(config: ServerConfig) -> ServerConfig {
+    ServerConfig {
+        supported_profiles: shared_memory(),
+        preferred_profiles: shared_memory(),
+        ..config
     }
 }
 
@@ -231,11 +282,24 @@ impl Gate {
             state = changed.wait(state).expect("no panic");
         }
         state.1 -= 1;
+        changed.notify_all();
     }
 
     pub(crate) fn open(&self) {
         self.0.0.lock().expect("no panic").0 = true;
         self.0.1.notify_all();
+    }
+
+    /// Opens it for those who wait now, and closes it behind them.
+    pub(crate) fn let_through(&self) {
+        let (state, changed) = &*self.0;
+        let mut state = state.lock().expect("no panic");
+        state.0 = true;
+        changed.notify_all();
+        while state.1 > 0 {
+            state = changed.wait(state).expect("no panic");
+        }
+        state.0 = false;
     }
 
     /// Waits until so many handlers wait.

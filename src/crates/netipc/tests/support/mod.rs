@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use netipc::{
     Abort, AcceptError, Deadline, Endpoint, HandshakeCounters, HandshakeCounts, Header, Limits,
-    Listener, ListenerConfig, Message, Proposal, ReceiveError, Session, Status,
+    Listener, ListenerConfig, Message, Profile, Profiles, Proposal, ReceiveError, Session, Status,
 };
 use tempfile::TempDir;
 
@@ -22,8 +22,59 @@ pub(crate) const LATENESS: Duration = Duration::from_millis(50);
 pub(crate) const SHORT: Duration = Duration::from_millis(120);
 /// What every endpoint of the tests wants to be told.
 pub(crate) const TOKEN: u64 = 0x1234_5678_9abc_def0;
+/// Of a message's header.
+pub(crate) const HEADER_BYTES: usize = 32;
 /// Any method code.
 pub(crate) const METHOD: u16 = 1;
+
+/// How a session's messages move: what is not about one of them is shown over each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Socket,
+    SharedMemory,
+}
+
+impl Transport {
+    /// What both sides offer.
+    pub(crate) fn profiles(self) -> Profiles {
+        match self {
+            Self::Socket => Profiles::BASELINE,
+            Self::SharedMemory => Profiles::BASELINE | Profiles::SHM_HYBRID,
+        }
+    }
+
+    pub(crate) fn config(self, bytes: u32) -> ListenerConfig {
+        ListenerConfig { supported_profiles: self.profiles(), ..config(bytes) }
+    }
+
+    pub(crate) fn proposal(self, bytes: u32) -> Proposal {
+        Proposal { supported_profiles: self.profiles(), ..proposal(bytes) }
+    }
+
+    /// Both ends of one session, with limits of `bytes` both ways.
+    pub(crate) fn pair(self, bytes: u32) -> (Session, Session) {
+        let (client, server) = pair_of(&self.config(bytes), self.proposal(bytes));
+        for session in [&client, &server] {
+            assert_eq!(session.profile(), self.selected());
+        }
+        (client, server)
+    }
+
+    pub(crate) fn selected(self) -> Profile {
+        match self {
+            Self::Socket => Profile::BASELINE,
+            Self::SharedMemory => Profile::SHM_HYBRID,
+        }
+    }
+}
+
+/// Runs a test over each transport. Which one it was, a failure says by what is printed before it.
+pub(crate) fn over_each(test: impl Fn(Transport)) {
+    for transport in [Transport::Socket, Transport::SharedMemory] {
+        println!("over {transport:?}");
+        test(transport);
+    }
+}
 
 pub(crate) fn long() -> Deadline {
     Deadline::after(LONG)

@@ -1,12 +1,16 @@
 //! A peer that sends packets of its own making, and sees those that come as they are.
 
 use std::io::IoSlice;
+use std::path::PathBuf;
 
 use netipc::{Endpoint, Limits, Profiles, Status};
 use netipc_proto::hello::{Hello, HelloAck};
-use netipc_sys::{Accepted, BindOptions, Listener, PacketChannel, RecvError, connect};
+use netipc_sys::{
+    Accepted, BindOptions, Listener, PacketChannel, RecvError, RegionChannel, RegionSizes, Until,
+    connect,
+};
 
-use super::{Place, TOKEN, abort, long};
+use super::{HEADER_BYTES, Place, TOKEN, abort, long};
 
 /// Longer than any packet.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -52,6 +56,58 @@ impl Raw {
     }
 }
 
+/// One end of a session over shared memory: messages of the test's own making.
+pub(crate) struct RawRegion {
+    pub(crate) socket: Raw,
+    pub(crate) channel: RegionChannel,
+    pub(crate) path: PathBuf,
+}
+
+impl RawRegion {
+    /// A client's end, with limits of `bytes` both ways.
+    pub(crate) fn session(endpoint: &Endpoint, bytes: u32) -> Self {
+        let socket = Raw::connect(endpoint);
+        socket.send(&shared_memory_hello(bytes).message());
+        let ack = HelloAck::decode(&socket.recv()[HEADER_BYTES..]).expect("a session");
+        assert_eq!(ack.selected, Profiles::SHM_HYBRID);
+        let path = region_path(endpoint, ack.session_id);
+        let (own, sizes) = (netipc_sys::own_uid(), sizes(&ack));
+        let channel = RegionChannel::attach(&path, sizes, own, &socket.0, long(), &abort());
+        Self { channel: channel.expect("attached"), socket, path }
+    }
+
+    pub(crate) fn publish(&self, message: &[u8]) {
+        self.channel.send(&[message]).expect("published");
+    }
+
+    pub(crate) fn recv(&self) -> Vec<u8> {
+        let mut message = Vec::new();
+        let abort = abort();
+        let until = Until { deadline: long(), abort: Some(&abort), socket: Some(&self.socket.0) };
+        let len = self.channel.receive(&mut message, BUFFER_BYTES, until).expect("a message");
+        message.truncate(len);
+        message
+    }
+}
+
+/// The messages that were agreed on, headers included.
+fn sizes(ack: &HelloAck) -> RegionSizes {
+    RegionSizes {
+        request_bytes: HEADER_BYTES + ack.request.payload_bytes as usize,
+        response_bytes: HEADER_BYTES + ack.response.payload_bytes as usize,
+    }
+}
+
+/// Where the region of a session is (spec section 5).
+pub(crate) fn region_path(endpoint: &Endpoint, session_id: u64) -> PathBuf {
+    endpoint.run_dir().join(format!("{}-{session_id:016x}.ipcshm", endpoint.service()))
+}
+
+pub(crate) fn shared_memory_hello(bytes: u32) -> Hello {
+    let supported = Profiles::BASELINE | Profiles::SHM_HYBRID;
+    Hello { supported, preferred: supported, ..hello(bytes) }
+}
+
 impl RawServer {
     pub(crate) fn start(place: &Place) -> Self {
         let options = BindOptions { backlog: 1, ..BindOptions::default() };
@@ -73,6 +129,36 @@ impl RawServer {
         change(&mut ack);
         raw.send(&ack.message());
         raw
+    }
+
+    /// Accepts a client that offers shared memory, which it gets, after `make` was given the region's
+    /// path: whether there is one is the test's business.
+    pub(crate) fn promise_region<T>(
+        &self,
+        place: &Place,
+        make: impl FnOnce(PathBuf, RegionSizes) -> T,
+    ) -> (Raw, T) {
+        let raw = self.accept();
+        let hello = decode_hello(&raw.recv());
+        assert!(hello.supported.contains(Profiles::SHM_HYBRID), "{hello:?}");
+        let both = Profiles::BASELINE | Profiles::SHM_HYBRID;
+        let ack = HelloAck {
+            server_supported: both,
+            intersection: both,
+            selected: Profiles::SHM_HYBRID,
+            ..ack(&hello)
+        };
+        let made = make(region_path(&place.endpoint, ack.session_id), sizes(&ack));
+        raw.send(&ack.message());
+        (raw, made)
+    }
+
+    /// Accepts a client that offers shared memory, with all that belongs to it.
+    pub(crate) fn agree_region(&self, place: &Place) -> RawRegion {
+        let (socket, (channel, path)) = self.promise_region(place, |path, sizes| {
+            (RegionChannel::create(&path, sizes).expect("a region"), path)
+        });
+        RawRegion { socket, channel, path }
     }
 }
 

@@ -9,7 +9,7 @@ use super::builders::{blanks, header_setters, of_item};
 use super::doc;
 use super::fields::{ident, variant_path};
 use super::keys::KeyKind;
-use super::roles::{answers, echo, is_blank, settable, statuses};
+use crate::backend::roles::{answers, echo, is_blank, settable, statuses};
 use crate::ir::{Echo, Enum, LookupRoles, Service, Variant};
 
 /// What the parts of a lookup's code have in common.
@@ -295,6 +295,11 @@ impl<'s> Lookup<'s, '_> {
             KeyKind::Number(_) | KeyKind::Numbers => quote!(let #key = *#key;),
         };
         let view = quote!(<#element as codec::Element>::View<'_>);
+        let echoes = match self.kind {
+            // Handlers mostly answer with the very key that they were given.
+            KeyKind::Text(_) => quote!(core::ptr::eq(*asked, *given) || asked == given),
+            KeyKind::Number(_) | KeyKind::Numbers => quote!(asked == given),
+        };
         quote! {
             impl codec::LookupItem for #item {
                 type Key = #element;
@@ -316,7 +321,7 @@ impl<'s> Lookup<'s, '_> {
                 }
 
                 #[inline]
-                fn echoes(asked: &#view, given: &#view) -> bool { asked == given }
+                fn echoes(asked: &#view, given: &#view) -> bool { #echoes }
             }
         }
     }

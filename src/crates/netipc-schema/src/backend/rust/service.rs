@@ -6,7 +6,7 @@ use quote::{format_ident, quote};
 use super::bodies::{Body, Role};
 use super::fields::{ident, string, value_type, variant_path};
 use super::keys::KeyKind;
-use super::roles::{echo, statuses};
+use crate::backend::roles::{echo, statuses};
 use crate::ir::{Echo, FieldKind, LookupRoles, Service, Shape};
 
 pub(super) fn declare(service: &Service, bodies: &[Body<'_>]) -> TokenStream {
@@ -258,6 +258,8 @@ fn snapshot(bodies: &[Body<'_>]) -> TokenStream {
             fn response_builder(out: &mut [u8], expected: usize) -> Result<ResponseBuilder<'_>, BuildError> {
                 ResponseBuilder::new(out, expected)
             }
+
+            fn item_count(builder: &ResponseBuilder<'_>) -> usize { builder.len() }
 
             fn finish_response(builder: ResponseBuilder<'_>) -> Result<usize, BuildError> { builder.finish() }
         }

@@ -69,6 +69,14 @@ impl Layout {
     }
 }
 
+impl RegionSizes {
+    /// Bytes of the file of a region with room for these messages; `None` when no region has.
+    #[must_use]
+    pub fn file_bytes(self) -> Option<u64> {
+        Layout::for_sizes(self).map(Layout::len_bytes)
+    }
+}
+
 /// The least capacity for messages of at most `message_bytes`: that, rounded up to whole lines.
 fn capacity_for(message_bytes: usize) -> Option<u32> {
     u32::try_from(message_bytes.max(1)).ok()?.checked_next_multiple_of(ALIGN_BYTES)
