@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ fuzz_target!(|data: &[u8]| {
     static SESSION: OnceLock<Session> = OnceLock::new();
     let session = SESSION.get_or_init(Session::new);
     let name = format!("netipc-fuzz-{}.ipcshm", std::process::id());
-    let path = std::env::temp_dir().join(name);
+    let path = directory().join(name);
     let server = RegionChannel::create(&path, SIZES).expect("a region");
     let file = File::options().write(true).open(&path).expect("there");
     let mut clients = vec![session.attach(&path).expect("a sound region")];
@@ -67,6 +67,12 @@ fuzz_target!(|data: &[u8]| {
         }
     }
 });
+
+/// In memory, where there is one: each input makes a region, which takes longer on a disk.
+fn directory() -> PathBuf {
+    let in_memory = PathBuf::from("/dev/shm");
+    if in_memory.is_dir() { in_memory } else { std::env::temp_dir() }
+}
 
 fn file_len(file: &File) -> u64 {
     file.metadata().expect("open").len()
