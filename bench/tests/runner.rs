@@ -163,9 +163,24 @@ fn a_session_of_another_transport_fails_the_run() {
 #[test]
 fn a_driver_that_ends_early_fails_the_run() {
     let place = Place::new();
-    let driver = place.scripted("exit 3");
+    let driver = place.scripted("[ \"$1\" = scenarios ] && exec \"$DRIVER\" \"$@\"\nexit 3");
     let output = place.run("quick", &["ping-level2 socket"], &["--driver", &driver]);
     place.assert_failed(&output, "the server ended early: exit status: 3");
+}
+
+#[test]
+fn a_driver_plays_what_it_says_with_every_other() {
+    let place = Place::new();
+    let script = "[ \"$1\" = scenarios ] && { echo ping-level2; exit; }\nexec \"$DRIVER\" \"$@\"";
+    let driver = place.scripted(script).replace("rust=", "other=");
+    let only = ["→rust unpinned max", "→other unpinned max"];
+    assert_done(&place.run("quick", &only, &["--driver", &driver, "--transports", "socket"]));
+    let rows = place.rows();
+    let of_other: Vec<_> =
+        rows.iter().filter(|row| row["client"] == "other" || row["server"] == "other").collect();
+    assert_eq!(of_other.len(), 3, "with itself, and each way with rust");
+    assert!(of_other.iter().all(|row| row["scenario"] == "ping-level2"));
+    assert!(rows.len() > of_other.len());
 }
 
 #[test]

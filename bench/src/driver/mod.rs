@@ -20,11 +20,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use netipc::{Endpoint, Profile, Profiles};
 
 use crate::Failure;
-use crate::work::{Mix, Scenario, Transport};
+use crate::work::{Mix, Scenario, Transport, name_of};
 
 /// Plays one end of a benchmark's scenario: see bench/README.md.
 #[derive(Debug, Parser)]
@@ -36,6 +36,8 @@ struct Driver {
 
 #[derive(Debug, Subcommand)]
 enum End {
+    /// Print the scenarios that this driver plays, one a line.
+    Scenarios,
     /// Serve until standard input ends.
     Server(ServerOptions),
     /// Call, and say how that went.
@@ -149,6 +151,12 @@ impl Options {
 #[must_use]
 pub fn main() -> ExitCode {
     let ended = match Driver::parse().end {
+        End::Scenarios => {
+            Scenario::value_variants()
+                .iter()
+                .for_each(|scenario| println!("{}", name_of(*scenario)));
+            Ok(())
+        }
         End::Server(options) => {
             process::settle(&options.options.cpus).and_then(|()| server::run(&options))
         }

@@ -7,9 +7,10 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use tempfile::TempDir;
 
-use super::plan::{Effort, Row};
+use super::plan::{Effort, Language, Row};
 use super::strace::Strace;
 use crate::Failure;
 use crate::lines::{GO, Line, MARK, MEMORY, Mark, Measured};
@@ -52,6 +53,29 @@ pub(super) struct SystemCalls {
 }
 
 impl Bench {
+    /// Asks the driver of a language what it plays.
+    pub(super) fn language(&self, name: &str) -> Result<Language, Failure> {
+        let output = Command::new(self.driver(name)?)
+            .arg("scenarios")
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|error| format!("cannot start the driver of {name}: {error}"))?;
+        if !output.status.success() {
+            return Err(format!("the driver of {name}: {}", output.status).into());
+        }
+        let known = |line: &str| {
+            Scenario::from_str(line, false).map_err(|_| format!("{name} plays what is not: {line}"))
+        };
+        let scenarios: Result<_, _> =
+            String::from_utf8_lossy(&output.stdout).lines().map(known).collect();
+        Ok(Language { name: name.to_owned(), scenarios: scenarios? })
+    }
+
+    fn driver(&self, language: &str) -> Result<&Path, Failure> {
+        let driver = self.drivers.get(language).map(PathBuf::as_path);
+        driver.ok_or_else(|| format!("no driver for {language}").into())
+    }
+
     /// Runs a row.
     pub(super) fn run(&self, row: &Row) -> Result<Once, Failure> {
         let pair = self.start(row, self.effort.seconds);
@@ -90,8 +114,7 @@ impl Bench {
         end: &str,
         run_dir: &Path,
     ) -> Result<Command, Failure> {
-        let driver = self.drivers.get(language).ok_or(format!("no driver for {language}"))?;
-        let mut command = Command::new(driver);
+        let mut command = Command::new(self.driver(language)?);
         let work = &row.work;
         command
             .arg(end)

@@ -206,7 +206,7 @@ impl Term {
 impl Key {
     /// The row, of the first language.
     fn find(self, results: &Results) -> Option<&Outcome> {
-        let language = results.run.languages.first()?;
+        let language = &results.run.languages.first()?.name;
         results.rows.iter().find(|row| {
             row.scenario == self.work.to_string()
                 && row.transport == self.transport

@@ -10,6 +10,7 @@ mod results;
 mod strace;
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -125,8 +126,10 @@ fn run(options: &RunOptions) -> Result<(), Failure> {
         return Err("two CPUs are needed: this process may use one".into());
     }
     // The first of them measures the limits.
-    let mut languages = vec![OWN_LANGUAGE.to_owned()];
-    languages.extend(bench.drivers.keys().filter(|name| *name != OWN_LANGUAGE).cloned());
+    let others = bench.drivers.keys().filter(|name| *name != OWN_LANGUAGE).map(String::as_str);
+    let languages: Result<Vec<_>, Failure> =
+        iter::once(OWN_LANGUAGE).chain(others).map(|name| bench.language(name)).collect();
+    let languages = languages?;
     let transports = options.partial.transports.clone();
     let mut planned = rows(options.mode, &transports, &languages);
     planned.retain(|row| options.partial.has(row));

@@ -33,7 +33,7 @@ impl Mode {
     pub(crate) const fn effort(self) -> Effort {
         match self {
             Self::Quick => {
-                Effort { repetitions: 3, seconds: 0.25, warmup_seconds: 0.06, strace_seconds: 0.05 }
+                Effort { repetitions: 3, seconds: 0.25, warmup_seconds: 0.06, strace_seconds: 0.1 }
             }
             Self::Core => {
                 Effort { repetitions: 5, seconds: 1.0, warmup_seconds: 0.2, strace_seconds: 0.2 }
@@ -69,6 +69,14 @@ impl fmt::Display for Rate {
             Self::Max(Max::Max) => f.write_str("max"),
         }
     }
+}
+
+/// A language that has a driver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Language {
+    pub(crate) name: String,
+    /// What its driver plays.
+    pub(crate) scenarios: Vec<Scenario>,
 }
 
 /// One row: what is measured, and how.
@@ -178,19 +186,24 @@ const ALL_RATES: &[Rate] =
 const TO_TEN_THOUSAND: &[Rate] = &[MAX, Rate::PerSecond(10_000), Rate::PerSecond(1_000)];
 const ONLY_MAX: &[Rate] = &[MAX];
 
-/// The rows of a mode, over these transports, between drivers of these languages.
-pub(crate) fn rows(mode: Mode, transports: &[Transport], languages: &[String]) -> Vec<Row> {
+/// The rows of a mode, over these transports, between drivers of these languages, as far as both
+/// drivers of a row play its scenario.
+pub(crate) fn rows(mode: Mode, transports: &[Transport], languages: &[Language]) -> Vec<Row> {
     let mut rows = Vec::new();
-    let mut add = |work, transport, placement, rates: &[Rate], client: &str, server: &str| {
-        rows.extend(rates.iter().map(|rate| Row {
-            work,
-            transport,
-            client: client.to_owned(),
-            server: server.to_owned(),
-            placement,
-            rate: *rate,
-        }));
-    };
+    let mut add =
+        |work: Work, transport, placement, rates: &[Rate], client: &Language, server: &Language| {
+            if ![client, server].iter().all(|driver| driver.scenarios.contains(&work.scenario)) {
+                return;
+            }
+            rows.extend(rates.iter().map(|rate| Row {
+                work,
+                transport,
+                client: client.name.clone(),
+                server: server.name.clone(),
+                placement,
+                rate: *rate,
+            }));
+        };
     let Some(first) = languages.first() else { return Vec::new() };
     for placement in Placement::ALL {
         for (work, rates) in limits(mode) {
@@ -280,7 +293,7 @@ fn in_process(mode: Mode) -> Vec<Work> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::HashSet;
     use std::time::Duration;
 
@@ -288,8 +301,13 @@ mod tests {
 
     const BOTH: &[Transport] = &[Transport::Socket, Transport::Shm];
 
+    /// A language whose driver plays everything.
+    pub(crate) fn whole(name: &str) -> Language {
+        Language { name: name.to_owned(), scenarios: Scenario::value_variants().to_vec() }
+    }
+
     fn of(mode: Mode) -> Vec<Row> {
-        rows(mode, BOTH, &["rust".to_owned()])
+        rows(mode, BOTH, &[whole("rust")])
     }
 
     #[test]
@@ -317,14 +335,17 @@ mod tests {
 
     #[test]
     fn drivers_of_two_languages_meet_each_way() {
-        let languages = ["rust".to_owned(), "go".to_owned()];
+        let mut languages = [whole("rust"), whole("go")];
+        languages[1].scenarios.retain(|scenario| *scenario != Scenario::PingLevel1);
         let rows = rows(Mode::Quick, &[Transport::Socket], &languages);
         for (client, server) in [("rust", "go"), ("go", "rust"), ("go", "go"), ("rust", "rust")] {
             let is_ping =
                 |row: &&Row| row.work == PING_2 && row.client == client && row.server == server;
             assert_eq!(rows.iter().filter(is_ping).count(), 9, "{client} {server}");
         }
-        assert!(rows.iter().all(|row| row.transport != Transport::Raw || row.client == "rust"));
+        let of_rust_alone = |row: &Row| row.transport == Transport::Raw || row.work == PING_1;
+        let is_of_rust = |row: &Row| row.client == "rust" && row.server == "rust";
+        assert!(rows.iter().all(|row| !of_rust_alone(row) || is_of_rust(row)));
     }
 
     #[test]

@@ -94,7 +94,8 @@ fn describe(out: &mut String, run: &Run) -> Result<(), Failure> {
     writeln!(out, "| kernel | Linux {} |", machine.kernel)?;
     writeln!(out, "| compiler | {}, profile `bench` |", machine.rustc)?;
     writeln!(out, "| load in the minute before | {:.2} |", machine.load_before)?;
-    writeln!(out, "| languages | {} |\n", run.languages.join(", "))?;
+    let languages: Vec<_> = run.languages.iter().map(|language| language.name.as_str()).collect();
+    writeln!(out, "| languages | {} |\n", languages.join(", "))?;
     if machine.load_before > QUIET_LOAD {
         writeln!(out, "**The machine was busy with something else: these figures say little.**\n")?;
     }

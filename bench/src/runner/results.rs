@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::drive::{Once, SystemCalls};
 use super::machine::Machine;
-use super::plan::{Effort, FUTEX, LINE, MAX, Mode, Rate, Row, SEQPACKET, Work, rows};
+use super::plan::{Effort, FUTEX, LINE, Language, MAX, Mode, Rate, Row, SEQPACKET, Work, rows};
 use crate::Failure;
 use crate::work::{Placement, Scenario, Transport};
 
@@ -63,7 +63,7 @@ pub(crate) struct Run {
     pub(crate) mode: Mode,
     pub(crate) effort: Effort,
     pub(crate) transports: Vec<Transport>,
-    pub(crate) languages: Vec<String>,
+    pub(crate) languages: Vec<Language>,
     pub(crate) machine: Machine,
     pub(crate) took_seconds: f64,
 }
@@ -261,6 +261,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::plan::tests::whole;
     use super::*;
 
     /// A whole run, whose figures are made up: shared memory is twice as fast as the socket.
@@ -269,7 +270,7 @@ pub(super) mod tests {
             mode: Mode::Quick,
             effort: Mode::Quick.effort(),
             transports: vec![Transport::Socket, Transport::Shm],
-            languages: vec!["rust".to_owned()],
+            languages: vec![whole("rust")],
             machine: Machine::default(),
             took_seconds: 1.0,
         };
