@@ -69,6 +69,9 @@ pub fn generate(
     let mut written = Vec::new();
     for output in target.generate(&services) {
         let path = out.join(&output.file_name);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(failed(folder))?;
+        }
         if fs::read_to_string(&path).ok().as_ref() != Some(&output.text) {
             fs::write(&path, &output.text).map_err(failed(&path))?;
         }

@@ -69,11 +69,46 @@ impl Name {
         self.words.iter().map(capital).collect()
     }
 
+    /// `CgroupsLookup`, with the words in capitals that Go writes so: `ServerID`.
+    #[must_use]
+    pub fn go_exported(&self) -> String {
+        self.words.iter().map(|word| go_word(word)).collect()
+    }
+
+    /// `cgroupsLookup`: what is not seen outside its package in Go.
+    #[must_use]
+    pub fn go_local(&self) -> String {
+        let rest = self.words[1..].iter().map(|word| go_word(word));
+        std::iter::once(self.words[0].clone()).chain(rest).collect()
+    }
+
+    /// `cgroupslookup`: a package in Go.
+    #[must_use]
+    pub fn go_package(&self) -> String {
+        self.words.concat()
+    }
+
     /// The name of one of what this names many of: `items` gives `item`.
     #[must_use]
     pub fn singular(&self) -> Self {
         let text = self.text.strip_suffix('s').unwrap_or(&self.text);
         Self::new(text).unwrap_or_else(|| self.clone())
+    }
+}
+
+/// Words that Go spells in capitals: those of its own conventions, and of this project's field.
+const GO_INITIALISMS: [&str; 53] = [
+    "acl", "api", "ascii", "asn", "cpu", "css", "db", "dns", "eof", "fd", "gid", "guid", "html",
+    "http", "https", "id", "io", "ip", "ipc", "json", "k8s", "kvm", "lxc", "mac", "mtu", "nul",
+    "os", "pid", "ppid", "qps", "ram", "rpc", "sla", "smtp", "sql", "ssh", "tcp", "tls", "ts",
+    "ttl", "udp", "ui", "uid", "uri", "url", "utf8", "uuid", "vm", "xml", "xmpp", "xsrf", "xss",
+    "yaml",
+];
+
+fn go_word(word: &str) -> String {
+    match GO_INITIALISMS.contains(&word) {
+        true => word.to_ascii_uppercase(),
+        false => word[..1].to_ascii_uppercase() + &word[1..],
     }
 }
 
@@ -96,6 +131,15 @@ mod tests {
             assert_eq!(name.screaming(), "IP_TO_ASN");
             assert_eq!(name.pascal(), "IpToAsn");
         }
+    }
+
+    #[test]
+    fn go_writes_initialisms_in_capitals() {
+        let name = Name::new("peer-id_k8s-path").unwrap();
+        assert_eq!(name.go_exported(), "PeerIDK8SPath");
+        assert_eq!(name.go_local(), "peerIDK8SPath");
+        assert_eq!(Name::new("ID").unwrap().go_local(), "id");
+        assert_eq!(Name::new("ip-to-asn").unwrap().go_package(), "iptoasn");
     }
 
     #[test]

@@ -13,6 +13,7 @@
 mod counts;
 mod enums;
 mod fields;
+mod go;
 mod layout;
 mod lookup;
 mod message;

@@ -65,16 +65,23 @@ const RESERVED: &[(&str, &str)] = &[
     ),
     (
         GENERATED,
-        "as_bytes as_str bind builder cache client codec decode encode encoded_len ffi finish \
-         fixed get is_empty is_full item iter key len method netipc new nipc out owned payload \
-         push record request reserved response rest serve server service strings_end to_owned view",
+        "as_bytes as_str at bind builder cache client codec decode encode encoded_len ffi finish \
+         fixed full get is_empty is_full item iter key len method netipc new nipc out owned \
+         payload push record request reserved reset response rest serve server service strings_end \
+         to_owned view",
     ),
 ];
 
 /// Names that enumerations and elements may not have, as types, in lower case.
-const RESERVED_TYPES: &str = "arc asref box builderror cache client cow decodeerror err error \
-                              exactsizeiterator i intoiterator iterator k l method none ok option \
-                              reader result self server service sized snapshot some string toowned v vec";
+const RESERVED_TYPES: &str = "answer arc asref box builderror cache client cow decode_request \
+                              decode_response decodeerror err error exactsizeiterator handler i \
+                              identity intoiterator iterator k l method new_cache new_client \
+                              new_server new_server_with_workers none ok option reader result self \
+                              server service sized snapshot some string toowned v vec";
+
+/// Names that a service may not have, in one word, beside keywords: what Go's tools make of a folder
+/// or a package that is called so.
+const GO_FOLDERS: &str = "internal main testdata vendor";
 
 /// Names that variants may not have, as Rust spells them, in lower case.
 const RESERVED_VARIANTS: &str = "self";
@@ -127,6 +134,11 @@ pub(super) fn is_reserved_type(name: &Name) -> bool {
     Naming::Enum.taken(name).is_some()
 }
 
+/// Whether every package of a service in Go has something exported that is spelled so.
+pub(super) fn is_go_package_name(spelled: &str) -> bool {
+    Name::new(spelled).is_some_and(|name| is_reserved_type(&name))
+}
+
 /// Reports a name that is taken, in general or here.
 fn free(word: &Word, name: &Name, naming: Naming, taken: &[String], report: &mut Report) {
     let here = || taken.contains(&name.snake()).then_some(GENERATED);
@@ -147,6 +159,7 @@ pub(super) fn service(word: &Word, report: &mut Report) -> Name {
     let name = Name::new(&word.value)
         .filter(|name| name.as_str() == name.kebab() && name.as_str().len() <= MAX_NAME_BYTES);
     if let Some(name) = name {
+        not_a_keyword(&name, word, report);
         return name;
     }
     let message = format!("`{}` cannot be a service's name", text::escape(&word.value));
@@ -158,19 +171,37 @@ pub(super) fn service(word: &Word, report: &mut Report) -> Name {
     unnamed()
 }
 
+/// A service becomes a module in Rust and a package in Go.
+fn not_a_keyword(name: &Name, word: &Word, report: &mut Report) {
+    let keywords = RESERVED.iter().filter(|(reason, _)| [RUST, GO].contains(reason));
+    let folders = (GO_FOLDERS, "a folder that Go's tools treat in their own way");
+    let taken = keywords.map(|(reason, words)| (*words, *reason)).chain([folders]);
+    let spellings = [name.snake(), name.go_package()];
+    for (words, reason) in taken {
+        if words.split_whitespace().any(|each| spellings.iter().any(|spelled| spelled == each)) {
+            let message = format!("`{name}` is {reason}");
+            let help = format!("choose another name; a second word is enough: `{name}-service`");
+            report.error(Code::ReservedName, word.span, message, help);
+        }
+    }
+}
+
 /// Reports names with one spelling, in any target language, among things of one kind.
 pub(super) fn distinct<'a>(words: impl IntoIterator<Item = &'a Word>, report: &mut Report) {
     let mut seen: HashMap<String, &Word> = HashMap::new();
     for word in words {
         let Some(name) = Name::new(&word.value) else { continue };
-        let Some(first) = seen.get(&name.pascal()) else {
-            seen.insert(name.pascal(), word);
+        let spellings = [name.pascal(), name.go_exported()];
+        let Some((spelled, first)) =
+            spellings.iter().find_map(|spelled| Some((spelled, *seen.get(spelled)?)))
+        else {
+            seen.extend(spellings.map(|spelled| (spelled, word)));
             continue;
         };
         let message = if first.value == word.value {
             format!("`{name}` is there twice")
         } else {
-            format!("`{name}` and `{}` are both spelled `{}`", first.value, name.pascal())
+            format!("`{name}` and `{}` are both spelled `{spelled}`", first.value)
         };
         report.error(Code::DuplicateName, word.span, message, "rename one of the two");
         report.also(first.span, "the first");

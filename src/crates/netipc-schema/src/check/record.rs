@@ -1,7 +1,7 @@
 //! A record being checked: its fields in their places, and what its names refer to.
 
 use super::fields::{self, Enums};
-use super::{counts, layout, names, rules, text};
+use super::{counts, go, layout, names, rules, text};
 use crate::diagnostic::{Code, Report};
 use crate::ir::{Field, FieldId, FieldKind, Record, StringSpec, Table};
 use crate::suggest;
@@ -35,6 +35,7 @@ pub(super) fn check<'a>(
         poisoned.push(each.poisoned);
     }
     distinct_names(syntax, report);
+    go::setters(syntax, report);
     let is_empty = syntax.fields.is_empty() && syntax.bare_strings.is_empty();
     if is_empty
         && syntax.directories.is_empty()

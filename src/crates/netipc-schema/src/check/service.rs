@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::fields::Enums;
-use super::{enums, message, names, shapes, text};
+use super::{enums, go, message, names, shapes, text};
 use crate::diagnostic::{Code, Report};
 use crate::ir::Service;
 use crate::name::Name;
@@ -31,6 +31,7 @@ pub(crate) fn service(syntax: &syntax::Service, report: &mut Report) -> Service 
     let request = message::check(&syntax.request, &enums, report);
     let mut response = message::check(&syntax.response, &enums, report);
     type_names(syntax, report);
+    go::package_names(syntax, report);
     let shape = shapes::check(syntax, &enums, &request, &mut response, report);
     let (request, response) = (request.finish(), response.finish());
     Service { name, method, shape, doc, enums: checked, request, response }

@@ -1,121 +1,38 @@
-//! The records of a service with what generating them needs to know at hand.
+//! The names of a record's types and functions in Rust.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-use crate::ir::{Directory, Element, Enum, EnumId, Field, Record, Service, Strictness, Table};
+pub(super) use crate::backend::bodies::{Body, Role, of};
 
-/// One record of a service: a message's header or a directory's element.
-pub(super) struct Body<'s> {
-    pub(super) service: &'s Service,
-    pub(super) record: &'s Record,
-    /// `Request`, `Response`, `Item`, `Key`.
-    pub(super) stem: String,
-    /// The same in functions: `request`, `response`, `item`, `key`.
-    pub(super) snake: String,
-    /// For docs: `the response`, `an item`.
-    pub(super) noun: String,
-    pub(super) role: Role<'s>,
-    pub(super) strictness: Strictness,
-}
-
-/// Where a record stands.
-#[derive(Clone, Copy)]
-pub(super) enum Role<'s> {
-    /// A message's own record, with what follows it.
-    Message(Option<&'s Directory>),
-    /// An element of the response's directory.
-    Item,
-    /// An element of the request's directory: numbers alone.
-    Key,
-}
-
-/// The records of a service: request, its key, response, its item.
-pub(super) fn of(service: &Service) -> Vec<Body<'_>> {
-    let mut bodies = Vec::new();
-    for (message, stem, role) in
-        [(&service.request, "Request", Role::Key), (&service.response, "Response", Role::Item)]
-    {
-        let body = |record, stem: String, snake: String, noun: String, role| Body {
-            service,
-            record,
-            stem,
-            snake,
-            noun,
-            role,
-            strictness: service.shape.strictness(),
-        };
-        if let Some(Directory { name, element: Element::Record(record), .. }) = &message.directory {
-            let one = name.singular();
-            let noun = format!("one of the {}", name.snake().replace('_', " "));
-            bodies.push(body(record, one.pascal(), one.snake(), noun, role));
-        }
-        let snake = stem.to_ascii_lowercase();
-        let noun = format!("the {snake}");
-        let role = Role::Message(message.directory.as_ref());
-        bodies.push(body(&message.header, stem.to_owned(), snake, noun, role));
-    }
-    bodies
-}
-
-impl<'s> Body<'s> {
+impl Body<'_> {
     /// `ItemView`.
-    pub(super) fn view(&self) -> Ident {
+    pub(in crate::backend::rust) fn view(&self) -> Ident {
         format_ident!("{}View", self.stem)
     }
 
     /// `ItemBuilder`.
-    pub(super) fn builder(&self) -> Ident {
+    pub(in crate::backend::rust) fn builder(&self) -> Ident {
         format_ident!("{}Builder", self.stem)
     }
 
     /// `Item`.
-    pub(super) fn owned(&self) -> Ident {
+    pub(in crate::backend::rust) fn owned(&self) -> Ident {
         format_ident!("{}", self.stem)
     }
 
     /// `ItemFields`.
-    pub(super) fn fields(&self) -> Ident {
+    pub(in crate::backend::rust) fn fields(&self) -> Ident {
         format_ident!("{}Fields", self.stem)
     }
 
     /// `check_item`.
-    pub(super) fn check(&self) -> Ident {
+    pub(in crate::backend::rust) fn check(&self) -> Ident {
         format_ident!("check_{}", self.snake)
     }
 
-    /// Bytes of the fixed part.
-    pub(super) const fn size(&self) -> usize {
-        self.record.size as usize
-    }
-
-    pub(super) fn directory(&self) -> Option<&'s Directory> {
-        match self.role {
-            Role::Message(directory) => directory,
-            Role::Item | Role::Key => None,
-        }
-    }
-
-    pub(super) fn table(&self) -> Option<&'s Table> {
-        self.record.table.as_ref()
-    }
-
     /// What follows a call of a header's `encode`, which fails where rules can be broken.
-    pub(super) fn header_error(&self) -> Option<TokenStream> {
+    pub(in crate::backend::rust) fn header_error(&self) -> Option<TokenStream> {
         (!self.record.rules.is_empty()).then(|| quote!(?))
-    }
-
-    /// Whether something lies behind the fixed part of the record itself: strings, or a table.
-    pub(super) fn has_tail(&self) -> bool {
-        self.strings().next().is_some() || self.table().is_some()
-    }
-
-    pub(super) fn enumeration(&self, id: EnumId) -> &'s Enum {
-        &self.service.enums[id.0]
-    }
-
-    /// The string fields, in wire order.
-    pub(super) fn strings(&self) -> impl Iterator<Item = &'s Field> + use<'s> {
-        self.record.fields.iter().filter(|field| super::fields::string(field).is_some())
     }
 }

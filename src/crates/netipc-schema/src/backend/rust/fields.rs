@@ -4,7 +4,8 @@ use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
 use super::bodies::Body;
-use crate::ir::{Enum, Field, FieldKind, Scalar, StringSpec, Variant};
+pub(super) use crate::backend::bodies::{is_visible, string};
+use crate::ir::{Enum, Field, FieldKind, Scalar, Variant};
 
 /// The field's name in Rust.
 pub(super) fn ident(field: &Field) -> Ident {
@@ -14,18 +15,6 @@ pub(super) fn ident(field: &Field) -> Ident {
 /// Where the field stands.
 pub(super) fn at(field: &Field) -> Literal {
     Literal::usize_unsuffixed(field.offset as usize)
-}
-
-pub(super) fn string(field: &Field) -> Option<&StringSpec> {
-    match &field.kind {
-        FieldKind::String(spec) => Some(spec),
-        _ => None,
-    }
-}
-
-/// Whether callers see the field: numbers, strings and the generation, but not constants and counts.
-pub(super) fn is_visible(field: &Field) -> bool {
-    matches!(field.kind, FieldKind::Value { .. } | FieldKind::Generation | FieldKind::String(_))
 }
 
 /// The type of a number's value; `None` for what is not a visible number.

@@ -1,40 +1,15 @@
-//! The keys of a lookup: a string alone, a number alone, or several numbers.
+//! The keys of a lookup in Rust.
 
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
-use super::bodies::{Body, Role};
+use super::bodies::Body;
 use super::fields::{ident, is_visible, limits, value_type};
-use crate::ir::{BareString, Element, Field, Service};
+pub(super) use crate::backend::keys::KeyKind;
 
-#[derive(Clone, Copy)]
-pub(super) enum KeyKind<'s> {
-    Text(&'s BareString),
-    Number(&'s Field),
-    Numbers,
-}
-
-impl<'s> KeyKind<'s> {
-    /// The kind of the keys that `service` asks with; `None` if it is no lookup.
-    pub(super) fn of_service(service: &'s Service, bodies: &[Body<'s>]) -> Option<Self> {
-        match &service.request.directory.as_ref()?.element {
-            Element::BareString(text) => Some(Self::Text(text)),
-            Element::Record(_) => {
-                bodies.iter().find(|body| matches!(body.role, Role::Key)).map(Self::of_record)
-            }
-        }
-    }
-
-    pub(super) fn of_record(body: &Body<'s>) -> Self {
-        let mut fields = body.record.fields.iter().filter(|field| is_visible(field));
-        match (fields.next(), fields.next()) {
-            (Some(only), None) => Self::Number(only),
-            _ => Self::Numbers,
-        }
-    }
-
+impl KeyKind<'_> {
     /// What a caller's key is called.
-    pub(super) fn name(self) -> Ident {
+    pub(in crate::backend::rust) fn name(self) -> Ident {
         match self {
             Self::Text(text) => format_ident!("{}", text.name.snake()),
             Self::Number(field) => ident(field),
@@ -43,7 +18,11 @@ impl<'s> KeyKind<'s> {
     }
 
     /// The type of a parameter that takes a key which lives for `lifetime`.
-    pub(super) fn parameter(self, key: Option<&Body<'_>>, lifetime: &TokenStream) -> TokenStream {
+    pub(in crate::backend::rust) fn parameter(
+        self,
+        key: Option<&Body<'_>>,
+        lifetime: &TokenStream,
+    ) -> TokenStream {
         match (self, key) {
             (Self::Text(_), _) => quote!(&#lifetime (impl AsRef<[u8]> + ?Sized)),
             (Self::Number(field), Some(body)) => {
@@ -58,7 +37,7 @@ impl<'s> KeyKind<'s> {
     }
 
     /// The type that reads keys from a request.
-    pub(super) fn element(self, key: Option<&Body<'_>>) -> TokenStream {
+    pub(in crate::backend::rust) fn element(self, key: Option<&Body<'_>>) -> TokenStream {
         match self {
             Self::Text(_) => quote!(codec::BareString),
             Self::Number(_) | Self::Numbers => {
@@ -69,7 +48,7 @@ impl<'s> KeyKind<'s> {
     }
 
     /// The owned type of a key.
-    pub(super) fn owned(self, key: Option<&Body<'_>>) -> TokenStream {
+    pub(in crate::backend::rust) fn owned(self, key: Option<&Body<'_>>) -> TokenStream {
         match self {
             Self::Text(_) => quote!(codec::BString),
             Self::Number(_) | Self::Numbers => self.parameter(key, &quote!()),
@@ -77,7 +56,11 @@ impl<'s> KeyKind<'s> {
     }
 
     /// Writes a key, of that name, to `out`.
-    pub(super) fn encode(self, key: Option<&Body<'_>>, name: &Ident) -> TokenStream {
+    pub(in crate::backend::rust) fn encode(
+        self,
+        key: Option<&Body<'_>>,
+        name: &Ident,
+    ) -> TokenStream {
         match (self, key) {
             (Self::Text(text), _) => {
                 let field = text.name.snake();
@@ -110,7 +93,7 @@ impl<'s> KeyKind<'s> {
     }
 
     /// Bytes of a key in a request.
-    pub(super) fn encoded_len(self, key: Option<&Body<'_>>) -> TokenStream {
+    pub(in crate::backend::rust) fn encoded_len(self, key: Option<&Body<'_>>) -> TokenStream {
         match (self, key) {
             (Self::Text(_), _) => quote!(|key| key.len() + 1),
             (_, key) => {

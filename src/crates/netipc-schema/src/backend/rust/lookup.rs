@@ -9,7 +9,7 @@ use super::builders::{blanks, header_setters, of_item};
 use super::doc;
 use super::fields::{ident, variant_path};
 use super::keys::KeyKind;
-use super::roles::{answers, echo, is_blank, settable, statuses};
+use crate::backend::roles::{answers, echo, is_blank, settable, statuses};
 use crate::ir::{Echo, Enum, LookupRoles, Service, Variant};
 
 /// What the parts of a lookup's code have in common.

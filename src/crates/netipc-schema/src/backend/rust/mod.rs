@@ -13,7 +13,6 @@ mod fields;
 mod keys;
 mod lookup;
 mod owned;
-mod roles;
 mod service;
 mod snapshot;
 pub(super) mod tests;

@@ -6,7 +6,7 @@ use quote::{format_ident, quote};
 use super::bodies::{Body, Role};
 use super::fields::{ident, string, value_type, variant_path};
 use super::keys::KeyKind;
-use super::roles::{echo, statuses};
+use crate::backend::roles::{echo, statuses};
 use crate::ir::{Echo, FieldKind, LookupRoles, Service, Shape};
 
 pub(super) fn declare(service: &Service, bodies: &[Body<'_>]) -> TokenStream {

@@ -7,8 +7,8 @@ use quote::{format_ident, quote};
 use super::bodies::{Body, Role};
 use super::fields::{blank, enum_ident, ident, is_visible, string, value_type, variant_path};
 use super::keys::KeyKind;
-use super::roles::{answers, echo, is_blank, settable, statuses};
 use super::{Output, marker, print};
+use crate::backend::roles::{answers, echo, is_blank, settable, statuses};
 use crate::ir::{Echo, Field, FieldKind, LookupRoles, Rule, Service, Shape, StringSpec, Target};
 
 /// A test module a service, and `mod.rs` that lists them.

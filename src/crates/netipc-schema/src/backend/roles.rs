@@ -1,7 +1,6 @@
 //! What the roles and rules of a lookup say of its items.
 
-use super::bodies::Body;
-use super::fields::{is_visible, string};
+use super::bodies::{Body, is_visible, string};
 use crate::ir::{Echo, Enum, Field, FieldKind, LookupRoles, Rule, Target};
 
 /// The enumeration of the item's status.

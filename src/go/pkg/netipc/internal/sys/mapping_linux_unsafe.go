@@ -1,0 +1,142 @@
+//go:build linux
+
+package sys
+
+import (
+	"runtime/debug"
+	"sync/atomic"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Memory that another process writes at any time.
+//
+// Its words are read and written by atomic operations alone. Its areas are copied, once, to or from
+// memory of this process (memmove by the runtime): no slice of shared bytes leaves this file, so that
+// nothing is ever decoded in place. Whatever a peer writes meanwhile, the copy is bytes, to be judged
+// afterwards by others.
+//
+// The file can also become shorter under the mapping, by a peer of the same user. Touching what is gone
+// is a fault (SIGBUS), which would end the process; here it ends the session: every use of shared memory
+// runs with faults turned into panics, which are caught where the use began.
+
+// mapping is a mapped region. It must not be used after unmap: refs sees to that.
+type mapping struct {
+	bytes []byte
+	base  unsafe.Pointer
+}
+
+// mapRegion maps the first length bytes of a file, shared.
+func mapRegion(fd, length int) (mapping, error) {
+	bytes, err := unix.Mmap(fd, 0, length, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return mapping{}, err
+	}
+	return mapping{bytes: bytes, base: unsafe.Pointer(unsafe.SliceData(bytes))}, nil
+}
+
+func (m *mapping) unmap() {
+	_ = unix.Munmap(m.bytes)
+	*m = mapping{}
+}
+
+// word32 is the word at a field's offset: inside the header, which every mapping has, and aligned, for
+// the mapping begins at a page.
+func (m *mapping) word32(offset uintptr) *uint32 { return (*uint32)(unsafe.Add(m.base, offset)) }
+
+// word64 is the same for a field of 8 bytes at a multiple of 8.
+func (m *mapping) word64(offset uintptr) *uint64 { return (*uint64)(unsafe.Add(m.base, offset)) }
+
+// copyHeader writes the header of a new region, which nobody else knows of yet.
+func (m *mapping) copyHeader(header *regionHeader) { copy(m.bytes, header[:]) }
+
+// copyIn copies the pieces, one after the other, into an area, which is checked to hold them.
+func (m *mapping) copyIn(to area, head, body []byte) {
+	at := m.bytes[to.offset:to.end()]
+	copy(at[copy(at, head):], body)
+}
+
+// copyOut copies the front of an area.
+func (m *mapping) copyOut(from area, into []byte) { copy(into, m.bytes[from.offset:from.end()]) }
+
+// addressable is what a fault's panic tells, beside an ordinary runtime error.
+type addressable interface{ Addr() uintptr }
+
+// errShortened is what a fault in shared memory means.
+var errShortened = breach("its file became shorter")
+
+// faults begins and ends a use of shared memory: faults are panics meanwhile.
+//
+//	defer catchFault(faults(), &err)
+func faults() bool { return debug.SetPanicOnFault(true) }
+
+// catchFault turns a fault in shared memory into an error, and lets every other panic pass.
+func (m *mapping) catchFault(before bool, err *error) {
+	debug.SetPanicOnFault(before)
+	if p := recover(); p != nil {
+		fault, ok := p.(addressable)
+		if !ok || fault.Addr()-uintptr(m.base) >= uintptr(len(m.bytes)) {
+			panic(p)
+		}
+		*err = errShortened
+	}
+}
+
+// Operations of futexes (linux/futex.h), of which the package unix has the calls' numbers alone.
+const (
+	futexWait        = 0
+	futexWake        = 1
+	futexPrivate     = 128
+	futexSize32      = 2
+	futexWakeOne     = 1
+	futexWakeAll     = 1 << 30
+	futexWaitvAtMost = 2
+)
+
+// futexSleep sleeps while word holds value, for at most so many nanoseconds; never a private futex: the
+// waker is another process (spec section 7). The scheduler is told, so that other goroutines run on; this
+// one keeps its thread.
+func futexSleep(word *uint32, value uint32, nanoseconds int64) unix.Errno {
+	most := unix.NsecToTimespec(nanoseconds)
+	_, _, errno := unix.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWait,
+		uintptr(value), uintptr(unsafe.Pointer(&most)), 0, 0)
+	return errno
+}
+
+// futexWakeUp wakes at most count sleepers. It never blocks, so the scheduler need not know.
+func futexWakeUp(word *uint32, count uintptr) {
+	_, _, _ = unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWake, count, 0, 0, 0)
+}
+
+func futexWakeOwn(word *atomic.Uint32) {
+	_, _, _ = unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWake|futexPrivate,
+		futexWakeAll, 0, 0, 0)
+}
+
+// futexWaiter is struct futex_waitv.
+type futexWaiter struct {
+	value, address  uint64
+	flags, reserved uint32
+}
+
+// kernelTimespec is struct __kernel_timespec, 64 bits on every architecture.
+type kernelTimespec struct{ seconds, nanoseconds int64 }
+
+// futexSleepOnBoth sleeps while word holds value, and own, a word of this process, ownValue; until a
+// moment of the monotonic clock, in nanoseconds, or for ever if that is zero. No peer can keep this
+// process in it: it can take the wake-ups of the first word, and not of the second.
+func futexSleepOnBoth(word *uint32, value uint32, own *atomic.Uint32, ownValue uint32, until int64) unix.Errno {
+	waiters := [futexWaitvAtMost]futexWaiter{
+		{value: uint64(value), address: uint64(uintptr(unsafe.Pointer(word))), flags: futexSize32},
+		{value: uint64(ownValue), address: uint64(uintptr(unsafe.Pointer(own))), flags: futexSize32 | futexPrivate},
+	}
+	end := kernelTimespec{until / nanosecondsPerSecond, until % nanosecondsPerSecond}
+	var timeout unsafe.Pointer
+	if until != 0 {
+		timeout = unsafe.Pointer(&end)
+	}
+	_, _, errno := unix.Syscall6(unix.SYS_FUTEX_WAITV, uintptr(unsafe.Pointer(&waiters)), uintptr(len(waiters)),
+		0, uintptr(timeout), unix.CLOCK_MONOTONIC, 0)
+	return errno
+}

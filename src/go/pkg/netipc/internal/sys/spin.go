@@ -1,0 +1,183 @@
+package sys
+
+import "time"
+
+// How long to look for a message before sleeping: one policy for every transport, and the same in every
+// language.
+//
+// A peer that is running on another CPU answers within a microsecond or two; to sleep meanwhile, and be
+// woken, costs each side many times that, and tens of microseconds of time where the other CPU has
+// halted. A peer that shares this CPU, or has nothing to say for a while, is not met by looking,
+// however long. Which of the two it is can only be learnt by looking, so a Spin keeps an account, in
+// nanoseconds:
+//
+//	           a message came while looking: + spinSleepWorth, - what was looked for it
+//	           none came:                                      - what was looked in vain
+//
+//	 cold -- a trial: a loan, now and then --> hot -- the account is used up --> cold
+//
+// While the account has something, waits spin, each for the limit at most; when it is empty, they sleep
+// at once. So looking costs at most what it has saved before, and the loans.
+//
+// Two peers find out that looking pays only if both do it at the same time: each, by itself, would meet
+// a sleeper. So trials take place in windows of the host's monotonic clock, which both ends read: they
+// meet without saying a word, whatever language the other one speaks. Trials that fail become rarer, by
+// powers of two, so that the windows of both ends still coincide.
+//
+// Whether this process may run on several CPUs is not asked: two processes that are tied to one CPU
+// each, but not to the same, gain the most of all. On a machine of one CPU nothing ever spins.
+
+// DefaultSpinLimit is the longest look of one wait, unless configured: about the price of sleeping and
+// being woken on a virtual machine whose CPUs halt when they are idle, twice over. A peer that has to be
+// woken first, to be met at all, is met.
+const DefaultSpinLimit = 150 * time.Microsecond
+
+// NeverSpin, as a limit, sleeps at once, always.
+const NeverSpin time.Duration = -1
+
+// In nanoseconds, of the host's clock.
+const (
+	// spinSleepWorth is what a sleep and a wake-up cost the two ends, in CPU time and waiting: what a
+	// message is worth that comes without. A peer that takes longer on average is slept for.
+	spinSleepWorth = 25_000
+	// spinMaxBalance is the most that can be saved up: a few waits of the longest kind, so that a peer
+	// which was pushed aside for a moment is met again, and one that has moved to this CPU is soon
+	// given up.
+	spinMaxBalance = 600_000
+	// spinMinBalance: with less than this it is not worth to begin.
+	spinMinBalance = 5_000
+	// spinLoan is what a trial may lose.
+	spinLoan = 150_000
+	// spinPeriod is from the start of one window to that of the next: 16.8 ms.
+	spinPeriod = 1 << 24
+	// spinWindow is the part of a period in which trials begin: two peers that sleep and wake each
+	// other across CPUs both begin a wait in it.
+	spinWindow = 400_000
+	// spinMaxCycle: waits that begin further apart come from peers that have other things to do.
+	spinMaxCycle = 250_000
+)
+
+const (
+	// spinMaxStretch is the most by which failed trials stretch the period, as a power of two: 0.5 s.
+	spinMaxStretch = 5
+	// spinProof is how many messages met in a trial prove it: fewer may be chance.
+	spinProof = 4
+	// Looks between two readings of the clock, about a microsecond: at a word of memory, and by a
+	// system call.
+	memoryLooksPerReading = 32
+	systemLooksPerReading = 4
+)
+
+// Spin is what one waiting side has learnt of its peer. The zero value never spins.
+//
+//	if s.mayBegin() {
+//		for look := s.begin(); ; {
+//			(look looksPerReading times; if something was found: s.found(&look), done)
+//			if !s.goOn(&look) { sleep }
+//		}
+//	}
+type Spin struct {
+	limit   int64
+	balance int64
+	// A trial is on until trialEnds, which is zero when there is none.
+	trialEnds int64
+	met       int
+	// tried is the window of the last trial.
+	tried int64
+	// stretch is failed trials in a row, up to spinMaxStretch.
+	stretch uint
+	// lastWait is when the last wait began that the clock was read for.
+	lastWait int64
+}
+
+// look is one wait's looking.
+type look struct{ allowed, started int64 }
+
+// NewSpin is for a new session: cold. A limit of zero is [DefaultSpinLimit].
+func NewSpin(limit time.Duration) Spin {
+	if limit == 0 {
+		limit = DefaultSpinLimit
+	}
+	if limit < 0 || !severalCPUs() {
+		return Spin{}
+	}
+	return Spin{limit: int64(limit)}
+}
+
+// mayBegin tells whether the next wait looks before it sleeps.
+func (s *Spin) mayBegin() bool {
+	if s.limit == 0 {
+		return false
+	}
+	return s.trialEnds == 0 && s.balance >= spinMinBalance || s.mayTry(hostNow())
+}
+
+func (s *Spin) begin() look { return look{allowed: min(s.balance, s.limit)} }
+
+// goOn is called between looks in vain; false when it is time to sleep. Nobody who answers at once has
+// the clock read.
+func (s *Spin) goOn(l *look) bool { return s.goOnAt(l, hostNow()) }
+
+func (s *Spin) goOnAt(l *look, at int64) bool {
+	if l.started == 0 {
+		l.started = at
+	}
+	if at-l.started < l.allowed {
+		return true
+	}
+	s.missed(l.allowed)
+	return false
+}
+
+// found is called when the look ended with a message.
+func (s *Spin) found(l *look) {
+	var looked int64
+	if l.started != 0 {
+		looked = min(hostNow()-l.started, l.allowed)
+	}
+	s.earn(looked)
+}
+
+func (s *Spin) earn(looked int64) {
+	s.balance = min(max(0, s.balance+spinSleepWorth-looked), spinMaxBalance)
+	if s.trialEnds == 0 {
+		return
+	}
+	if looked < spinSleepWorth {
+		s.met++
+	}
+	if s.met >= spinProof {
+		s.trialEnds, s.stretch = 0, 0
+	}
+}
+
+// mayTry: a wait begins that nothing earlier pays for. It may sleep only, or be part of a trial.
+func (s *Spin) mayTry(at int64) bool {
+	cycle := at - s.lastWait
+	s.lastWait = at
+	if s.trialEnds != 0 {
+		if at < s.trialEnds {
+			return true
+		}
+		s.failed()
+	}
+	window, into := at/spinPeriod, at%spinPeriod
+	due := into < spinWindow && window != s.tried && window%(1<<s.stretch) == 0 && cycle <= spinMaxCycle
+	if due {
+		s.tried, s.balance = window, spinLoan
+		s.trialEnds, s.met = at+spinLoan+spinWindow, 0
+	}
+	return due
+}
+
+func (s *Spin) missed(looked int64) {
+	s.balance = max(0, s.balance-looked)
+	if s.trialEnds != 0 {
+		s.failed()
+	}
+}
+
+func (s *Spin) failed() {
+	s.balance, s.trialEnds = 0, 0
+	s.stretch = min(s.stretch+1, spinMaxStretch)
+}

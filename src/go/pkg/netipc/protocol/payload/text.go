@@ -1,0 +1,108 @@
+package payload
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+)
+
+// StringView is a string of a payload, read in place: it lives as long as the payload's bytes stay
+// as they are. The contract's strings are bytes and mostly text.
+type StringView []byte
+
+// String is a copy of the string.
+func (s StringView) String() string { return string(s) }
+
+// Equal says whether the string is that one, without copying.
+func (s StringView) Equal(text string) bool { return string(s) == text }
+
+// Text is a string that a builder was given, as a string or as bytes: the other one is empty. The
+// zero Text is the empty string.
+type Text struct {
+	text string
+	raw  []byte
+}
+
+// TextOf is a string's Text.
+func TextOf(text string) Text { return Text{text: text} }
+
+// BytesOf is the Text of bytes, which must stay as they are until the builder has written them.
+func BytesOf(raw []byte) Text { return Text{raw: raw} }
+
+// Len is its length in bytes.
+func (t *Text) Len() int { return len(t.text) + len(t.raw) }
+
+// EqualBytes says whether it is that string.
+func (t *Text) EqualBytes(other []byte) bool {
+	if t.text != "" {
+		return t.text == string(other)
+	}
+	return bytes.Equal(t.raw, other)
+}
+
+// Within says whether it has min to max bytes.
+func (t *Text) Within(min, max uint32) bool {
+	length := uint64(t.Len())
+	return length >= uint64(min) && length <= uint64(max)
+}
+
+// Fits says whether that many bytes fit a buffer, and can be pointed at.
+func Fits(out []byte, length uint64) bool {
+	return length <= uint64(len(out)) && length <= math.MaxUint32
+}
+
+// PutText writes a string and its NUL at byte end of a record whose room was made sure of, and its
+// place into the field at byte field. It answers where the NUL's successor stands.
+func PutText(record []byte, field, end int, text *Text) int {
+	length := text.Len()
+	span := record[field : field+8]
+	binary.NativeEndian.PutUint32(span[0:4], uint32(end))
+	binary.NativeEndian.PutUint32(span[4:8], uint32(length))
+	room := record[end : end+length+1]
+	copy(room, text.text)
+	copy(room, text.raw)
+	room[length] = 0
+	return end + length + 1
+}
+
+// PutBareString writes a string that is an element by itself, and answers its length with its NUL.
+// field is its name, for errors.
+func PutBareString(out []byte, text *Text, field string) (int, error) {
+	length := text.Len()
+	if !Fits(out, uint64(length)+1) {
+		return 0, ErrNoSpace
+	}
+	copy(out, text.text)
+	copy(out, text.raw)
+	out[length] = 0
+	if bytes.IndexByte(out[:length], 0) >= 0 {
+		return 0, Forbid(field, FaultInnerNul)
+	}
+	return length + 1, nil
+}
+
+// Named is a string field: its name in the schema, and where it stands in its record.
+type Named struct {
+	// Name is the field's.
+	Name string
+	// At is where it stands, in bytes from the start of the record.
+	At int
+}
+
+// InnerNUL is the error for the first of a written record's strings that holds a NUL.
+//
+//go:noinline
+func InnerNUL(record []byte, fields ...Named) error {
+	for _, field := range fields {
+		span := SpanAt(record, field.At)
+		if text := record[span.Offset : span.Offset+span.Length]; bytes.IndexByte(text, 0) >= 0 {
+			return Forbid(field.Name, FaultInnerNul)
+		}
+	}
+	return Forbid("", FaultInnerNul)
+}
+
+var nul = []byte{0}
+
+// CountNULs is how many bytes of a region are NUL.
+func CountNULs(region []byte) int { return bytes.Count(region, nul) }

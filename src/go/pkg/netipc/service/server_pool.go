@@ -1,0 +1,105 @@
+package service
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/netipc/netipc/src/go/pkg/netipc/protocol"
+	"github.com/netipc/netipc/src/go/pkg/netipc/transport"
+)
+
+// worker is the right to run one handler, and the memory for it: one response of the largest limit that it
+// has met. It is no goroutine: whoever has a request takes a worker and runs the handler itself.
+type worker struct {
+	// builders has one for each service of the engine.
+	builders []any
+	response []byte
+	answers  answers
+
+	// What the watchdog looks at: whose reader runs a handler, and which of its turns that is.
+	inlineOf   atomic.Pointer[served]
+	inlineTurn atomic.Uint64
+	// seenTurn is the watchdog's own.
+	seenOf   *served
+	seenTurn uint64
+}
+
+// job is something for a worker to do.
+type job struct {
+	// served and buffer: a request that was read and not begun.
+	served *served
+	buffer *transport.PacketBuffer
+	// help: a batch that could use help; its parts may all be claimed by now.
+	help *sharedBatch
+}
+
+// sharedBatch is a batch in the hands of several workers, and where its answer goes.
+type sharedBatch struct {
+	served *served
+	header protocol.Header
+	split  *splitBatch
+}
+
+// pool is the workers that are free, and the jobs for which none was. Most requests never come here as jobs:
+// the goroutine that reads one takes a free worker and answers it. The queue's length is bounded by the
+// requests that sessions may have in flight, and by the workers that a batch may have.
+type pool struct {
+	mu    sync.Mutex
+	free  []*worker
+	queue []job
+	// head is where the queue starts.
+	head int
+}
+
+// take is a free worker; nil when there is none.
+func (p *pool) take() *worker {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last := len(p.free) - 1
+	if last < 0 {
+		return nil
+	}
+	w := p.free[last]
+	p.free = p.free[:last]
+	return w
+}
+
+// takeOrPush is a free worker; nil when there is none, and the job waits for one.
+func (p *pool) takeOrPush(j job) *worker {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if last := len(p.free) - 1; last >= 0 {
+		w := p.free[last]
+		p.free = p.free[:last]
+		return w
+	}
+	p.queue = append(p.queue, j)
+	return nil
+}
+
+// give takes a worker back. True when a job waited for it: the caller keeps the worker, and does the job.
+func (p *pool) give(w *worker) (job, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.head == len(p.queue) {
+		p.free = append(p.free, w)
+		return job{}, false
+	}
+	next := p.queue[p.head]
+	p.queue[p.head] = job{}
+	p.head++
+	if p.head == len(p.queue) {
+		p.queue, p.head = p.queue[:0], 0
+	}
+	return next, true
+}
+
+// clear drops all jobs, and hands them back.
+func (p *pool) clear() []job {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	dropped := append([]job(nil), p.queue[p.head:]...)
+	clear(p.queue)
+	p.queue, p.head = p.queue[:0], 0
+	return dropped
+}
