@@ -239,3 +239,39 @@ fn the_hosts_clock_goes_on() {
     let expected = if crate::platform::has_several_cpus() { limit_ns } else { 0 };
     assert_eq!(spin.limit_ns, expected);
 }
+
+/// How often a wait looks while it lets others go first, the last ones having begun `cycle_ns` apart.
+fn turns_given(limit: SpinLimit, cycle_ns: u64) -> u32 {
+    let mut end = End::new(limit);
+    for start_ns in [SECOND_NS, SECOND_NS + cycle_ns] {
+        end.wait(start_ns, NEVER_NS);
+    }
+    let looks = Cell::new(0);
+    end.spin.give_way(|| {
+        looks.set(looks.get() + 1);
+        false
+    });
+    looks.get()
+}
+
+#[test]
+fn a_peer_that_shares_the_cpu_goes_first_and_only_such_a_one() {
+    let shared_ns = 5_000;
+    assert_eq!(turns_given(SpinLimit::default(), shared_ns), TURNS_GIVEN);
+    assert_eq!(turns_given(SpinLimit::default(), 2 * WAKE_NS), 0, "it is on another CPU");
+    assert_eq!(turns_given(SpinLimit::NEVER, shared_ns), 0, "asked to sleep at once");
+}
+
+#[test]
+fn nobody_is_let_first_once_the_message_is_there() {
+    let mut end = End::new(SpinLimit::default());
+    for start_ns in [SECOND_NS, SECOND_NS + 1_000] {
+        end.wait(start_ns, NEVER_NS);
+    }
+    let looks = Cell::new(0);
+    end.spin.give_way(|| {
+        looks.set(looks.get() + 1);
+        true
+    });
+    assert_eq!(looks.get(), 1);
+}
