@@ -501,6 +501,7 @@ mod tests {
         assert!(served.hold(&engine));
         let place = engine.places.first().expect("two");
         assert!(place.hold(served.token) && engine.load.watch());
+        engine.loop_waker.wake();
         let header = Header::request(METHOD, 1, 0);
         client.send(&header, b"", deadline, &abort).expect("sent");
         let mut events = Events::with_capacity(1);
