@@ -179,10 +179,6 @@ func (c *PacketChannel) Recv(buffer []byte, wait *Wait) (int, error) {
 	if wait.Ended() {
 		return 0, ErrAborted
 	}
-	n, err := c.tryRecv(buffer)
-	if n > 0 || err != nil {
-		return n, err
-	}
 	return c.await(buffer, wait)
 }
 

@@ -21,10 +21,10 @@ const (
 	// maxBlocked is how many goroutines of the process may block at a time.
 	maxBlocked = 8
 	// shortSleep is up to where a sleep is short, on average.
-	shortSleep = 50 * time.Microsecond
+	shortSleep = 60 * time.Microsecond
 	// longSleep is what a sleep counts at most, so that a long one is soon forgotten. A new session
 	// starts with it.
-	longSleep = 400 * time.Microsecond
+	longSleep = 200 * time.Microsecond
 	// sleepWeight is the weight of the last sleep in the average: one in so many.
 	sleepWeight = 8
 )
@@ -45,7 +45,7 @@ func (c *PacketChannel) SpinAtMost(limit time.Duration) {
 	c.waiting = waiting{spin: NewSpin(limit), sleep: int64(longSleep)}
 }
 
-// await waits for a packet after one look in vain.
+// await waits for a packet, and takes it.
 func (c *PacketChannel) await(buffer []byte, wait *Wait) (int, error) {
 	w := &c.waiting
 	if w.spin.mayBegin() {
@@ -54,11 +54,15 @@ func (c *PacketChannel) await(buffer []byte, wait *Wait) (int, error) {
 		}
 	}
 	start := now()
+	// Without a look before, which would be in vain: what blocks takes what is there just as well.
 	if w.sleep != 0 && w.sleep < int64(shortSleep) {
 		if n, err := c.block(buffer, wait); n > 0 || err != nil {
 			w.slept(now() - start)
 			return n, err
 		}
+	}
+	if n, err := c.tryRecv(buffer); n > 0 || err != nil {
+		return n, err
 	}
 	n, err := c.parkRecv(buffer, wait)
 	if err == nil {
