@@ -12,6 +12,10 @@ if ! command -v cargo >/dev/null 2>&1; then
     export PATH
 fi
 
+# What `go install` has put in its usual place.
+PATH="$PATH:${GOBIN:-${GOPATH:-$HOME/go}/bin}"
+export PATH
+
 # die MESSAGE…: one message on stderr, exit 1.
 die() {
     printf '%s: %s\n' "$(basename "$0")" "$*" >&2
