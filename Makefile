@@ -1,6 +1,6 @@
 # Thin: every target is a script in tools/ or one cargo command. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full check bench codegen fuzz fmt clean
+.PHONY: help demo test test-full check bench microbench codegen fuzz fmt clean
 
 # Seconds that `make fuzz` spends on each fuzz target.
 TIME ?= 30
@@ -20,7 +20,10 @@ test-full: ## The same with full counts: more property cases, 30 s a fuzz target
 check: ## The quick part of make test: formatting, lints, laws, generated files, copies
 	@tools/test --quick
 
-bench: ## Run the benchmarks
+bench: ## Measure netipc on this machine and write the report (QUICK=1: 3 minutes; FULL=1: all)
+	@tools/bench $(if $(QUICK),quick,$(if $(FULL),full,core))
+
+microbench: ## Run the benchmarks of single functions
 	@tools/bootstrap
 	@cargo bench --workspace
 

@@ -9,6 +9,7 @@ use netipc::codec::ResponseBudget;
 use netipc_services::cgroups_lookup::{
     Orchestrator, RequestBuilder, RequestView, ResponseBuilder, ResponseView, Status,
 };
+use netipc_services::cgroups_snapshot;
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -118,6 +119,59 @@ fn lookup_16_decode_request(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(1usize)).bench_local(|| {
         let request = RequestView::decode(black_box(&lookup.request)).unwrap();
         assert_eq!(black_box(request).len(), KEYS);
+    });
+}
+
+/// What a lookup costs both ends, without what carries it: the request written and checked, the
+/// answer written, checked, compared with the keys and read.
+#[divan::bench]
+fn lookup_16_both_ends(bencher: Bencher<'_, '_>) {
+    let lookup = Lookup::new();
+    let keys: Vec<_> = RequestView::decode(&lookup.request).unwrap().keys().collect();
+    let mut asked = vec![0; BUFFER_BYTES];
+    let mut out = vec![0; BUFFER_BYTES];
+    bencher.counter(ItemsCount::new(1usize)).bench_local(|| {
+        let mut builder = RequestBuilder::new(&mut asked, KEYS).unwrap();
+        for key in black_box(&keys) {
+            builder.push(*key).unwrap();
+        }
+        let len = builder.finish().unwrap();
+        let request = RequestView::decode(black_box(&asked[..len])).unwrap();
+        let len = lookup.build(&request, &mut out);
+        let response = ResponseView::decode(black_box(&out[..len])).unwrap();
+        assert!(response.items().zip(&keys).all(|(item, key)| item.path() == *key));
+        lookup.read(&response);
+    });
+}
+
+/// A snapshot of 16 items, as a handler writes it whose last one had as many.
+fn write_snapshot(names: &[String], out: &mut [u8]) -> usize {
+    let mut response = cgroups_snapshot::ResponseBuilder::new(out, names.len()).unwrap();
+    response.generation(GENERATION);
+    for (hash, name) in (0..).zip(names) {
+        let item = response.item().hash(hash).enabled(1).name(name);
+        item.path("/system.slice/docker-000000").finish().unwrap();
+    }
+    response.finish().unwrap()
+}
+
+#[divan::bench]
+fn snapshot_16_build(bencher: Bencher<'_, '_>) {
+    let names = Lookup::new().names;
+    let mut out = vec![0; BUFFER_BYTES];
+    bencher.counter(ItemsCount::new(1usize)).bench_local(|| {
+        let len = write_snapshot(black_box(&names), &mut out);
+        assert!(len > KEYS * 32);
+    });
+}
+
+#[divan::bench]
+fn snapshot_16_decode(bencher: Bencher<'_, '_>) {
+    let mut out = vec![0; BUFFER_BYTES];
+    let len = write_snapshot(&Lookup::new().names, &mut out);
+    bencher.counter(ItemsCount::new(1usize)).bench_local(|| {
+        let response = cgroups_snapshot::ResponseView::decode(black_box(&out[..len])).unwrap();
+        assert_eq!(black_box(response).len(), KEYS);
     });
 }
 

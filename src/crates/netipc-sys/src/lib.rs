@@ -34,7 +34,7 @@
 //!
 //! Unsafe code is denied crate-wide and allowed, function by function, where a system call has no
 //! safe wrapper that is sound: `SO_PEERCRED` (`unix/peer.rs` says why), and mapping memory
-//! (`unix/region/mapping.rs`).
+//! (`unix/region/mapping.rs`, and for benchmarks `unix/shared_lines.rs`).
 #![deny(unsafe_code)]
 
 mod deadline;
@@ -51,6 +51,12 @@ mod platform;
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("netipc-sys has no platform module for this target yet: Linux only");
+
+/// What the machine can do without a protocol, for benchmarks: cache lines that two processes share.
+#[cfg(feature = "bench")]
+pub mod raw {
+    pub use crate::platform::{LINES, Line, SharedLines};
+}
 
 pub use deadline::Deadline;
 pub use error::{

@@ -194,6 +194,9 @@ pub trait Snapshot: Service {
         expected: usize,
     ) -> Result<Self::ResponseBuilder<'_>, BuildError>;
 
+    /// How many items were added so far.
+    fn item_count(builder: &Self::ResponseBuilder<'_>) -> usize;
+
     /// Ends a response, and answers its length in bytes.
     ///
     /// # Errors

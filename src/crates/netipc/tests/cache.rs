@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Instant;
 
 use client_support::scripted::{Grant, Peer, Server};
 use client_support::services::CgroupsSnapshot;
@@ -89,6 +90,10 @@ impl Snapshot for Colliding {
         CgroupsSnapshot::response_builder(out, expected)
     }
 
+    fn item_count(builder: &Self::ResponseBuilder<'_>) -> usize {
+        CgroupsSnapshot::item_count(builder)
+    }
+
     fn finish_response(builder: Self::ResponseBuilder<'_>) -> Result<usize, BuildError> {
         CgroupsSnapshot::finish_response(builder)
     }
@@ -140,6 +145,67 @@ fn a_refresh_replaces_everything() {
         drop(cache);
         assert_eq!(get(&first, 8, "b").expect("an item").path(), "/b", "and without its cache");
     });
+}
+
+#[test]
+fn an_answer_of_the_same_bytes_counts_and_changes_nothing() {
+    let place = Place::new();
+    let server = server(&place, |refresh| match refresh {
+        0..=2 => snapshot(1, vec![item(7, "a", "/a")]),
+        // The bytes decide, not what the provider calls them.
+        3 => snapshot(1, vec![item(7, "a", "/b")]),
+        _ => snapshot(2, vec![item(7, "a", "/b")]),
+    });
+    let mut cache = cache(&place);
+    cache.refresh().expect("filled");
+    let first = cache.load().keep();
+    for refreshes in 2..=3 {
+        let asked = Instant::now();
+        assert_eq!(cache.refresh(), Ok(()));
+        assert!(Arc::ptr_eq(&first, &cache.load().keep()));
+        let status = cache.status();
+        assert_eq!((status.refreshes, status.failures), (refreshes, 0));
+        assert!(status.age < Some(asked.elapsed()), "as old as the last answer");
+        assert_eq!(status.client.counters.calls, refreshes);
+    }
+    cache.refresh().expect("filled");
+    assert_eq!(cache.load().generation(), 1);
+    assert_eq!(get(&cache.load(), 7, "a").expect("an item").path(), "/b");
+    cache.refresh().expect("filled");
+    assert_eq!(cache.load().generation(), 2);
+    assert_eq!(get(&first, 7, "a").expect("kept").path(), "/a");
+    server.stop();
+}
+
+#[test]
+fn an_answer_of_no_bytes_does_not_fill_an_empty_cache() {
+    let place = Place::new();
+    let server = server(&place, |_| Vec::new());
+    let mut cache = cache(&place);
+    for failures in 1..=2 {
+        assert!(matches!(cache.refresh(), Err(CallError::Malformed(_))));
+        assert!(!cache.ready());
+        assert_eq!(cache.status().failures, failures);
+    }
+    server.stop();
+}
+
+#[test]
+fn a_session_that_was_lost_meanwhile_is_replaced() {
+    let place = Place::new();
+    let answer = |_: usize| snapshot(1, vec![item(7, "a", "/a")]);
+    let first = server(&place, answer);
+    let mut cache = cache(&place);
+    cache.refresh().expect("filled");
+    first.stop();
+    let second = server(&place, answer);
+    assert_eq!(cache.refresh(), Ok(()));
+    let status = cache.status();
+    assert_eq!((status.refreshes, status.failures), (2, 0));
+    assert_eq!(status.client.counters.reconnects, 1);
+    second.stop();
+    assert!(cache.refresh().is_err());
+    assert_eq!(cache.status().client.state, ClientState::NotFound);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 
 use bstr::BStr;
 
-use super::{ALIGNMENT, BuildError, DIRECTORY_ENTRY_LEN, align8, get_u32, put_u32};
+use super::{ALIGNMENT, BuildError, DIRECTORY_ENTRY_LEN, align8, get_u32, pad, put_u32};
 use crate::{DecodeError, Defect};
 
 /// A kind of element that a directory holds.
@@ -218,6 +218,8 @@ pub struct DirectoryWriter<'b> {
     header_len: usize,
     capacity: usize,
     count: usize,
+    /// Where the packed area starts, behind `capacity` entries.
+    packed_at: usize,
     /// Bytes of the packed area that are written.
     packed_len: usize,
 }
@@ -229,9 +231,10 @@ impl<'b> DirectoryWriter<'b> {
     /// [`BuildError::NoSpace`] if the header and `capacity` entries do not fit `out`.
     #[inline]
     pub fn new(out: &'b mut [u8], header_len: usize, capacity: usize) -> Result<Self, BuildError> {
-        let writer = Self { out, header_len, capacity, count: 0, packed_len: 0 };
-        match writer.packed_at(capacity) {
-            Some(at) if at <= writer.out.len() => Ok(writer),
+        match packed_at(header_len, capacity) {
+            Some(packed_at) if packed_at <= out.len() => {
+                Ok(Self { out, header_len, capacity, count: 0, packed_at, packed_len: 0 })
+            }
             _ => Err(BuildError::NoSpace),
         }
     }
@@ -253,9 +256,8 @@ impl<'b> DirectoryWriter<'b> {
     /// Bytes that elements may take in all, if they are no more than there is capacity for.
     #[inline]
     #[must_use]
-    pub(super) fn packed_room(&self) -> usize {
-        let used = self.packed_at(self.capacity).unwrap_or(self.out.len());
-        self.out.len().saturating_sub(used)
+    pub(super) const fn packed_room(&self) -> usize {
+        self.out.len().saturating_sub(self.packed_at)
     }
 
     /// Adds the element that `encode` writes at the start of the buffer it is given, of which it
@@ -283,9 +285,8 @@ impl<'b> DirectoryWriter<'b> {
         packed_limit: usize,
         encode: impl FnOnce(&mut [u8]) -> Result<usize, BuildError>,
     ) -> Result<(), BuildError> {
-        let packed_at = self.packed_at(self.capacity).ok_or(BuildError::NoSpace)?;
         let (front, packed) =
-            self.out.split_at_mut_checked(packed_at).ok_or(BuildError::NoSpace)?;
+            self.out.split_at_mut_checked(self.packed_at).ok_or(BuildError::NoSpace)?;
         let limit = packed_limit.min(packed.len());
         let directory = front.get_mut(self.header_len..).unwrap_or_default();
         let entry = directory.as_chunks_mut().0.get_mut(self.count).ok_or(BuildError::NoSpace)?;
@@ -300,7 +301,7 @@ impl<'b> DirectoryWriter<'b> {
         &mut self,
         encode: impl FnOnce(&mut [u8]) -> Result<usize, BuildError>,
     ) -> Result<(), BuildError> {
-        let packed_at = self.packed_at(self.capacity).ok_or(BuildError::NoSpace)?;
+        let packed_at = self.packed_at;
         let late_len = (self.count + 1 - self.capacity) * DIRECTORY_ENTRY_LEN;
         let entry_at = self.out.len().checked_sub(late_len).filter(|at| *at >= packed_at);
         let (front, back) = self.out.split_at_mut(entry_at.ok_or(BuildError::NoSpace)?);
@@ -324,24 +325,16 @@ impl<'b> DirectoryWriter<'b> {
             self.close_up();
         }
         let count = u32::try_from(self.count).map_err(|_| BuildError::Count { field })?;
-        let packed_at = self.packed_at(self.count).ok_or(BuildError::NoSpace)?;
+        let packed_at = packed_at(self.header_len, self.count).ok_or(BuildError::NoSpace)?;
         let header = self.out.first_chunk_mut().ok_or(BuildError::NoSpace)?;
         Ok((header, count, packed_at + self.packed_len))
-    }
-
-    /// Where the packed area starts behind that many entries.
-    #[inline]
-    fn packed_at(&self, entries: usize) -> Option<usize> {
-        self.header_len.checked_add(entries.checked_mul(DIRECTORY_ENTRY_LEN)?)
     }
 
     /// Brings the packed area behind the last entry, and late entries before it.
     #[cold]
     fn close_up(&mut self) {
-        let (Some(from), Some(to)) = (self.packed_at(self.capacity), self.packed_at(self.count))
-        else {
-            return;
-        };
+        let from = self.packed_at;
+        let Some(to) = packed_at(self.header_len, self.count) else { return };
         let packed_end = from + self.packed_len;
         let Some(late_len) = to.checked_sub(from) else {
             return self.out.copy_within(from..packed_end, to);
@@ -351,6 +344,12 @@ impl<'b> DirectoryWriter<'b> {
         self.out.copy_within(late_at.., packed_end);
         self.out[from..packed_end + late_len].rotate_right(late_len);
     }
+}
+
+/// Where the packed area starts behind that many entries.
+#[inline]
+fn packed_at(header_len: usize, entries: usize) -> Option<usize> {
+    header_len.checked_add(entries.checked_mul(DIRECTORY_ENTRY_LEN)?)
 }
 
 /// Writes an element behind the `written` bytes of `packed`, and its entry; answers how many bytes
@@ -363,9 +362,9 @@ fn write_element(
     encode: impl FnOnce(&mut [u8]) -> Result<usize, BuildError>,
 ) -> Result<usize, BuildError> {
     let start = align8(written);
+    pad(packed, written, start);
     let room = packed.get_mut(start..).ok_or(BuildError::NoSpace)?;
     let length = encode(room)?.min(room.len());
-    packed[written..start].fill(0);
     put_u32::<0, _>(entry, u32::try_from(start).map_err(|_| BuildError::NoSpace)?);
     put_u32::<4, _>(entry, u32::try_from(length).map_err(|_| BuildError::NoSpace)?);
     Ok(start + length)

@@ -51,3 +51,15 @@ pub const DIRECTORY_ENTRY_LEN: usize = 8;
 pub const fn align8(n: usize) -> usize {
     n.saturating_add(ALIGNMENT - 1) & !(ALIGNMENT - 1)
 }
+
+/// Zeros the bytes from `from` to `to`, which are fewer than [`ALIGNMENT`], as far as there are any.
+/// Those behind, up to the eighth, are zeroed too: the caller writes them next. That is one store,
+/// where a length that is not known would be a call to `memset`.
+#[inline(always)]
+fn pad(bytes: &mut [u8], from: usize, to: usize) {
+    let Some(rest) = bytes.get_mut(from..) else { return };
+    match rest.first_chunk_mut() {
+        Some(word) if to > from => *word = [0; ALIGNMENT],
+        _ => rest.iter_mut().take(to.saturating_sub(from)).for_each(|byte| *byte = 0),
+    }
+}

@@ -1,7 +1,7 @@
 //! Writing a record: its strings and labels behind the fixed part.
 
 use super::labels::ENTRY_LEN;
-use super::{BuildError, align8, put_u32};
+use super::{BuildError, align8, pad, put_u32};
 
 /// Writes what stands behind a record's fixed part of `FIXED` bytes, in order, and checks on the
 /// way what a decoder would reject.
@@ -11,8 +11,8 @@ pub struct RecordWriter<'b, const FIXED: usize> {
     tail: &'b mut [u8],
     /// Bytes of it that are written.
     written: usize,
-    /// A string written since the fixed part holds a NUL.
-    inner_nul: bool,
+    /// Not zero if a string written since the fixed part holds a NUL.
+    inner_nul: u64,
 }
 
 impl<'b, const FIXED: usize> RecordWriter<'b, FIXED> {
@@ -23,7 +23,7 @@ impl<'b, const FIXED: usize> RecordWriter<'b, FIXED> {
     #[inline]
     pub fn new(out: &'b mut [u8]) -> Result<(&'b mut [u8; FIXED], Self), BuildError> {
         let (fixed, tail) = out.split_first_chunk_mut().ok_or(BuildError::NoSpace)?;
-        Ok((fixed, Self { tail, written: 0, inner_nul: false }))
+        Ok((fixed, Self { tail, written: 0, inner_nul: 0 }))
     }
 
     /// Writes a string and its NUL, and its place into the field at byte `AT`.
@@ -51,7 +51,7 @@ impl<'b, const FIXED: usize> RecordWriter<'b, FIXED> {
         &self,
         strings: [(&'static str, &[u8]); K],
     ) -> Result<(), BuildError> {
-        if self.inner_nul { Err(guilty_of_inner_nul(&strings)) } else { Ok(()) }
+        if self.inner_nul != 0 { Err(guilty_of_inner_nul(&strings)) } else { Ok(()) }
     }
 
     /// Writes a label table behind the strings (spec section 10.6). Keys take one byte or more; no
@@ -77,11 +77,11 @@ impl<'b, const FIXED: usize> RecordWriter<'b, FIXED> {
         if strings_at > self.tail.len() {
             return Err(BuildError::NoSpace);
         }
-        self.tail[self.written..table_at].fill(0);
+        pad(self.tail, self.written, table_at);
         let (head, strings) = self.tail.split_at_mut(strings_at);
         let mut entries = head[table_at..].as_chunks_mut::<ENTRY_LEN>().0.iter_mut();
         let mut end = 0;
-        let mut inner_nul = false;
+        let mut inner_nul = 0;
         for (key, value) in labels {
             let (key, value) = (key.as_ref(), value.as_ref());
             let entry = entries.next().ok_or(BuildError::Count { field })?;
@@ -98,7 +98,7 @@ impl<'b, const FIXED: usize> RecordWriter<'b, FIXED> {
         if entries.next().is_some() {
             return Err(BuildError::Count { field });
         }
-        if inner_nul {
+        if inner_nul != 0 {
             return Err(BuildError::InnerNul { field });
         }
         self.written = strings_at + end;
@@ -128,9 +128,9 @@ pub fn write_bare_string(
     text: &[u8],
     field: &'static str,
 ) -> Result<usize, BuildError> {
-    let mut inner_nul = false;
+    let mut inner_nul = 0;
     let length = append(out, 0, text, &mut inner_nul)?;
-    if inner_nul { Err(BuildError::InnerNul { field }) } else { Ok(length) }
+    if inner_nul != 0 { Err(BuildError::InnerNul { field }) } else { Ok(length) }
 }
 
 #[cold]
@@ -162,13 +162,13 @@ fn length_of(text: &[u8]) -> Result<u32, BuildError> {
 }
 
 /// Writes `text` and a NUL at byte `at` of `out`, and answers where the NUL's successor stands.
-/// Sets `inner_nul` if `text` holds a NUL.
+/// Makes `inner_nul` other than zero if `text` holds a NUL.
 #[inline(always)]
 fn append(
     out: &mut [u8],
     at: usize,
     text: &[u8],
-    inner_nul: &mut bool,
+    inner_nul: &mut u64,
 ) -> Result<usize, BuildError> {
     let nul = at.checked_add(text.len()).ok_or(BuildError::NoSpace)?;
     if nul >= out.len() {
@@ -179,52 +179,62 @@ fn append(
     Ok(nul + 1)
 }
 
-/// Copies a string of the same length, and says whether it holds a NUL.
+/// Copies a string of the same length, and answers what is zero unless it holds a NUL.
 ///
 /// Most are short: those are moved by two registers that overlap, which costs a fraction of a call
 /// to `memcpy`, and looked through while they are in the registers.
 #[inline(always)]
-fn copy_text(to: &mut [u8], from: &[u8]) -> bool {
+fn copy_text(to: &mut [u8], from: &[u8]) -> u64 {
     match from.len() {
-        0 => false,
+        0 => 0,
         1..4 => copy_bytes(to, from),
         4..8 => copy_overlapping::<4>(to, from),
         8..16 => copy_overlapping::<8>(to, from),
         16..=32 => copy_overlapping::<16>(to, from),
         _ => {
             to.copy_from_slice(from);
-            memchr::memchr(0, from).is_some()
+            memchr::memchr(0, from).is_some().into()
         }
     }
 }
 
 /// Copies `N..=2 * N` bytes: the first `N`, then the last `N`.
 #[inline(always)]
-fn copy_overlapping<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
-    let mut nul = false;
+fn copy_overlapping<const N: usize>(to: &mut [u8], from: &[u8]) -> u64 {
+    let mut nul = 0;
     if let (Some(to), Some(from)) = (to.first_chunk_mut::<N>(), from.first_chunk::<N>()) {
         *to = *from;
-        nul |= has_nul(from);
+        nul |= nul_in(from);
     }
     if let (Some(to), Some(from)) = (to.last_chunk_mut::<N>(), from.last_chunk::<N>()) {
         *to = *from;
-        nul |= has_nul(from);
+        nul |= nul_in(from);
     }
     nul
 }
 
 #[inline(always)]
-fn copy_bytes(to: &mut [u8], from: &[u8]) -> bool {
-    let mut nul = false;
+fn copy_bytes(to: &mut [u8], from: &[u8]) -> u64 {
+    let mut nul = 0;
     for (to, from) in to.iter_mut().zip(from) {
         *to = *from;
-        nul |= *from == 0;
+        nul |= u64::from(*from == 0);
     }
     nul
 }
 
-/// Without an early end, so that it takes a vector instruction or two.
+/// Not zero if one of the bytes is: the words that they make, a few instructions each.
 #[inline(always)]
-fn has_nul<const N: usize>(chunk: &[u8; N]) -> bool {
-    chunk.iter().fold(false, |nul, byte| nul | (*byte == 0))
+fn nul_in<const N: usize>(chunk: &[u8; N]) -> u64 {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGH_BITS: u64 = ONES << 7;
+    // The high bit of a byte of this is set where the byte of the word is zero, or where a byte below
+    // it is: enough to say whether there is one.
+    let nul_in_word = |word: u64| word.wrapping_sub(ONES) & !word;
+    let (words, rest) = chunk.as_chunks::<8>();
+    let nul = words.iter().fold(0, |nul, word| nul | nul_in_word(u64::from_ne_bytes(*word)));
+    let half = rest.first_chunk().map_or(0, |half: &[u8; 4]| {
+        nul_in_word(u64::from(u32::from_ne_bytes(*half)) | ONES << u32::BITS)
+    });
+    (nul | half) & HIGH_BITS
 }

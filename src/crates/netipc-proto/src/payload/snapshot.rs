@@ -20,6 +20,20 @@ impl<'b> SnapshotWriter<'b> {
         Ok(Self { items: DirectoryWriter::new(out, header_len, expected)?, failure: None })
     }
 
+    /// How many items were added.
+    #[inline]
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether none was added.
+    #[inline]
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
     /// Adds the item that `encode` writes.
     ///
     /// # Errors

@@ -152,9 +152,6 @@ pub fn string_at(record: &[u8], offset: u32, length: u32) -> &BStr {
     BStr::new(record.get(start..start.saturating_add(length as usize)).unwrap_or_default())
 }
 
-/// Bytes that one vector register holds on every machine we care for.
-const LANES: usize = 16;
-
 /// Where the last of a checked record's strings ends, its NUL included: `spans` are their offsets
 /// and lengths.
 #[inline(always)]
@@ -166,52 +163,54 @@ pub fn strings_end<const K: usize>(fixed_len: usize, spans: [(u32, u32); K]) -> 
     ends.into_iter().fold(fixed_len, usize::max)
 }
 
-/// How many NULs there are: a register at a time, which the compiler sees. The last register
-/// overlaps the one before it and counts only its new lanes, so there is no loop over single bytes.
+/// How many NULs there are: a word at a time, by counting the bytes that are none in as many lanes.
 #[inline(always)]
 pub(super) fn count_nuls(bytes: &[u8]) -> usize {
-    const CHUNKS_A_LANE_CAN_COUNT: usize = u8::MAX as usize - 1;
-
-    let (chunks, tail) = bytes.as_chunks::<LANES>();
-    let Some(last) = bytes.last_chunk::<LANES>() else {
-        return count_nuls_short(bytes);
-    };
-    let mut count = 0;
-    let mut lanes = count_lanes(last, LANES - tail.len());
-    for group in chunks.chunks(CHUNKS_A_LANE_CAN_COUNT) {
-        for chunk in group {
-            for (lane, byte) in lanes.iter_mut().zip(chunk) {
-                *lane += u8::from(*byte == 0);
-            }
+    let (words, tail) = bytes.as_chunks::<WORD>();
+    let mut lanes = filled_lanes(last_word(bytes, tail));
+    let mut filled = 0;
+    for group in words.chunks(WORDS_A_LANE_CAN_COUNT) {
+        for word in group {
+            lanes += filled_lanes(u64::from_le_bytes(*word));
         }
-        count += sum_lanes(lanes);
-        lanes = [0; LANES];
+        filled += sum_lanes(lanes);
+        lanes = 0;
     }
-    count
+    bytes.len() - filled - sum_lanes(lanes)
 }
 
-/// One for each NUL in a lane from `first` on.
+const WORD: usize = size_of::<u64>();
+/// Lanes have 8 bits; one is for the tail.
+const WORDS_A_LANE_CAN_COUNT: usize = u8::MAX as usize - 1;
+
+/// The bytes of `tail`, which `bytes` end with, in a word with zeros.
 #[inline(always)]
-fn count_lanes(chunk: &[u8; LANES], first: usize) -> [u8; LANES] {
-    let first = first as u8;
-    let mut lanes = [0; LANES];
-    for (index, (lane, byte)) in (0u8..).zip(lanes.iter_mut().zip(chunk)) {
-        *lane = u8::from(*byte == 0) & u8::from(index >= first);
+fn last_word(bytes: &[u8], tail: &[u8]) -> u64 {
+    match bytes.last_chunk() {
+        // What stands before the tail is shifted out.
+        Some(word) => {
+            u64::from_le_bytes(*word).unbounded_shr(u8::BITS * (WORD - tail.len()) as u32)
+        }
+        None => tail.iter().fold(0, |word, byte| word << u8::BITS | u64::from(*byte)),
     }
-    lanes
 }
 
+/// 1 in each lane of 8 bits that is not zero.
 #[inline(always)]
-fn sum_lanes(lanes: [u8; LANES]) -> usize {
-    lanes.iter().map(|lane| usize::from(*lane)).sum()
+const fn filled_lanes(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 0xff;
+    const LOW_BITS: u64 = ONES * 0x7f;
+    // No lane carries into the next: 0x7f and 0x7f are 0xfe.
+    let high_bits = ((word & LOW_BITS) + LOW_BITS) | word;
+    (high_bits >> 7) & ONES
 }
 
-/// [`count_nuls`] of fewer bytes than a register holds.
-#[inline]
-fn count_nuls_short(bytes: &[u8]) -> usize {
-    let mut chunk = [1; LANES];
-    for (to, from) in chunk.iter_mut().zip(bytes) {
-        *to = *from;
-    }
-    sum_lanes(count_lanes(&chunk, 0))
+/// The sum of eight lanes of 8 bits.
+#[inline(always)]
+const fn sum_lanes(lanes: u64) -> usize {
+    const ONES: u64 = u64::MAX / 0xffff;
+    const LOW_BYTES: u64 = ONES * 0xff;
+    let pairs = (lanes & LOW_BYTES) + ((lanes >> 8) & LOW_BYTES);
+    // The highest 16 bits are the sum of all: 8 times 255 at most.
+    (pairs.wrapping_mul(ONES) >> 48) as usize
 }

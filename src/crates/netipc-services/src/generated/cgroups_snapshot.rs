@@ -250,6 +250,20 @@ impl<'b> ResponseBuilder<'b> {
         }
     }
 
+    /// How many items were added.
+    #[inline]
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether none was added.
+    #[inline]
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
     /// Ends the response, and answers its length in bytes.
     ///
     /// # Errors
@@ -442,6 +456,10 @@ impl service::Snapshot for Service {
         expected: usize,
     ) -> Result<ResponseBuilder<'_>, BuildError> {
         ResponseBuilder::new(out, expected)
+    }
+
+    fn item_count(builder: &ResponseBuilder<'_>) -> usize {
+        builder.len()
     }
 
     fn finish_response(builder: ResponseBuilder<'_>) -> Result<usize, BuildError> {

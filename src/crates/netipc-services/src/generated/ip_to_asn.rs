@@ -469,7 +469,7 @@ impl codec::LookupItem for Item {
         asked: &<codec::BareString as codec::Element>::View<'_>,
         given: &<codec::BareString as codec::Element>::View<'_>,
     ) -> bool {
-        asked == given
+        core::ptr::eq(*asked, *given) || asked == given
     }
 }
 

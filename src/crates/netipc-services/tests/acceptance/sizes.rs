@@ -1,5 +1,7 @@
 //! How much goes through, with default settings, and what happens at each limit.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use netipc::Endpoint;
@@ -153,6 +155,51 @@ fn a_thousand_of_the_largest_items() {
 #[test]
 fn ten_thousand_ordinary_items() {
     a_cache_holds(10_000, 40, 80);
+}
+
+/// However many items the last answer had, one that fits the limit exactly is sent, and the next
+/// of a byte more is not.
+#[test]
+fn a_snapshot_of_exactly_the_limit_after_one_of_more_and_fewer_items() {
+    const LIMIT_BYTES: u32 = 4096;
+    // Bytes beside the path: header, directory entry, item header, name, two NULs.
+    const LARGEST_PATH: usize = LIMIT_BYTES as usize - (24 + 8 + 32 + 1 + 2);
+    const ROUNDS: [(u32, usize); 6] =
+        [(50, 9), (1, LARGEST_PATH), (60, 9), (0, 0), (1, LARGEST_PATH), (1, LARGEST_PATH + 1)];
+    let place = Place::new();
+    let endpoint = place.endpoint(cgroups_snapshot::SERVICE);
+    let config = ServerConfig { max_response_payload_bytes: LIMIT_BYTES, ..server_config() };
+    let (round, asked) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (current, calls) = (Arc::clone(&round), Arc::clone(&asked));
+    let _server = cgroups_snapshot::Server::bind(&endpoint, config)
+        .expect("bound")
+        .spawn(move |_, response| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            let (items, path) = ROUNDS[current.load(Ordering::SeqCst)];
+            for index in 0..items {
+                response.item().hash(index).name("a").path(&"p".repeat(path)).finish()?;
+            }
+            Ok(())
+        })
+        .expect("spawned");
+    let mut cache = cgroups_snapshot::Cache::new(endpoint, client_config());
+    for (index, (items, path)) in ROUNDS.into_iter().enumerate() {
+        round.store(index, Ordering::SeqCst);
+        let asked_before = asked.load(Ordering::SeqCst);
+        let refreshed = cache.refresh();
+        let times = asked.load(Ordering::SeqCst) - asked_before;
+        if path > LARGEST_PATH {
+            assert!(matches!(refreshed, Err(CallError::LimitExceeded(_))), "{refreshed:?}");
+            continue;
+        }
+        assert_eq!(refreshed, Ok(()), "{items} items");
+        let held = cache.load();
+        assert_eq!(held.len(), items as usize);
+        assert!(held.items().all(|item| item.path().len() == path));
+        assert!(items != 1 || held.payload().len() == LIMIT_BYTES as usize);
+        // Once more where the room that was set aside for the directory was missing.
+        assert_eq!(times, if index == 1 { 2 } else { 1 });
+    }
 }
 
 /// Answers with as many bytes as the request says in words.

@@ -13,6 +13,7 @@
 //! | `wait_set` | the same for a thousand descriptors: epoll |
 //! | `peer` | who is at the other end |
 //! | `region/` | a session's shared memory: files, mappings, futexes |
+//! | `shared_lines` | cache lines that two processes share, for benchmarks alone |
 
 mod channel;
 mod claim;
@@ -23,6 +24,8 @@ mod event;
 mod listener;
 mod peer;
 mod region;
+#[cfg(feature = "bench")]
+mod shared_lines;
 mod wait;
 mod wait_set;
 
@@ -35,6 +38,8 @@ pub use event::{Abort, Waker};
 pub use listener::{Accepted, Listener};
 pub use peer::{PeerIdentity, own_uid};
 pub use region::{ReceiveBuffer, RegionChannel, RegionHandle, Until, remove_stale_regions};
+#[cfg(feature = "bench")]
+pub use shared_lines::{LINES, Line, SharedLines};
 pub use wait::wait_readable;
 pub use wait_set::{Event, Events, Interest, WaitSet, WatchMode};
 

@@ -47,6 +47,7 @@
 //! ```
 
 mod contents;
+mod index;
 mod status;
 
 use std::ops::Deref;
@@ -109,11 +110,17 @@ impl<S: Snapshot> Cache<S> {
     /// [`CallError`]; the cache holds what it held before. `NotReady` where there is no session:
     /// the client's part of the [status](Self::status) says why.
     pub fn refresh(&mut self) -> Result<(), CallError> {
-        self.client.refresh();
-        let fetched = self.client.fetch_payload();
-        match fetched.map(|(payload, response)| Contents::new(payload, &response)) {
-            Ok(contents) => {
-                self.reader.contents.store(Arc::new(contents));
+        // A session that was lost since is replaced by the call, which finds out without a look.
+        if !self.client.ready() {
+            self.client.refresh();
+        }
+        let held = self.reader.load();
+        let fetched = self.client.fetch_payload(self.ready().then(|| held.payload()));
+        match fetched.map(|new| new.map(|(payload, response)| Contents::new(payload, &response))) {
+            Ok(new) => {
+                if let Some(contents) = new {
+                    self.reader.contents.store(Arc::new(contents));
+                }
                 self.refreshed_at = Some(Instant::now());
                 self.refreshes += 1;
                 self.last_error = None;

@@ -385,22 +385,21 @@ impl Engine {
     /// Sends the request once, and receives what answers it.
     fn round_trip(&mut self, deadline: Deadline, items: Items) -> Result<Status, CallError> {
         let state = self.link.state();
-        let abort = self.link.abort().map_err(CallError::System)?;
-        let (live, counters) = self.link.parts();
-        let (Some(live), Some(inbox)) = (live, self.inbox.as_mut()) else {
+        let (Some((live, abort, counters)), Some(inbox)) = (self.link.parts(), self.inbox.as_mut())
+        else {
             return Err(CallError::NotReady { state });
         };
         let payload = self.request.get(..self.request_len).unwrap_or_default();
         let payload_len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         let asked = live.next_header(self.service.method, payload_len, items);
-        match live.session.send(&asked, payload, deadline, &abort) {
+        match live.session.send(&asked, payload, deadline, abort) {
             Ok(()) => counters.sent_bytes += message_len(&asked),
             // An answer may be queued: LIMIT_EXCEEDED, for instance, to a request that the server
             // did not read to its end (spec section 6).
             Err(SendError::PeerGone) => {}
             Err(error) => return Err(send_error(error)),
         }
-        let received = live.session.receive(inbox, deadline, &abort);
+        let received = live.session.receive(inbox, deadline, abort);
         let answer = received.map_err(|error| receive_error(error, asked.message_id))?;
         counters.received_bytes += message_len(&answer.header);
         check_answer(&asked, &answer.header, items).map_err(CallError::Mismatch)?;

@@ -155,9 +155,13 @@ impl Link {
         self.live.as_mut()
     }
 
-    /// The session and the counters, to be used together.
-    pub(super) const fn parts(&mut self) -> (Option<&mut Live>, &mut ClientCounters) {
-        (self.live.as_mut(), &mut self.counters)
+    /// The session, what ends waiting on it, and the counters, to be used together.
+    pub(super) const fn parts(&mut self) -> Option<(&mut Live, &Abort, &mut ClientCounters)> {
+        match (&mut self.live, &self.abort) {
+            (Some(live), Some(abort)) => Some((live, abort, &mut self.counters)),
+            // A session is got with a handle to abort that.
+            _ => None,
+        }
     }
 
     /// What a session of this client agreed on; nothing without one.

@@ -10,7 +10,10 @@ use super::error::CallError;
 use crate::Endpoint;
 use crate::codec::{DecodeError, Defect};
 use crate::place::offset_within;
-use crate::service::Snapshot;
+use crate::service::{Service, Snapshot};
+
+/// An answer with the payload that it was decoded from; `None` where that is held already.
+pub(crate) type Fetched<'a, S> = Option<(&'a [u8], <S as Service>::Response<'a>)>;
 
 /// A client of a service of the shape `snapshot`.
 #[derive(Debug)]
@@ -48,14 +51,21 @@ impl<S: Snapshot> SnapshotClient<S> {
         self.engine.decode(|answer| S::decode_response(answer.payload))
     }
 
-    /// [`fetch`](Self::fetch) for who reads every item: with the payload that the answer was decoded
-    /// from, and only if its items are no longer than that, all together.
-    pub(crate) fn fetch_payload(&mut self) -> Result<(&[u8], S::Response<'_>), CallError> {
+    /// [`fetch`](Self::fetch) for who keeps every item: with the payload that the answer was decoded
+    /// from, and only if its items are no longer than that, all together. `None` if the payload is
+    /// `held`, byte for byte, which was fetched so before: there is nothing to check again.
+    pub(crate) fn fetch_payload(
+        &mut self,
+        held: Option<&[u8]>,
+    ) -> Result<Fetched<'_, S>, CallError> {
         self.engine.exchange_call(S::write_request)?;
         self.engine.decode(|answer| {
+            if held == Some(answer.payload) {
+                return Ok(None);
+            }
             let response = S::decode_response(answer.payload)?;
             refuse_overlap::<S>(answer.payload, &response)?;
-            Ok((answer.payload, response))
+            Ok(Some((answer.payload, response)))
         })
     }
 

@@ -21,7 +21,7 @@ use netipc_sys::{Deadline, Interest, SysError, WaitSet, Waker, WatchMode};
 
 use super::permits::Permits;
 use super::served::{Served, Service};
-use super::status::End;
+use super::status::{End, Totals};
 use super::work::{Job, Work};
 use crate::Session;
 
@@ -147,6 +147,13 @@ impl Engine {
         sessions.values().cloned().collect()
     }
 
+    /// What a service and all its sessions have counted.
+    pub(super) fn totals(&self, service: &Arc<Service>) -> Totals {
+        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        let of_service = sessions.values().filter(|served| Arc::ptr_eq(&served.service, service));
+        of_service.map(|served| served.totals()).fold(service.counters.tally.totals(), Totals::plus)
+    }
+
     pub(super) fn has_sessions(&self) -> bool {
         !self.sessions.read().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
@@ -154,7 +161,12 @@ impl Engine {
     /// Takes a session away from the workers; it is not over yet.
     pub(super) fn withdraw(&self, served: &Served) {
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
-        if sessions.remove(&served.token).is_some() && !served.is_in_region() {
+        if sessions.remove(&served.token).is_some() {
+            // Under the lock that `totals` takes, so that no count is missed or seen twice.
+            served.hand_over_counts();
+            if served.is_in_region() {
+                return;
+            }
             // Refused only where it is not in the set.
             let _absent = self.requests.remove(&served.session);
         }

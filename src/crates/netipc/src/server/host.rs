@@ -13,7 +13,7 @@ use super::dispatch::Dispatch;
 use super::engine::{Engine, Phase, Threads};
 use super::event_loop::EventLoop;
 use super::served::{Service, sessions};
-use super::status::{Counters, ServerStatus, get};
+use super::status::{Counters, ServerStatus};
 use super::worker;
 use crate::{Endpoint, HandshakeCounters, ListenError, Listener, ListenerConfig};
 
@@ -239,21 +239,22 @@ impl RunningHost {
             .collect()
     }
 
-    fn of(&self, service: &Service, handshakes: &HandshakeCounters) -> ServerStatus {
+    fn of(&self, service: &Arc<Service>, handshakes: &HandshakeCounters) -> ServerStatus {
         let counters = &service.counters;
+        let totals = self.engine.totals(service);
         ServerStatus {
             sessions: sessions(service),
             shared_memory_sessions: counters.in_regions.load(Ordering::Relaxed),
             max_sessions: service.max_sessions,
-            in_flight: get(&counters.in_flight),
+            in_flight: totals.in_flight,
             workers: self.engine.worker_count(),
             response_limit_bytes: service.response_limit.get(),
             response_ceiling_bytes: service.response_ceiling,
             handshakes: handshakes.counts(),
-            calls: counters.calls(),
+            calls: counters.calls(totals.ok),
             ended: counters.ends(),
-            request_bytes: get(&counters.request_bytes),
-            response_bytes: get(&counters.response_bytes),
+            request_bytes: totals.request_bytes,
+            response_bytes: totals.response_bytes,
             last_error: counters.last_error.get(),
         }
     }

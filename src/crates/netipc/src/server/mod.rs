@@ -15,7 +15,7 @@
 //! workers. Between requests it stays with the session and looks for the next, as long as that pays.
 //! Nothing waits for a peer: only handlers block a worker, never the event loop. At most
 //! [`worker_count`](ServerConfig::worker_count) handlers run at once, whichever threads run them.
-//! docs/adr/0002, 0005 and 0006 have the reasons and the measurements.
+//! docs/adr/0002, 0005 and 0007 have the reasons and the measurements.
 //!
 //! Bounds: a session holds at most one request being received and
 //! [`max_in_flight_per_session`](ServerConfig::max_in_flight_per_session) answers. Once

@@ -8,7 +8,7 @@
 //!          └── a permit for each request: no more handlers at once than there are workers
 //! ```
 //!
-//! A thread can sleep on one region only, so each such session has its own; docs/adr/0006 says what
+//! A thread can sleep on one region only, so each such session has its own; docs/adr/0007 says what
 //! that costs. It sleeps without a time-out: who ends the session wakes it.
 
 use std::sync::Arc;

@@ -14,7 +14,7 @@
 //! counts.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use netipc_sys::{Deadline, Interest, WatchMode};
@@ -22,7 +22,7 @@ use netipc_sys::{Deadline, Interest, WatchMode};
 use super::config::SEND_TIMEOUT;
 use super::dispatch::Dispatch;
 use super::engine::{Command, Engine, Phase};
-use super::status::{Counters, End, add};
+use super::status::{Counters, End, Tally, Totals, add};
 use crate::{Header, Inbox, Outgoing, ResponseLimit, SendError, Session, Status};
 
 /// One service of an engine: what its sessions share.
@@ -57,6 +57,8 @@ pub(super) struct Served {
     over: AtomicBool,
     /// Whether it counts among the service's sessions.
     slot: AtomicBool,
+    /// Added to in the state's turn.
+    tally: Tally,
     state: Mutex<State>,
 }
 
@@ -76,6 +78,8 @@ struct State {
     held: bool,
     /// A final answer was given: nothing is read or answered after it.
     last_given: bool,
+    /// The service has taken over what this session counts.
+    counted: bool,
     /// Answers that the client has made no room for, the first perhaps sent in part.
     outbox: VecDeque<Answer>,
 }
@@ -112,6 +116,7 @@ impl Served {
             armed: !in_region,
             held: in_region,
             last_given: false,
+            counted: false,
             outbox: VecDeque::new(),
         };
         Self {
@@ -122,6 +127,7 @@ impl Served {
             gap_watched: AtomicBool::new(false),
             over: AtomicBool::new(false),
             slot: AtomicBool::new(true),
+            tally: Tally::default(),
             state: Mutex::new(state),
         }
     }
@@ -163,16 +169,18 @@ impl Served {
         }
     }
 
-    /// A request was read. False when nothing may come of it, because the session is over or the
+    /// A request of `payload_len` bytes was read. False when nothing may come of it, because the session is over or the
     /// server reads no more. Otherwise the next request is waited for at once, if the session may
     /// have another in flight and does not leave too many answers unread.
-    pub(super) fn begin(self: &Arc<Self>, engine: &Engine) -> bool {
+    pub(super) fn begin(self: &Arc<Self>, engine: &Engine, payload_len: u32) -> bool {
         let mut state = self.state();
+        let request_bytes = payload_len.into();
         if self.is_over() || state.last_given || engine.phase() != Phase::Running {
+            self.add(&state, Totals { request_bytes, ..Totals::default() });
             return false;
         }
         state.in_flight += 1;
-        self.service.counters.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.add(&state, Totals { in_flight: 1, request_bytes, ..Totals::default() });
         if !state.held {
             engine.event_came(&mut state.armed);
         }
@@ -247,7 +255,7 @@ impl Served {
             return false;
         }
         state.in_flight += 1;
-        self.service.counters.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.add(&state, Totals { in_flight: 1, ..Totals::default() });
         if !state.held {
             engine.event_came(&mut state.armed);
         }
@@ -262,7 +270,7 @@ impl Served {
             self.finish_one(&mut state);
             Next::Nothing
         } else {
-            self.count(header);
+            self.count(&state, header);
             state.last_given = !header.status.keeps_session();
             self.send_or_keep(&mut state, engine, header, payload)
         };
@@ -417,24 +425,45 @@ impl Served {
 
     fn finish_one(&self, state: &mut State) {
         state.in_flight = state.in_flight.saturating_sub(1);
-        self.service.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.add(state, Totals { in_flight: ONE_LESS, ..Totals::default() });
         // With its final answer it is not a session any more: its client may come again at once.
         if state.in_flight == 0 && (self.is_over() || state.last_given) {
             self.release_slot();
         }
     }
 
-    fn count(&self, answer: &Header) {
+    fn count(&self, state: &State, answer: &Header) {
         let counters = &self.service.counters;
-        let counter: &AtomicU64 = match answer.status {
-            Status::OK => &counters.ok,
-            Status::UNSUPPORTED => &counters.unsupported,
-            Status::BAD_ENVELOPE => &counters.bad_envelope,
-            Status::LIMIT_EXCEEDED => &counters.limit_exceeded,
-            _ => &counters.internal_error,
-        };
-        add(counter, 1);
-        add(&counters.response_bytes, answer.payload_len.into());
+        let response_bytes = answer.payload_len.into();
+        let ok = u64::from(answer.status.is_ok());
+        self.add(state, Totals { ok, response_bytes, ..Totals::default() });
+        match answer.status {
+            Status::OK => {}
+            Status::UNSUPPORTED => add(&counters.unsupported, 1),
+            Status::BAD_ENVELOPE => add(&counters.bad_envelope, 1),
+            Status::LIMIT_EXCEEDED => add(&counters.limit_exceeded, 1),
+            _ => add(&counters.internal_error, 1),
+        }
+    }
+
+    fn add(&self, state: &State, totals: Totals) {
+        match state.counted {
+            false => self.tally.add_alone(totals),
+            true => self.service.counters.tally.add(totals),
+        }
+    }
+
+    /// What the session counts until its service takes that over.
+    pub(super) fn totals(&self) -> Totals {
+        self.tally.totals()
+    }
+
+    /// From here on the service counts, what was counted so far included.
+    pub(super) fn hand_over_counts(&self) {
+        let mut state = self.state();
+        if !std::mem::replace(&mut state.counted, true) {
+            self.service.counters.tally.add(self.totals());
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -447,6 +476,9 @@ impl Drop for Served {
         self.release_slot();
     }
 }
+
+/// Added to what wraps, it takes 1 away.
+const ONE_LESS: u64 = u64::MAX;
 
 const fn end_of(error: SendError) -> End {
     match error {

@@ -86,20 +86,76 @@ pub(super) enum End {
     Failed,
 }
 
+/// What every request counts: of a session as long as it is one, then of its service. Sums wrap, for
+/// a request may end in another tally than it began in.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) in_flight: AtomicU64,
+    pub(super) ok: AtomicU64,
+    pub(super) request_bytes: AtomicU64,
+    pub(super) response_bytes: AtomicU64,
+}
+
+/// A [`Tally`] at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Totals {
+    pub(super) in_flight: u64,
+    pub(super) ok: u64,
+    pub(super) request_bytes: u64,
+    pub(super) response_bytes: u64,
+}
+
+impl Tally {
+    pub(super) fn totals(&self) -> Totals {
+        Totals {
+            in_flight: get(&self.in_flight),
+            ok: get(&self.ok),
+            request_bytes: get(&self.request_bytes),
+            response_bytes: get(&self.response_bytes),
+        }
+    }
+
+    pub(super) fn add(&self, totals: Totals) {
+        add(&self.in_flight, totals.in_flight);
+        add(&self.ok, totals.ok);
+        add(&self.request_bytes, totals.request_bytes);
+        add(&self.response_bytes, totals.response_bytes);
+    }
+
+    /// [`add`](Self::add) for who has the tally to itself: an addition that nobody can disturb
+    /// need not be atomic.
+    pub(super) fn add_alone(&self, totals: Totals) {
+        let now = self.totals().plus(totals);
+        self.in_flight.store(now.in_flight, Ordering::Relaxed);
+        self.ok.store(now.ok, Ordering::Relaxed);
+        self.request_bytes.store(now.request_bytes, Ordering::Relaxed);
+        self.response_bytes.store(now.response_bytes, Ordering::Relaxed);
+    }
+}
+
+impl Totals {
+    pub(super) const fn plus(self, other: Self) -> Self {
+        Self {
+            in_flight: self.in_flight.wrapping_add(other.in_flight),
+            ok: self.ok.wrapping_add(other.ok),
+            request_bytes: self.request_bytes.wrapping_add(other.request_bytes),
+            response_bytes: self.response_bytes.wrapping_add(other.response_bytes),
+        }
+    }
+}
+
 /// The counters behind [`ServerStatus`]. Nothing but counts hangs on them, so all are relaxed.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) sessions: AtomicU32,
     pub(super) in_regions: AtomicU32,
-    pub(super) in_flight: AtomicU64,
-    pub(super) ok: AtomicU64,
+    /// Of the sessions that are none any more.
+    pub(super) tally: Tally,
     pub(super) unsupported: AtomicU64,
     pub(super) bad_envelope: AtomicU64,
     pub(super) limit_exceeded: AtomicU64,
     pub(super) internal_error: AtomicU64,
     pub(super) panics: AtomicU64,
-    pub(super) request_bytes: AtomicU64,
-    pub(super) response_bytes: AtomicU64,
     left: AtomicU64,
     answered: AtomicU64,
     violated: AtomicU64,
@@ -138,9 +194,10 @@ impl Counters {
         add(counter, 1);
     }
 
-    pub(super) fn calls(&self) -> CallCounts {
+    /// Requests by outcome, `ok` of them answered OK.
+    pub(super) fn calls(&self, ok: u64) -> CallCounts {
         CallCounts {
-            ok: get(&self.ok),
+            ok,
             unsupported: get(&self.unsupported),
             bad_envelope: get(&self.bad_envelope),
             limit_exceeded: get(&self.limit_exceeded),

@@ -8,12 +8,13 @@ use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use netipc_proto::growth::{DEFAULT_RESPONSE_CEILING_BYTES, DEFAULT_SNAPSHOT_CEILING_BYTES};
 use netipc_sys::Abort;
 
 use super::{Context, Dispatch, Failure, Host, RunningServer, Server, ServerConfig, ServerError};
-use crate::codec::{BuildError, ResponseBudget};
+use crate::codec::{BuildError, DIRECTORY_ENTRY_LEN, ResponseBudget};
 use crate::service::{Call, Lookup, Service, Snapshot};
 use crate::{Endpoint, ListenError};
 
@@ -102,7 +103,8 @@ macro_rules! typed_server {
         handler: [$($handler:tt)+],
         batchable: $batchable:expr,
         ceiling_bytes: $ceiling:expr,
-        answer: |$call:ident, $request:ident, $out:ident, $context:ident| $answer:block
+        remembers: $memory_type:ty,
+        answer: |$call:ident, $request:ident, $out:ident, $context:ident, $memory:ident| $answer:block
     ) => {
         $(#[$docs])*
         #[derive(Debug)]
@@ -125,7 +127,7 @@ macro_rules! typed_server {
             /// # Errors
             /// [`ServerError::Os`] or [`ServerError::Thread`]; nothing runs then.
             pub fn spawn<F: $($handler)+>(self, handler: F) -> Result<RunningServer, ServerError> {
-                self.server.spawn($adapter::<S, F> { handler, service: PhantomData })
+                self.server.spawn($adapter::<S, F>::new(handler))
             }
 
             /// Serves on this thread, beside the workers, until `stop` is triggered.
@@ -133,20 +135,28 @@ macro_rules! typed_server {
             /// # Errors
             /// Each variant of [`ServerError`].
             pub fn run<F: $($handler)+>(self, handler: F, stop: &Abort) -> Result<(), ServerError> {
-                self.server.run($adapter::<S, F> { handler, service: PhantomData }, stop)
+                self.server.run($adapter::<S, F>::new(handler), stop)
             }
 
             /// Adds the service to those of a host, which share its workers.
             #[must_use]
             pub fn serve_on<F: $($handler)+>(self, host: Host, handler: F) -> Host {
-                host.serve(self.server, $adapter::<S, F> { handler, service: PhantomData })
+                host.serve(self.server, $adapter::<S, F>::new(handler))
             }
         }
 
         /// A handler, as the engine sees it.
         struct $adapter<S, F> {
             handler: F,
+            /// What one request leaves to the next.
+            memory: $memory_type,
             service: PhantomData<fn() -> S>,
+        }
+
+        impl<S, F> $adapter<S, F> {
+            fn new(handler: F) -> Self {
+                Self { handler, memory: Default::default(), service: PhantomData }
+            }
         }
 
         impl<S: $shape, F: $($handler)+> Dispatch for $adapter<S, F> {
@@ -165,11 +175,10 @@ macro_rules! typed_server {
             fn handle(
                 &self,
                 $context: &Context<'_>,
-                request: &[u8],
+                $request: &[u8],
                 $out: ResponseBudget<'_>,
             ) -> Result<usize, Failure> {
-                let $call = &self.handler;
-                let $request = decode::<S>(request, $context)?;
+                let ($call, $memory) = (&self.handler, &self.memory);
                 $answer
             }
         }
@@ -185,7 +194,9 @@ typed_server! {
     ],
     batchable: S::BATCHABLE,
     ceiling_bytes: DEFAULT_RESPONSE_CEILING_BYTES,
-    answer: |handler, request, response, context| {
+    remembers: (),
+    answer: |handler, request, response, context, _memory| {
+        let request = decode::<S>(request, context)?;
         let builder = S::response_builder(response.out);
         handler(request, builder).map_err(|error| error.failure(context))
     }
@@ -200,7 +211,9 @@ typed_server! {
     ],
     batchable: false,
     ceiling_bytes: DEFAULT_RESPONSE_CEILING_BYTES,
-    answer: |handler, request, response, context| {
+    remembers: (),
+    answer: |handler, request, response, context, _memory| {
+        let request = decode::<S>(request, context)?;
         let mut builder = S::response_builder(&request, response).map_err(build_failure)?;
         let handled = handler(request, &mut builder);
         filled(handled, S::finish_response(builder), context)
@@ -208,7 +221,8 @@ typed_server! {
 }
 
 typed_server! {
-    /// A server of a snapshot. Its handler adds everything that it knows.
+    /// A server of a snapshot. Its handler adds everything that it knows. Where that does not fit,
+    /// it may be asked once more, for the same request.
     SnapshotServer, SnapshotHandler: Snapshot,
     handler: [
         for<'a, 'b> Fn(Request<'a, S>, &'b mut S::ResponseBuilder<'a>) -> Result<(), HandlerError>
@@ -216,13 +230,30 @@ typed_server! {
     ],
     batchable: false,
     ceiling_bytes: DEFAULT_SNAPSHOT_CEILING_BYTES,
-    answer: |handler, request, response, context| {
-        // How many items will come is not known: the builder makes room as they do.
-        let mut builder = S::response_builder(response.out, 0).map_err(build_failure)?;
-        let handled = handler(request, &mut builder);
-        filled(handled, S::finish_response(builder), context)
+    remembers: AtomicUsize,
+    answer: |handler, request, response, context, last_count| {
+        // How many items will come is not known, but mostly it is as many as the last time: then
+        // the builder need not make room as they do.
+        let fitting = response.out.len() / DIRECTORY_SHARE / DIRECTORY_ENTRY_LEN;
+        let mut expected = last_count.load(Ordering::Relaxed).min(fitting);
+        loop {
+            let out = &mut *response.out;
+            let mut builder = S::response_builder(out, expected).map_err(build_failure)?;
+            let handled = handler(decode::<S>(request, context)?, &mut builder);
+            let count = S::item_count(&builder);
+            last_count.store(count, Ordering::Relaxed);
+            let outcome = filled(handled, S::finish_response(builder), context);
+            if outcome != Err(Failure::LimitExceeded) || count >= expected {
+                return outcome;
+            }
+            // It might have fitted, but for the room that was set aside.
+            expected = 0;
+        }
     }
 }
+
+/// Room that is set aside for the directory of a snapshot takes at most the limit divided by this.
+const DIRECTORY_SHARE: usize = 4;
 
 fn decode<'a, S: Service>(
     payload: &'a [u8],

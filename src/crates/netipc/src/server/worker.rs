@@ -180,7 +180,11 @@ fn do_job(engine: &Engine, job: Job, scratch: &mut Scratch) {
 
 /// Answers the request that lies in `scratch.request`, which was begun, as soon as it may.
 pub(super) fn answer_received(engine: &Engine, served: &Arc<Served>, scratch: &mut Scratch) {
-    let Some(_permit) = engine.permits.take() else { return served.give_up() };
+    let Some(_permit) = engine.permits.take() else {
+        // The server stops: the client is told now, and not when other handlers have returned.
+        engine.end(served, End::Stopped);
+        return served.give_up();
+    };
     let request = std::mem::take(&mut scratch.request);
     if let Some(Message { header, payload }) = request.message() {
         answer_request(engine, served, &header, payload, scratch);
@@ -219,10 +223,7 @@ pub(super) fn receive(
     }
     drop(inbox);
     match received {
-        Ok(Some(payload_len)) => {
-            add(&served.service.counters.request_bytes, payload_len.into());
-            served.begin(engine)
-        }
+        Ok(Some(payload_len)) => served.begin(engine, payload_len),
         Ok(None) => {
             if is_partial && !served.gap_watched.swap(true, Ordering::Relaxed) {
                 engine.command(Command::WatchGap(Arc::clone(served)));

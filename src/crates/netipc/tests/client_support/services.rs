@@ -219,6 +219,10 @@ impl Snapshot for CgroupsSnapshot {
         cgroups_snapshot::ResponseBuilder::new(out, expected)
     }
 
+    fn item_count(builder: &Self::ResponseBuilder<'_>) -> usize {
+        builder.len()
+    }
+
     fn finish_response(builder: Self::ResponseBuilder<'_>) -> Result<usize, BuildError> {
         builder.finish()
     }

@@ -9,6 +9,8 @@ use netipc::{
     Status, SubmitError,
 };
 use netipc_proto::header::opcode;
+use netipc_sys::{RegionError, Until};
+use proptest::prelude::*;
 
 use crate::support::raw::{RawRegion, RawServer, packet};
 use crate::support::{
@@ -314,4 +316,45 @@ fn a_last_answer_comes_before_the_close() {
     let answer = client.receive(&mut inbox, long(), &abort()).map(|message| message.header);
     assert_eq!(answer, Ok(failure));
     assert_eq!(client.receive(&mut inbox, long(), &abort()), Err(ReceiveError::Closed));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whole headers with a field or two changed, and whatever follows them.
+    #[test]
+    fn any_bytes_in_a_region_cost_at_most_their_own_session(
+        messages in prop::collection::vec(
+            (
+                prop::collection::vec((0_usize..HEADER_BYTES, any::<u8>()), 0..3),
+                prop::collection::vec(any::<u8>(), 0..LIMIT as usize),
+                any::<bool>(),
+            ),
+            1..8,
+        ),
+    ) {
+        let echo = Echo::start(&SHARED.config(LIMIT));
+        let healthy = echo.place.connect(&SHARED.proposal(LIMIT));
+        for (id, (changes, payload, has_header)) in messages.into_iter().enumerate() {
+            let client = RawRegion::session(&echo.place.endpoint, LIMIT);
+            let mut message = packet(&request(7, &payload), &payload);
+            for (at, byte) in changes {
+                message[at] = byte;
+            }
+            client.publish(if has_header { &message } else { &message[HEADER_BYTES - 1..] });
+            // It is answered, or its session ends; nobody hangs on it.
+            let stop = abort();
+            let until = Until { deadline: long(), abort: Some(&stop), socket: Some(&client.socket.0) };
+            let answered = client.channel.wait(until);
+            prop_assert!(matches!(answered, Ok(()) | Err(RegionError::PeerGone)), "{answered:?}");
+            drop(client);
+            let end = echo.next_end();
+            let expected = matches!(
+                end,
+                ReceiveError::Closed | ReceiveError::Violation(_) | ReceiveError::AboveLimit { .. }
+            );
+            prop_assert!(expected, "{end}");
+            echoed(&healthy, id as u64, b"still here");
+        }
+    }
 }

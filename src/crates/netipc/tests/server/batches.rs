@@ -10,7 +10,7 @@ use netipc::server::{Failure, ServerConfig};
 use netipc::{Header, Status};
 
 use crate::support::{
-    Client, Gate, Handler, METHOD, Place, echo, eventually, handler, reply, work_for,
+    Client, Gate, Handler, METHOD, Place, echo, eventually, handler, over_each, reply, work_for,
 };
 
 fn send_batch(client: &Client, message_id: u64, items: u32) {
@@ -40,67 +40,76 @@ fn successor(request: &[u8]) -> Result<[u8; 4], Failure> {
 
 #[test]
 fn batches_are_answered_in_order_by_any_number_of_workers() {
-    for worker_count in [1, 2, 3, 8] {
-        for cost_us in [0, 20] {
-            let place = Place::new();
-            let _server = place.serve(
-                ServerConfig { worker_count, ..ServerConfig::default() },
-                handler(move |_context, request, response| {
-                    work_for(Duration::from_micros(cost_us));
-                    reply(&successor(request)?, response)
-                }),
-            );
-            let mut client = place.client();
-            for items in [1, 2, 7, 1000] {
-                send_batch(&client, items.into(), items);
-                let (header, payload) = client.receive().expect("an answer");
-                expect_successors(&header, &payload, items);
+    over_each(|| {
+        for worker_count in [1, 2, 3, 8] {
+            for cost_us in [0, 20] {
+                let place = Place::new();
+                let _server = place.serve(
+                    ServerConfig { worker_count, ..ServerConfig::default() },
+                    handler(move |_context, request, response| {
+                        work_for(Duration::from_micros(cost_us));
+                        reply(&successor(request)?, response)
+                    }),
+                );
+                let mut client = place.client();
+                for items in [1, 2, 7, 1000] {
+                    send_batch(&client, items.into(), items);
+                    let (header, payload) = client.receive().expect("an answer");
+                    expect_successors(&header, &payload, items);
+                }
             }
         }
-    }
+    });
 }
 
 #[test]
 fn a_batch_fails_as_its_first_failing_item_does() {
-    let place = Place::new();
-    let _server = place.serve(
-        ServerConfig { worker_count: 4, ..ServerConfig::default() },
-        handler(|_context, request, response| {
-            work_for(Duration::from_micros(20));
-            match u32::from_ne_bytes(request.try_into().map_err(|_| Failure::BadEnvelope)?) {
-                300 => Err(Failure::LimitExceeded),
-                600 => panic!("a handler that panics, as a test wants it"),
-                _ => reply(request, response),
-            }
-        }),
-    );
-    for _ in 0..10 {
-        let mut client = place.client();
-        send_batch(&client, 1, 1000);
-        let (header, _empty) = client.receive().expect("an answer");
-        assert_eq!(header, Header::failure(&Header::request(METHOD, 1, 0), Status::LIMIT_EXCEEDED));
-        client.expect_close();
-    }
+    over_each(|| {
+        let place = Place::new();
+        let _server = place.serve(
+            ServerConfig { worker_count: 4, ..ServerConfig::default() },
+            handler(|_context, request, response| {
+                work_for(Duration::from_micros(20));
+                match u32::from_ne_bytes(request.try_into().map_err(|_| Failure::BadEnvelope)?) {
+                    300 => Err(Failure::LimitExceeded),
+                    600 => panic!("a handler that panics, as a test wants it"),
+                    _ => reply(request, response),
+                }
+            }),
+        );
+        for _ in 0..10 {
+            let mut client = place.client();
+            send_batch(&client, 1, 1000);
+            let (header, _empty) = client.receive().expect("an answer");
+            assert_eq!(
+                header,
+                Header::failure(&Header::request(METHOD, 1, 0), Status::LIMIT_EXCEEDED)
+            );
+            client.expect_close();
+        }
+    });
 }
 
 #[test]
 fn bad_batches_are_bad_envelopes() {
-    let place = Place::new();
-    let _server = place.serve(ServerConfig::default(), echo());
-    // A directory that points behind the payload.
-    let mut client = place.client();
-    client.send(&Header::request(METHOD, 1, 8).batch_of(1), &[0, 0, 0, 0, 200, 0, 0, 0]);
-    assert_eq!(client.receive().expect("an answer").0.status, Status::BAD_ENVELOPE);
-    client.expect_close();
+    over_each(|| {
+        let place = Place::new();
+        let _server = place.serve(ServerConfig::default(), echo());
+        // A directory that points behind the payload.
+        let mut client = place.client();
+        client.send(&Header::request(METHOD, 1, 8).batch_of(1), &[0, 0, 0, 0, 200, 0, 0, 0]);
+        assert_eq!(client.receive().expect("an answer").0.status, Status::BAD_ENVELOPE);
+        client.expect_close();
 
-    let place = Place::new();
-    let one_by_one =
-        Handler { batchable: false, ..handler(|_context, request, out| reply(request, out)) };
-    let _server = place.serve(ServerConfig::default(), one_by_one);
-    let mut client = place.client();
-    send_batch(&client, 1, 2);
-    assert_eq!(client.receive().expect("an answer").0.status, Status::BAD_ENVELOPE);
-    client.expect_close();
+        let place = Place::new();
+        let one_by_one =
+            Handler { batchable: false, ..handler(|_context, request, out| reply(request, out)) };
+        let _server = place.serve(ServerConfig::default(), one_by_one);
+        let mut client = place.client();
+        send_batch(&client, 1, 2);
+        assert_eq!(client.receive().expect("an answer").0.status, Status::BAD_ENVELOPE);
+        client.expect_close();
+    });
 }
 
 #[test]

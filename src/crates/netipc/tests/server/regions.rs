@@ -131,7 +131,7 @@ fn a_batch_is_split_over_the_workers_and_answered_whole() {
         with_shared_memory(config),
         handler(move |_context, request, response| {
             crate::support::work_for(Duration::from_micros(100));
-            if request[0] as u32 >= ITEMS / 2 {
+            if u32::from(request[0]) >= ITEMS / 2 {
                 at_gate.pass();
             }
             reply(request, response)

@@ -7,7 +7,7 @@ use netipc::server::{
 };
 use netipc::{Abort, Met, ReceiveError, Status};
 
-use crate::support::{Gate, Place, echo, eventually, handler, proposal, reply};
+use crate::support::{Gate, Place, echo, eventually, handler, over_each, proposal, reply};
 
 /// Beyond a deadline, for a machine that is busy.
 const LATENESS: Duration = Duration::from_secs(1);
@@ -58,70 +58,78 @@ fn stopping_is_quick_whatever_clients_do() {
 
 #[test]
 fn dropping_a_server_stops_it() {
-    let place = Place::new();
-    let mut client = {
-        let _server = place.serve(ServerConfig::default(), echo());
-        place.client()
-    };
-    client.expect_close();
-    assert_absent(&place);
+    over_each(|| {
+        let place = Place::new();
+        let mut client = {
+            let _server = place.serve(ServerConfig::default(), echo());
+            place.client()
+        };
+        client.expect_close();
+        assert_absent(&place);
+    });
 }
 
 #[test]
 fn a_handler_that_outlives_the_stop_is_reported_and_harms_nobody() {
-    let place = Place::new();
-    let gate = Gate::default();
-    let server = place.serve(ServerConfig::default(), holding(&gate));
-    let client = place.client();
-    client.request(1, b"hold");
-    gate.wait_for(1);
-    let started = Instant::now();
-    let outcome = server.stop();
-    let took = started.elapsed();
-    assert!(matches!(outcome, Err(ServerError::HandlersRunning { threads: 1 })), "{outcome:?}");
-    assert!(took >= STOP_TIMEOUT && took < STOP_TIMEOUT + LATENESS, "{took:?}");
-    assert_absent(&place);
-    gate.open();
-    server.stop_within(LATENESS).expect("the handler has returned");
+    over_each(|| {
+        let place = Place::new();
+        let gate = Gate::default();
+        let server = place.serve(ServerConfig::default(), holding(&gate));
+        let client = place.client();
+        client.request(1, b"hold");
+        gate.wait_for(1);
+        let started = Instant::now();
+        let outcome = server.stop();
+        let took = started.elapsed();
+        assert!(matches!(outcome, Err(ServerError::HandlersRunning { threads: 1 })), "{outcome:?}");
+        assert!(took >= STOP_TIMEOUT && took < STOP_TIMEOUT + LATENESS, "{took:?}");
+        assert_absent(&place);
+        gate.open();
+        server.stop_within(LATENESS).expect("the handler has returned");
+    });
 }
 
 #[test]
 fn a_request_that_no_handler_has_begun_is_dropped_with_its_session() {
-    let place = Place::new();
-    let gate = Gate::default();
-    let config = ServerConfig { worker_count: 1, ..ServerConfig::default() };
-    let server = place.serve(config, holding(&gate));
-    let (holder, mut waits) = (place.client(), place.client());
-    holder.request(1, b"hold");
-    gate.wait_for(1);
-    waits.request(1, b"later");
-    eventually("the request is read", || server.status().in_flight == 2);
-    assert!(server.stop_within(Duration::ZERO).is_err(), "a handler runs");
-    waits.expect_close();
-    gate.open();
-    server.stop().expect("the handler has returned");
-    eventually("nothing in flight", || server.status().in_flight == 0);
+    over_each(|| {
+        let place = Place::new();
+        let gate = Gate::default();
+        let config = ServerConfig { worker_count: 1, ..ServerConfig::default() };
+        let server = place.serve(config, holding(&gate));
+        let (holder, mut waits) = (place.client(), place.client());
+        holder.request(1, b"hold");
+        gate.wait_for(1);
+        waits.request(1, b"later");
+        eventually("the request is read", || server.status().in_flight == 2);
+        assert!(server.stop_within(Duration::ZERO).is_err(), "a handler runs");
+        waits.expect_close();
+        gate.open();
+        server.stop().expect("the handler has returned");
+        eventually("nothing in flight", || server.status().in_flight == 0);
+    });
 }
 
 #[test]
 fn a_handler_that_looks_at_the_stop_flag_can_return_in_time() {
-    let place = Place::new();
-    let server = place.serve(
-        ServerConfig::default(),
-        handler(|context, _request, response| {
-            while !context.stop_requested() {
-                std::thread::yield_now();
-            }
-            reply(b"cut short", response)
-        }),
-    );
-    let mut client = place.client();
-    client.request(1, b"");
-    eventually("the handler runs", || server.status().in_flight == 1);
-    server.stop().expect("stopped");
-    // What it answered is still delivered.
-    assert_eq!(client.receive().expect("an answer").1, b"cut short");
-    client.expect_close();
+    over_each(|| {
+        let place = Place::new();
+        let server = place.serve(
+            ServerConfig::default(),
+            handler(|context, _request, response| {
+                while !context.stop_requested() {
+                    std::thread::yield_now();
+                }
+                reply(b"cut short", response)
+            }),
+        );
+        let mut client = place.client();
+        client.request(1, b"");
+        eventually("the handler runs", || server.status().in_flight == 1);
+        server.stop().expect("stopped");
+        // What it answered is still delivered.
+        assert_eq!(client.receive().expect("an answer").1, b"cut short");
+        client.expect_close();
+    });
 }
 
 #[test]
@@ -151,16 +159,18 @@ fn draining_answers_what_was_read_and_nothing_else() {
 
 #[test]
 fn draining_gives_up_at_its_deadline() {
-    let place = Place::new();
-    let gate = Gate::default();
-    let server = place.serve(ServerConfig::default(), holding(&gate));
-    let client = place.client();
-    client.request(1, b"hold");
-    gate.wait_for(1);
-    let started = Instant::now();
-    assert!(matches!(server.drain(), Err(ServerError::HandlersRunning { threads: 1 })));
-    let most = DRAIN_TIMEOUT + STOP_TIMEOUT + LATENESS;
-    assert!(started.elapsed() >= DRAIN_TIMEOUT && started.elapsed() < most);
+    over_each(|| {
+        let place = Place::new();
+        let gate = Gate::default();
+        let server = place.serve(ServerConfig::default(), holding(&gate));
+        let client = place.client();
+        client.request(1, b"hold");
+        gate.wait_for(1);
+        let started = Instant::now();
+        assert!(matches!(server.drain(), Err(ServerError::HandlersRunning { threads: 1 })));
+        let most = DRAIN_TIMEOUT + STOP_TIMEOUT + LATENESS;
+        assert!(started.elapsed() >= DRAIN_TIMEOUT && started.elapsed() < most);
+    });
 }
 
 #[test]
@@ -179,12 +189,14 @@ fn a_server_runs_on_its_callers_thread_until_it_is_told_to_stop() {
 
 #[test]
 fn starting_and_stopping_again_and_again_leaves_nothing() {
-    let place = Place::new();
-    for round in 0_u32..100 {
-        let server: RunningServer = place.serve(ServerConfig::default(), echo());
-        let mut client = place.client();
-        assert_eq!(client.call(&round.to_ne_bytes()).1, round.to_ne_bytes());
-        server.drain().expect("drained");
-        client.expect_close();
-    }
+    over_each(|| {
+        let place = Place::new();
+        for round in 0_u32..100 {
+            let server: RunningServer = place.serve(ServerConfig::default(), echo());
+            let mut client = place.client();
+            assert_eq!(client.call(&round.to_ne_bytes()).1, round.to_ne_bytes());
+            server.drain().expect("drained");
+            client.expect_close();
+        }
+    });
 }

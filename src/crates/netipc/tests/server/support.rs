@@ -1,5 +1,6 @@
 //! A server whose handler is a closure, and clients that speak Level 1 or raw packets.
 
+use std::cell::Cell;
 use std::io::IoSlice;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -71,20 +72,39 @@ pub(crate) fn reply(answer: &[u8], response: ResponseBudget<'_>) -> Result<usize
     Ok(answer.len())
 }
 
+thread_local! {
+    /// What the places that a test makes are for.
+    static OFFERED: Cell<Profiles> = const { Cell::new(Profiles::NONE) };
+}
+
+/// Runs a test over each transport: in places made by it, servers and clients offer that one.
+pub(crate) fn over_each(test: impl Fn()) {
+    for offered in [Profiles::NONE, shared_memory()] {
+        println!("offering {offered}");
+        OFFERED.set(offered);
+        test();
+    }
+    OFFERED.set(Profiles::NONE);
+}
+
 /// A run directory with one endpoint.
 pub(crate) struct Place {
     _dir: TempDir,
     pub(crate) endpoint: Endpoint,
+    /// What servers and clients offer here, beside what their test says.
+    offered: Profiles,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let endpoint = Endpoint::new(dir.path(), "test").expect("a name");
-        Self { _dir: dir, endpoint }
+        Self { _dir: dir, endpoint, offered: OFFERED.get() }
     }
 
     pub(crate) fn serve(&self, config: ServerConfig, dispatch: impl Dispatch) -> RunningServer {
+        let supported_profiles = config.supported_profiles | self.offered;
+        let config = ServerConfig { supported_profiles, ..config };
         Server::bind(&self.endpoint, config).expect("bind").spawn(dispatch).expect("spawn")
     }
 
@@ -106,8 +126,13 @@ impl Place {
 
     pub(crate) fn try_client(&self, proposal: &Proposal) -> Result<Client, ConnectError> {
         let abort = Abort::new().expect("abort");
+        let supported_profiles = proposal.supported_profiles | self.offered;
+        let proposal = Proposal { supported_profiles, ..*proposal };
         let session =
-            Session::connect(&self.endpoint, proposal, Deadline::after(PATIENCE), &abort)?;
+            Session::connect(&self.endpoint, &proposal, Deadline::after(PATIENCE), &abort)?;
+        if !self.offered.is_empty() {
+            assert!(session.profile().is_shared_memory(), "{:?}", session.profile());
+        }
         let inbox = session.inbox();
         Ok(Client { session, inbox, abort })
     }

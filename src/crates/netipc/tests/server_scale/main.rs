@@ -1,6 +1,8 @@
 //! What can only be seen in a process of its own: threads, descriptors, memory, system calls, and
 //! time. Every test runs in a child process, one at a time.
 
+mod shared_memory;
+
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Condvar, Mutex};
@@ -9,13 +11,31 @@ use std::time::{Duration, Instant};
 use netipc::batch::BatchBuilder;
 use netipc::codec::ResponseBudget;
 use netipc::server::{Context, Dispatch, Failure, RunningServer, Server, ServerConfig};
-use netipc::{Abort, Deadline, Endpoint, Header, Inbox, Limits, Proposal, Session, Status};
+use netipc::{
+    Abort, Deadline, Endpoint, Header, Inbox, Limits, Profiles, Proposal, Session, Status,
+};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const METHOD: u16 = 1;
 const PATIENCE: Duration = Duration::from_secs(20);
 const SESSIONS: usize = 1000;
 const SERVICE: &str = "scale";
+const LIMITS: Limits = Limits { payload_bytes: 65_536, batch_items: 1024 };
+/// Clients that are killed one after the other, times [`rounds`].
+const KILLS: usize = 100;
+/// Set for a child that is a client: the run directory.
+const CLIENT_ENV: &str = "NETIPC_TEST_CLIENT";
+/// By how much to multiply what is counted.
+const ROUNDS_ENV: &str = "NETIPC_TEST_ROUNDS";
+
+fn rounds(count: usize) -> usize {
+    let factor = std::env::var(ROUNDS_ENV).ok().and_then(|factor| factor.parse().ok());
+    count * factor.unwrap_or(1)
+}
+
+fn shared_memory() -> Profiles {
+    Profiles::BASELINE | Profiles::SHM_HYBRID
+}
 
 /// Answers a request with itself, after `cost` without the CPU.
 struct Echo {
@@ -58,8 +78,16 @@ struct Client {
 
 impl Client {
     fn new(endpoint: &Endpoint) -> Self {
-        let request = Limits { payload_bytes: 65_536, batch_items: 1024 };
-        let proposal = Proposal { request, ..Proposal::default() };
+        Self::with(endpoint, LIMITS, Profiles::BASELINE)
+    }
+
+    fn with(endpoint: &Endpoint, request: Limits, profiles: Profiles) -> Self {
+        let proposal = Proposal {
+            request,
+            supported_profiles: profiles,
+            preferred_profiles: profiles,
+            ..Proposal::default()
+        };
         let abort = Abort::new().expect("abort");
         let session = Session::connect(endpoint, &proposal, Deadline::after(PATIENCE), &abort)
             .expect("a session");
@@ -207,16 +235,20 @@ fn an_idle_server_makes_no_system_call() {
         wait_for(Duration::from_millis(300));
         let threads = threads_named("netipc-");
         assert_eq!(threads.len(), server.status().workers + 1);
-        let before = switches(&threads);
-        let traced = trace(&threads, Duration::from_secs(5));
-        // Being traced is itself a switch, so the counts are for where nothing traces.
-        match traced {
-            // The one that each of them sleeps in all the while, shown as it was found.
-            Some(calls) => assert_eq!(calls, threads.len(), "calls of {} threads", threads.len()),
-            None => assert_eq!(switches(&threads), before),
-        }
+        makes_no_system_call(&threads);
         clients[0].ping();
     });
+}
+
+/// That none of these threads does anything for 5 s.
+fn makes_no_system_call(threads: &[String]) {
+    let before = switches(threads);
+    // Being traced is itself a switch, so the counts are for where nothing traces.
+    match trace(threads, Duration::from_secs(5)) {
+        // The one that each of them sleeps in all the while, shown as it was found.
+        Some(calls) => assert_eq!(calls, threads.len(), "calls of {} threads", threads.len()),
+        None => assert_eq!(switches(threads), before),
+    }
 }
 
 /// How many system calls these threads are in, or begin, in that time; `None` where there is no
@@ -242,13 +274,11 @@ fn trace(threads: &[String], time: Duration) -> Option<usize> {
 
 #[test]
 fn killed_clients_leave_nothing() {
-    const ROUNDS: usize = 200;
-    const CLIENT: &str = "NETIPC_TEST_CLIENT";
-    if let Some(dir) = std::env::var_os(CLIENT) {
-        let endpoint = Endpoint::new(dir, SERVICE).expect("a name");
-        return be_a_client(&endpoint);
+    let test = "killed_clients_leave_nothing";
+    if let Some(endpoint) = endpoint_of_client() {
+        return be_a_client(Client::new(&endpoint), 8);
     }
-    alone("killed_clients_leave_nothing", |endpoint| {
+    alone(test, |endpoint| {
         let config = ServerConfig { max_sessions: 1, ..ServerConfig::default() };
         let server = serve(endpoint, config, None);
         let mut first = Client::new(endpoint);
@@ -256,18 +286,10 @@ fn killed_clients_leave_nothing() {
         drop(first);
         eventually("no session", || server.status().sessions == 0);
         eventually("nothing open", || server.status().ended.left == 1);
-        let (threads, open) = (proc_status("Threads:"), descriptors());
-        let mut slowest = Duration::ZERO;
-        for _ in 0..ROUNDS {
-            let mut client = spawn_client("killed_clients_leave_nothing", CLIENT, endpoint);
-            client.kill().expect("killed");
-            client.wait().expect("dead");
-            let died = Instant::now();
-            eventually("the session is gone", || server.status().sessions == 0);
-            eventually("its descriptor is gone", || descriptors() == open);
-            slowest = slowest.max(died.elapsed());
-        }
-        println!("{ROUNDS} killed clients: the slowest was gone after {slowest:?}");
+        let threads = proc_status("Threads:");
+        let slowest = (0..rounds(2 * KILLS)).map(|_| kill_a_client(test, endpoint, &server));
+        let slowest = slowest.max().expect("some");
+        println!("{} killed clients: the slowest was gone after {slowest:?}", rounds(2 * KILLS));
         assert!(slowest < Duration::from_millis(100), "{slowest:?}");
         assert_eq!(proc_status("Threads:"), threads);
         eventually("nothing in flight", || server.status().in_flight == 0);
@@ -275,10 +297,25 @@ fn killed_clients_leave_nothing() {
     });
 }
 
-fn spawn_client(test: &str, variable: &str, endpoint: &Endpoint) -> Child {
+/// Has a client in a process of its own, kills it, and waits until nothing of it is left; answers how
+/// long that took.
+fn kill_a_client(test: &str, endpoint: &Endpoint, server: &RunningServer) -> Duration {
+    let open = descriptors();
+    let mut client = spawn_client(test, endpoint);
+    client.kill().expect("killed");
+    client.wait().expect("dead");
+    let died = Instant::now();
+    eventually("the session is gone", || server.status().sessions == 0);
+    let took = died.elapsed();
+    drop(client);
+    eventually("its descriptors are gone", || descriptors() == open);
+    took
+}
+
+fn spawn_client(test: &str, endpoint: &Endpoint) -> Child {
     let mut client = Command::new(std::env::current_exe().expect("this program"))
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(variable, endpoint.run_dir())
+        .env(CLIENT_ENV, endpoint.run_dir())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -289,11 +326,16 @@ fn spawn_client(test: &str, variable: &str, endpoint: &Endpoint) -> Child {
     client
 }
 
+/// In a child that is a client: whose.
+fn endpoint_of_client() -> Option<Endpoint> {
+    let dir = std::env::var_os(CLIENT_ENV)?;
+    Some(Endpoint::new(dir, SERVICE).expect("a name"))
+}
+
 /// Asks, does not read its last answers, and waits to be killed.
-fn be_a_client(endpoint: &Endpoint) {
-    let mut client = Client::new(endpoint);
+fn be_a_client(mut client: Client, last: u64) {
     client.ping();
-    for id in 2..10 {
+    for id in 2..2 + last {
         client.send(&Header::request(METHOD, id, 60_000), &[7; 60_000]);
     }
     println!("ready");

@@ -295,6 +295,11 @@ impl<'s> Lookup<'s, '_> {
             KeyKind::Number(_) | KeyKind::Numbers => quote!(let #key = *#key;),
         };
         let view = quote!(<#element as codec::Element>::View<'_>);
+        let echoes = match self.kind {
+            // Handlers mostly answer with the very key that they were given.
+            KeyKind::Text(_) => quote!(core::ptr::eq(*asked, *given) || asked == given),
+            KeyKind::Number(_) | KeyKind::Numbers => quote!(asked == given),
+        };
         quote! {
             impl codec::LookupItem for #item {
                 type Key = #element;
@@ -316,7 +321,7 @@ impl<'s> Lookup<'s, '_> {
                 }
 
                 #[inline]
-                fn echoes(asked: &#view, given: &#view) -> bool { asked == given }
+                fn echoes(asked: &#view, given: &#view) -> bool { #echoes }
             }
         }
     }

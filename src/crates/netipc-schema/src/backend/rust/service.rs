@@ -259,6 +259,8 @@ fn snapshot(bodies: &[Body<'_>]) -> TokenStream {
                 ResponseBuilder::new(out, expected)
             }
 
+            fn item_count(builder: &ResponseBuilder<'_>) -> usize { builder.len() }
+
             fn finish_response(builder: ResponseBuilder<'_>) -> Result<usize, BuildError> { builder.finish() }
         }
     }

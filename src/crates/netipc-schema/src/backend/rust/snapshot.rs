@@ -67,6 +67,16 @@ fn response_builder(response: &Body<'_>, item: &Body<'_>) -> TokenStream {
                 #item_builder { fields: #item_fields { #(#item_blanks),* }, response: self #labels }
             }
 
+            /// How many items were added.
+            #[inline]
+            #[must_use]
+            pub const fn len(&self) -> usize { self.items.len() }
+
+            /// Whether none was added.
+            #[inline]
+            #[must_use]
+            pub const fn is_empty(&self) -> bool { self.items.is_empty() }
+
             /// Ends the response, and answers its length in bytes.
             ///
             /// # Errors

@@ -1,0 +1,298 @@
+//! What a run must show, as ratios within that run: the table of floors.
+
+use std::fmt;
+
+use super::plan::{
+    BATCH, CACHE, CHANGING, FUTEX, GROUPS, IDLE, LINE, MAX, PACED, PING_1, PING_2, PROCESSES, Rate,
+    SEQPACKET, SNAPSHOT, Work,
+};
+use super::results::{Outcome, Results};
+use crate::work::{Mix, Placement, Transport, name_of};
+
+use Placement::{OneCpu, TwoCpus, Unpinned};
+use Transport::{Process, Raw, Shm, Socket};
+
+/// What one core must find in a cache, a second.
+const CACHE_LOOKUPS: f64 = 150e6;
+/// What a server may hold for an idle session beside its agreed buffers, in bytes.
+const SESSION_BYTES: f64 = 65_536.0;
+
+/// One floor: a ratio and its bound.
+#[derive(Clone, Debug)]
+pub(crate) struct Floor {
+    pub(crate) name: String,
+    pub(crate) figure: Term,
+    pub(crate) of: Term,
+    pub(crate) bound: Bound,
+}
+
+/// On which side of a ratio it is good to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+/// A number of a run.
+#[derive(Clone, Debug)]
+pub(crate) enum Term {
+    /// Calls a second.
+    Rate(Key),
+    /// CPUs that both processes kept busy.
+    Cpu(Key),
+    /// The median latency.
+    P50(Key),
+    /// What a server's memory grew by for a session.
+    Memory(Key),
+    /// What a session has agreed on, in bytes.
+    Agreed(Key),
+    Number(f64),
+    Times(f64, Box<Self>),
+    Plus(Box<Self>, Box<Self>),
+    Better(Box<Self>, Box<Self>),
+}
+
+/// Which row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    work: Work,
+    transport: Transport,
+    placement: Placement,
+    rate: Rate,
+}
+
+/// A floor against a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Check {
+    pub(crate) floor: Floor,
+    /// The ratio; nothing where a row of it was not measured.
+    pub(crate) figure: Option<f64>,
+}
+
+impl Check {
+    /// Nothing where it was not measured.
+    pub(crate) fn passed(&self) -> Option<bool> {
+        self.figure.map(|figure| match self.floor.bound {
+            Bound::AtLeast(floor) => figure >= floor,
+            Bound::AtMost(ceiling) => figure <= ceiling,
+        })
+    }
+}
+
+/// All floors against a run.
+pub(crate) fn checks(results: &Results) -> Vec<Check> {
+    let check = |floor: Floor| {
+        let figure = match (floor.figure.value(results), floor.of.value(results)) {
+            (Some(figure), Some(of)) if of > 0.0 => Some(figure / of),
+            _ => None,
+        };
+        Check { floor, figure }
+    };
+    floors().into_iter().map(check).collect()
+}
+
+fn floors() -> Vec<Floor> {
+    let mut floors = Vec::new();
+    let mut add = |name: &str, figure, of, bound| {
+        floors.push(Floor { name: name.to_owned(), figure, of, bound });
+    };
+    ping_pong(&mut add);
+    others_at_most(&mut add);
+    paced(&mut add);
+    for transport in [Socket, Shm] {
+        for placement in Placement::ALL {
+            add(
+                "Level 2 over Level 1, time a call",
+                rate(PING_1, transport, placement),
+                rate(PING_2, transport, placement),
+                Bound::AtMost(1.10),
+            );
+        }
+    }
+    let lookups = rate(CACHE, Process, OneCpu);
+    add("cache lookups", lookups, Term::Number(CACHE_LOOKUPS), Bound::AtLeast(1.0));
+    for transport in [Socket, Shm] {
+        let idle = Key { work: IDLE, transport, placement: Unpinned, rate: MAX };
+        let agreed = Term::Plus(Term::Number(SESSION_BYTES).into(), Term::Agreed(idle).into());
+        add("memory of an idle session", Term::Memory(idle), agreed, Bound::AtMost(1.0));
+    }
+    floors
+}
+
+type Add<'a> = &'a mut dyn FnMut(&str, Term, Term, Bound);
+
+fn ping_pong(add: Add<'_>) {
+    let shm = |placement| rate(PING_2, Shm, placement);
+    let name = "shared memory ping-pong";
+    add(name, shm(TwoCpus), rate(LINE, Raw, TwoCpus), Bound::AtLeast(0.40));
+    add(name, shm(Unpinned), shm(TwoCpus), Bound::AtLeast(0.80));
+    add(name, shm(OneCpu), rate(FUTEX, Raw, OneCpu), Bound::AtLeast(0.80));
+
+    let socket = |placement| rate(PING_2, Socket, placement);
+    let blocking = |placement| rate(SEQPACKET, Raw, placement);
+    let name = "socket ping-pong";
+    add(name, socket(TwoCpus), blocking(TwoCpus), Bound::AtLeast(10.0));
+    add(name, socket(OneCpu), blocking(OneCpu), Bound::AtLeast(0.95));
+    let floors = Term::Better(
+        Term::Times(10.0, blocking(TwoCpus).into()).into(),
+        Term::Times(0.95, blocking(OneCpu).into()).into(),
+    );
+    add("socket ping-pong, floors", socket(Unpinned), floors, Bound::AtLeast(1.0));
+    let figures = Term::Better(socket(TwoCpus).into(), socket(OneCpu).into());
+    add("socket ping-pong, figures", socket(Unpinned), figures, Bound::AtLeast(1.0));
+}
+
+fn others_at_most(add: Add<'_>) {
+    for (name, work) in [("batches on two CPUs", BATCH), ("snapshot refresh on two CPUs", SNAPSHOT)]
+    {
+        for transport in [Socket, Shm] {
+            let [two, one] = [TwoCpus, OneCpu].map(|placement| rate(work, transport, placement));
+            add(name, two, one, Bound::AtLeast(1.0));
+        }
+    }
+    let works = [
+        ("snapshot refresh", SNAPSHOT),
+        ("snapshot refresh, changed", CHANGING),
+        ("16-key lookup", GROUPS),
+        ("16-key lookup, no labels", GROUPS.mix(Mix::Plain)),
+        ("16-key lookup", PROCESSES),
+    ];
+    for (name, work) in works {
+        for placement in Placement::ALL {
+            let ping = rate(PING_2, Shm, placement);
+            add(name, rate(work, Shm, placement), ping, Bound::AtLeast(0.60));
+        }
+    }
+}
+
+fn paced(add: Add<'_>) {
+    for rate in PACED {
+        for placement in Placement::ALL {
+            let key = |work, transport| Key { work, transport, placement, rate };
+            let blocking = key(SEQPACKET, Raw);
+            let [socket, shm] = [Socket, Shm].map(|transport| key(PING_2, transport));
+            for paced in [socket, shm] {
+                let cpu = Term::Cpu(blocking);
+                add("paced, CPU", Term::Cpu(paced), cpu, Bound::AtMost(1.1));
+                let p50 = Term::P50(blocking);
+                add("paced, median latency", Term::P50(paced), p50, Bound::AtMost(1.0));
+            }
+            let (figure, of) = (Term::Cpu(shm), Term::Cpu(socket));
+            add("paced, CPU of shared memory", figure, of, Bound::AtMost(1.0));
+        }
+    }
+}
+
+const fn rate(work: Work, transport: Transport, placement: Placement) -> Term {
+    Term::Rate(Key { work, transport, placement, rate: MAX })
+}
+
+impl Term {
+    fn value(&self, results: &Results) -> Option<f64> {
+        Some(match self {
+            Self::Rate(key) => key.find(results)?.throughput,
+            Self::Cpu(key) => key.find(results)?.cpu(),
+            Self::P50(key) => key.find(results)?.p50_ns,
+            Self::Memory(key) => key.find(results)?.bytes_per_client,
+            Self::Agreed(key) => key.find(results)?.agreed_bytes as f64,
+            Self::Number(number) => *number,
+            Self::Times(factor, term) => factor * term.value(results)?,
+            Self::Plus(one, other) => one.value(results)? + other.value(results)?,
+            Self::Better(one, other) => one.value(results)?.max(other.value(results)?),
+        })
+    }
+}
+
+impl Key {
+    /// The row, of the first language.
+    fn find(self, results: &Results) -> Option<&Outcome> {
+        let language = &results.run.languages.first()?.name;
+        results.rows.iter().find(|row| {
+            row.scenario == self.work.to_string()
+                && row.transport == self.transport
+                && row.placement == self.placement
+                && row.rate == self.rate
+                && (&row.client, &row.server) == (language, language)
+        })
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { work, transport, placement, rate } = self;
+        if !matches!(transport, Raw | Process) {
+            write!(f, "{} ", name_of(*transport))?;
+        }
+        write!(f, "{work}, {}", name_of(*placement))?;
+        if let Rate::PerSecond(rate) = rate { write!(f, ", {rate}/s") } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rate(key) => write!(f, "rate({key})"),
+            Self::Cpu(key) => write!(f, "cpu({key})"),
+            Self::P50(key) => write!(f, "p50({key})"),
+            Self::Memory(key) => write!(f, "memory({key})"),
+            Self::Agreed(key) => write!(f, "agreed({key})"),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Times(factor, term) => write!(f, "{factor} × {term}"),
+            Self::Plus(one, other) => write!(f, "({one} + {other})"),
+            Self::Better(one, other) => write!(f, "max({one}; {other})"),
+        }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtLeast(floor) => write!(f, "≥ {floor:.2}"),
+            Self::AtMost(ceiling) => write!(f, "≤ {ceiling:.2}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::results::tests::canned;
+    use super::*;
+
+    #[test]
+    fn every_floor_finds_its_rows_in_every_mode() {
+        for check in checks(&canned()) {
+            assert!(check.figure.is_some(), "{} / {}", check.floor.figure, check.floor.of);
+        }
+    }
+
+    #[test]
+    fn figures_are_ratios_of_the_runs_own_rows() {
+        let results = canned();
+        let figure = |name: &str, figure: &str| {
+            let all = checks(&results);
+            let found = all.iter().find(|check| {
+                check.floor.name == name && check.floor.figure.to_string().contains(figure)
+            });
+            let check = found.expect("a floor");
+            (check.figure.expect("measured"), check.passed().expect("measured"))
+        };
+        assert_eq!(figure("shared memory ping-pong", "two-cpus"), (0.5, true));
+        assert_eq!(figure("shared memory ping-pong", "one-cpu"), (0.5, false));
+        assert_eq!(figure("socket ping-pong", "one-cpu"), (0.25, false));
+        assert_eq!(figure("paced, CPU of shared memory", "1000/s"), (1.0, true));
+        assert_eq!(figure("socket ping-pong, figures", "unpinned"), (1.0, true));
+        let (memory, passed) = figure("memory of an idle session", "shm");
+        assert!(passed && (memory - 1.0 / 3.0).abs() < 1e-9);
+        let (lookups, passed) = figure("cache lookups", "cache-16");
+        assert!(passed && (lookups - 200.0 / 150.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_floor_without_its_row_is_neither_passed_nor_missed() {
+        let mut results = canned();
+        results.rows.retain(|row| row.transport != Shm);
+        let checks = checks(&results);
+        let shm = checks.iter().find(|check| check.floor.name.starts_with("shared memory"));
+        assert_eq!(shm.expect("a floor").passed(), None);
+    }
+}

@@ -1,0 +1,74 @@
+//! Which machine was measured, so that nobody compares two.
+
+use std::fs;
+use std::process::Command;
+
+use rustix::thread::{CpuSet, sched_getaffinity};
+use serde::{Deserialize, Serialize};
+
+use crate::Failure;
+
+/// A machine, in words; what the system does not tell is left empty.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    pub(crate) cpu: String,
+    pub(crate) cpus: usize,
+    pub(crate) is_virtual: bool,
+    pub(crate) memory_kib: u64,
+    pub(crate) kernel: String,
+    pub(crate) governor: String,
+    /// Of the minute before the run: what else there was to do.
+    pub(crate) load_before: f64,
+    pub(crate) rustc: String,
+    /// The revision that was measured; with a plus when it was changed since.
+    pub(crate) revision: String,
+    pub(crate) date: String,
+}
+
+impl Machine {
+    /// This one, now.
+    pub(super) fn look() -> Result<Self, Failure> {
+        let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let field = |name: &str| {
+            let line = info.lines().find(|line| line.starts_with(name));
+            line.and_then(|line| Some(line.split_once(':')?.1.trim().to_owned()))
+                .unwrap_or_default()
+        };
+        let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let uname = rustix::system::uname();
+        let governor = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
+        let changed = said_by("git", &["status", "--porcelain", "--untracked-files=no"]);
+        let revision = said_by("git", &["rev-parse", "--short=12", "HEAD"]);
+        Ok(Self {
+            cpu: field("model name"),
+            cpus: own_cpus()?.len(),
+            is_virtual: field("flags").split_whitespace().any(|flag| flag == "hypervisor"),
+            memory_kib: number_in(&memory).unwrap_or(0.0) as u64,
+            kernel: uname.release().to_string_lossy().into_owned(),
+            governor: fs::read_to_string(governor).unwrap_or_default().trim().to_owned(),
+            load_before: number_in(&load).unwrap_or(0.0),
+            rustc: said_by("rustc", &["--version"]),
+            revision: if changed.is_empty() { revision } else { format!("{revision}+") },
+            date: said_by("date", &["-u", "+%Y-%m-%d"]),
+        })
+    }
+}
+
+/// The CPUs that this process may use.
+pub(super) fn own_cpus() -> Result<Vec<usize>, Failure> {
+    let set = sched_getaffinity(None)?;
+    Ok((0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
+}
+
+/// The first word of a text that is a number.
+fn number_in(text: &str) -> Option<f64> {
+    text.split_whitespace().find_map(|word| word.parse().ok())
+}
+
+/// What a program says, on one line; nothing where there is no such program.
+fn said_by(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    let said = output.ok().filter(|output| output.status.success()).map(|output| output.stdout);
+    String::from_utf8_lossy(&said.unwrap_or_default()).trim().to_owned()
+}
