@@ -49,6 +49,10 @@ func newCaller(o *options, place int) (caller, error) {
 		return newCgroupsLookups(o)
 	case "apps-lookup":
 		return newAppsLookups(o)
+	case "codec-cgroups-lookup":
+		return newCgroupsCodec(o)
+	case "codec-apps-lookup":
+		return newAppsCodec(o)
 	}
 	return nil, fmt.Errorf("this driver does not play %s", o.scenario)
 }
@@ -362,7 +366,6 @@ type lookups[K comparable, Item any] struct {
 	right  func(item Item, t *thing) bool
 	look   func(keys []K) (service.Answer[Item], error)
 	status func() service.ClientStatus
-	before uint64
 }
 
 func newCgroupsLookups(o *options) (caller, error) {
@@ -380,15 +383,19 @@ func newCgroupsLookups(o *options) (caller, error) {
 	for _, t := range l.things {
 		l.keys = append(l.keys, t.path)
 	}
-	with := labels(o.mix)
-	l.right = func(item cgroupslookup.ItemView, t *thing) bool {
+	l.right = rightCgroup(labels(o.mix))
+	return l, err
+}
+
+// rightCgroup tells whether an item is what is known of a thing, all of it.
+func rightCgroup(with []payload.Label) func(cgroupslookup.ItemView, *thing) bool {
+	return func(item cgroupslookup.ItemView, t *thing) bool {
 		if !item.Path().Equal(t.path) || !t.known {
 			return item.Path().Equal(t.path) && item.Status() == cgroupslookup.StatusUnknownPermanent
 		}
 		return item.Status() == cgroupslookup.StatusKnown && item.Orchestrator() == cgroupslookup.OrchestratorDocker &&
 			item.Name().Equal(t.name) && hasLabels(item.Labels(), with)
 	}
-	return l, err
 }
 
 func newAppsLookups(o *options) (caller, error) {
@@ -406,8 +413,13 @@ func newAppsLookups(o *options) (caller, error) {
 	for _, t := range l.things {
 		l.keys = append(l.keys, t.pid)
 	}
-	with := labels(o.mix)
-	l.right = func(item appslookup.ItemView, t *thing) bool {
+	l.right = rightApp(labels(o.mix))
+	return l, err
+}
+
+// rightApp tells whether an item is what is known of a thing, all of it.
+func rightApp(with []payload.Label) func(appslookup.ItemView, *thing) bool {
+	return func(item appslookup.ItemView, t *thing) bool {
 		if item.PID() != t.pid || !t.known {
 			return item.PID() == t.pid && item.Status() == appslookup.StatusUnknown
 		}
@@ -416,7 +428,6 @@ func newAppsLookups(o *options) (caller, error) {
 			item.Starttime() == uint64(t.pid) && item.Comm().Equal(t.comm) && item.CgroupPath().Equal(t.path) &&
 			item.CgroupName().Equal(t.name) && hasLabels(item.Labels(), with)
 	}
-	return l, err
 }
 
 func hasLabels(given payload.Labels, wanted []payload.Label) bool {

@@ -13,6 +13,7 @@ import (
 	"github.com/netipc/netipc/src/go/pkg/netipc/cgroupssnapshot"
 	"github.com/netipc/netipc/src/go/pkg/netipc/increment"
 	"github.com/netipc/netipc/src/go/pkg/netipc/protocol"
+	"github.com/netipc/netipc/src/go/pkg/netipc/protocol/payload"
 	"github.com/netipc/netipc/src/go/pkg/netipc/service"
 	"github.com/netipc/netipc/src/go/pkg/netipc/stringreverse"
 	"github.com/netipc/netipc/src/go/pkg/netipc/transport"
@@ -148,9 +149,16 @@ func (o *options) snapshot() cgroupssnapshot.Handler {
 }
 
 func (o *options) cgroups() cgroupslookup.Handler {
-	all, with := things(o.items, o.mix), labels(o.mix)
+	answer := answerCgroups(things(o.items, o.mix), labels(o.mix))
 	return func(_ *service.Context, request cgroupslookup.RequestView, response *cgroupslookup.ResponseBuilder) error {
 		response.Generation(o.generation())
+		return answer(request, response)
+	}
+}
+
+// answerCgroups answers every key, as a provider with a table does.
+func answerCgroups(all []thing, with []payload.Label) func(cgroupslookup.RequestView, *cgroupslookup.ResponseBuilder) error {
+	return func(request cgroupslookup.RequestView, response *cgroupslookup.ResponseBuilder) error {
 		for path := range request.Keys() {
 			var err error
 			if t := ofPath(all, path); t != nil {
@@ -170,9 +178,16 @@ func (o *options) cgroups() cgroupslookup.Handler {
 }
 
 func (o *options) apps() appslookup.Handler {
-	all, with := things(o.items, o.mix), labels(o.mix)
+	answer := answerApps(things(o.items, o.mix), labels(o.mix))
 	return func(_ *service.Context, request appslookup.RequestView, response *appslookup.ResponseBuilder) error {
 		response.Generation(o.generation())
+		return answer(request, response)
+	}
+}
+
+// answerApps answers every key, as a provider with a table does.
+func answerApps(all []thing, with []payload.Label) func(appslookup.RequestView, *appslookup.ResponseBuilder) error {
+	return func(request appslookup.RequestView, response *appslookup.ResponseBuilder) error {
 		for pid := range request.Keys() {
 			var err error
 			if t := ofPID(all, pid); t != nil {
