@@ -75,6 +75,14 @@ func (d Directory) At(index int) []byte {
 	return packed[start:end:end]
 }
 
+// Place is where the element at index, from 0 to Len() - 1, lies in Payload.
+func (d Directory) Place(index int) (start, end uint32) {
+	element := d.At(index)
+	entry := d.payload[int(d.packedAt)-(int(d.count)-index)*DirectoryEntryLen:]
+	start = uint32(d.packedAt) + binary.NativeEndian.Uint32(entry[0:4])
+	return start, start + uint32(len(element))
+}
+
 // ShiftError is an error that a check of the element at index found, as seen from the payload.
 //
 //go:noinline
