@@ -293,20 +293,21 @@ func TestLabelTablesAreRejectedWithTheirDefectAndPlace(t *testing.T) {
 		defect protocol.Defect
 		at     int
 	}{
-		"bytes behind none":    {nil, 0, protocol.DefectTrailing, 5},
-		"count too large":      {nil, 9, protocol.DefectBounds, 1},
-		"count that wraps":     {nil, 1<<32 - 1, protocol.DefectBounds, 1},
-		"padding not zero":     {put(6, 1), 2, protocol.DefectPadding, 5},
-		"empty key":            {set(table+4, 0), 2, protocol.DefectEmptyKey, table},
-		"key before its place": {set(table, 9), 2, protocol.DefectOverlap, table},
-		"key behind its place": {set(table, 41), 2, protocol.DefectTrailing, table},
-		"key out of bounds":    {set(table, 4096), 2, protocol.DefectBounds, table},
-		"key length wraps":     {set(table+4, 1<<32-1), 2, protocol.DefectBounds, table},
-		"value before":         {set(table+entry+8, 41), 2, protocol.DefectOverlap, table + entry},
-		"value length wraps":   {set(table+12, 1<<32-1), 2, protocol.DefectBounds, table},
-		"no NUL":               {put(strings+3, 'x'), 2, protocol.DefectMissingNul, table},
-		"bytes behind it":      {func(record []byte) []byte { return append(record, 0) }, 2, protocol.DefectTrailing, 53},
-		"a NUL inside":         {put(strings+1, 0), 2, protocol.DefectInnerNul, strings},
+		"bytes behind none":     {nil, 0, protocol.DefectTrailing, 5},
+		"count too large":       {nil, 9, protocol.DefectBounds, 1},
+		"count that wraps":      {nil, 1<<32 - 1, protocol.DefectBounds, 1},
+		"padding not zero":      {put(6, 1), 2, protocol.DefectPadding, 5},
+		"empty key":             {set(table+4, 0), 2, protocol.DefectEmptyKey, table},
+		"key before its place":  {set(table, 9), 2, protocol.DefectOverlap, table},
+		"key behind its place":  {set(table, 41), 2, protocol.DefectTrailing, table},
+		"key out of bounds":     {set(table, 4096), 2, protocol.DefectBounds, table},
+		"key length wraps":      {set(table+4, 1<<32-1), 2, protocol.DefectBounds, table},
+		"value before":          {set(table+entry+8, 41), 2, protocol.DefectOverlap, table + entry},
+		"value length wraps":    {set(table+12, 1<<32-1), 2, protocol.DefectBounds, table},
+		"no NUL":                {put(strings+3, 'x'), 2, protocol.DefectMissingNul, table},
+		"no NUL behind a value": {put(strings+9, 'x'), 2, protocol.DefectMissingNul, table},
+		"bytes behind it":       {func(record []byte) []byte { return append(record, 0) }, 2, protocol.DefectTrailing, 53},
+		"a NUL inside":          {put(strings+1, 0), 2, protocol.DefectInnerNul, strings},
 	} {
 		t.Run(name, func(t *testing.T) {
 			given := labelled(t, someLabels)
