@@ -2,7 +2,6 @@ package service
 
 import (
 	"bytes"
-	"hash/maphash"
 	"iter"
 	"math/bits"
 
@@ -20,7 +19,7 @@ type Contents[I comparable, Req, Resp, Item, RespB any] struct {
 	// index is a hash table with open addressing, at most half full.
 	index []indexEntry
 	// seed is drawn for each snapshot: a provider cannot choose names that collide.
-	seed maphash.Seed
+	seed payload.HashSeed
 }
 
 // indexEntry is an item in the index.
@@ -38,7 +37,7 @@ func newContents[I comparable, Req, Resp, Item, RespB any](
 	service *SnapshotService[I, Req, Resp, Item, RespB], answer []byte,
 ) (*Contents[I, Req, Resp, Item, RespB], error) {
 	c := &Contents[I, Req, Resp, Item, RespB]{
-		service: service, payload: bytes.Clone(answer), seed: maphash.MakeSeed(),
+		service: service, payload: bytes.Clone(answer), seed: payload.NewHashSeed(),
 	}
 	response, err := service.DecodeResponse(c.payload)
 	if err != nil {

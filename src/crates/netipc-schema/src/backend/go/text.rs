@@ -3,7 +3,6 @@
 /// Packages that generated files may use: as they are called in code, and as they are imported.
 const PACKAGES: [(&str, &str); 15] = [
     ("binary", "encoding/binary"),
-    ("maphash", "hash/maphash"),
     ("iter", "iter"),
     ("rand", "math/rand/v2"),
     ("strconv", "strconv"),

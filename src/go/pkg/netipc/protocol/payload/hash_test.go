@@ -1,38 +1,51 @@
-package payload_test
+package payload
 
 import (
-	"hash/maphash"
+	"math/bits"
+	"strings"
 	"testing"
-
-	"github.com/netipc/netipc/src/go/pkg/netipc/protocol/payload"
 )
 
-func TestHashesDependOnEveryFieldAndOnTheSeed(t *testing.T) {
-	const numbers, buckets = 1 << 14, 1 << 10
-	seen := map[uint64]bool{}
-	for _, seed := range []maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()} {
-		var full [2][buckets]int
-		begin := payload.BeginHash(seed)
-		for number := range uint64(numbers) {
-			hash := payload.MixHash(begin, number)
-			seen[hash] = true
-			// Tables take places from the low half, and tags from the high one.
-			full[0][hash%buckets]++
-			full[1][hash>>32%buckets]++
-			if payload.MixHash(payload.MixHash(begin, number), 1) == payload.MixHash(payload.MixHash(begin, 1), number) && number != 1 {
-				t.Fatalf("the order of fields does not matter for %d", number)
-			}
+func TestATextHashesAsItsBytesDoAndAsNothingElse(t *testing.T) {
+	seed := NewHashSeed()
+	seen := map[uint64]string{}
+	check := func(text string) {
+		t.Helper()
+		hash := MixText(BeginHash(seed), text)
+		if other, found := seen[hash]; found && other != text {
+			t.Fatalf("%q and %q have one hash", text, other)
 		}
-		for half := range full {
-			for bucket, count := range full[half] {
-				// 16 a bucket on average.
-				if count > 64 {
-					t.Fatalf("half %d: %d hashes in bucket %d", half, count, bucket)
-				}
-			}
+		seen[hash] = text
+		if MixText(BeginHash(seed), []byte(text)) != hash || MixText(BeginHash(seed), StringView(text)) != hash {
+			t.Fatalf("%q hashes otherwise as bytes", text)
 		}
 	}
-	if len(seen) != 2*numbers {
-		t.Fatalf("%d hashes of %d", len(seen), 2*numbers)
+	for length := range 70 {
+		base := strings.Repeat("x", length)
+		check(base)
+		// Every byte counts.
+		for at := range length {
+			check(base[:at] + "y" + base[at+1:])
+		}
+	}
+	if other := NewHashSeed(); other == seed || MixText(BeginHash(other), "a") == MixText(BeginHash(seed), "a") {
+		t.Fatal("the seed does not count")
+	}
+}
+
+func TestEachBitOfATextChangesHalfOfTheHash(t *testing.T) {
+	changed, changes := 0, 0
+	for _, length := range []int{1, 3, 5, 8, 13, 16, 17, 40} {
+		text := []byte(strings.Repeat("k", length))
+		hash := MixText(1, text)
+		for bit := range 8 * length {
+			text[bit/8] ^= 1 << (bit % 8)
+			changed += bits.OnesCount64(hash ^ MixText(1, text))
+			changes++
+			text[bit/8] ^= 1 << (bit % 8)
+		}
+	}
+	if average := float64(changed) / float64(changes); average < 24 || average > 40 {
+		t.Fatalf("%v of 64 bits change", average)
 	}
 }
