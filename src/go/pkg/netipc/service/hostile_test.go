@@ -3,6 +3,7 @@ package service_test
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -145,9 +146,9 @@ func TestAServerThatClosesBeforeItAnswersIsFull(t *testing.T) {
 
 func TestAServerThatNeverGrowsIsAskedTwice(t *testing.T) {
 	endpoint := endpointOf(t, increment.Service)
-	sessions := 0
+	var sessions atomic.Int64
 	scripted(t, endpoint, 1024, func(session *transport.Session, number int) {
-		sessions = number + 1
+		sessions.Add(1)
 		answering(func(request protocol.Message) (protocol.Header, []byte) {
 			return protocol.FailureHeader(&request.Header, protocol.StatusLimitExceeded), nil
 		})(session, number)
@@ -155,8 +156,8 @@ func TestAServerThatNeverGrowsIsAskedTwice(t *testing.T) {
 	client := incrementClient(t, endpoint, service.ClientConfig{})
 	_, err := client.Call(background, increment.Request{})
 	wantError(t, err, protocol.ErrGrowthInVain)
-	if counters := client.Status().Counters; counters.Growths != 2 || counters.Connects != 3 || sessions != 3 {
-		t.Fatalf("%d sessions, %+v", sessions, counters)
+	if counters := client.Status().Counters; counters.Growths != 2 || counters.Connects != 3 || sessions.Load() != 3 {
+		t.Fatalf("%d sessions, %+v", sessions.Load(), counters)
 	}
 }
 
