@@ -152,27 +152,24 @@ func viewKey(record []byte) uint32 {
 }
 
 // RequestView is the request, read in place in the payload that it was decoded from.
-type RequestView struct {
-	keys payload.Directory
-}
+type RequestView struct{ keys payload.Directory }
 
 // DecodeRequest checks a payload, all of it. It fails with a [protocol.DecodeError]: the first
 // thing that the contract forbids (spec section 10.7).
-func DecodeRequest(record []byte) (v RequestView, err error) {
+func DecodeRequest(record []byte) (RequestView, error) {
 	if err := checkRequest(record); err != nil {
-		return v, err
+		return RequestView{}, err
 	}
 	elements, err := payload.CheckDirectory(record, 16, binary.NativeEndian.Uint32(record[4:8]), true)
 	if err != nil {
-		return v, err
+		return RequestView{}, err
 	}
 	for i := range elements.Len() {
 		if err := checkKey(elements.At(i)); err != nil {
-			return v, elements.ShiftError(err, 16, i)
+			return RequestView{}, elements.ShiftError(err, i)
 		}
 	}
-	v.keys = elements
-	return v, nil
+	return RequestView{elements}, nil
 }
 
 // Len is how many keys there are.
@@ -256,40 +253,36 @@ func (v ItemView) Labels() payload.Labels {
 	if count == 0 {
 		return payload.Labels{}
 	}
-	stringsEnd := payload.StringsEnd(v.record, 60, 32, 40, 48)
+	stringsEnd := payload.StringEnd(v.record, 32)
+	stringsEnd = max(stringsEnd, payload.StringEnd(v.record, 40))
+	stringsEnd = max(stringsEnd, payload.StringEnd(v.record, 48))
 	return payload.LabelsAt(v.record, stringsEnd, count)
 }
 
 // ResponseView is the response, read in place in the payload that it was decoded from.
-type ResponseView struct {
-	record []byte
-
-	items payload.Directory
-}
+type ResponseView struct{ items payload.Directory }
 
 // DecodeResponse checks a payload, all of it. It fails with a [protocol.DecodeError]: the first
 // thing that the contract forbids (spec section 10.7).
-func DecodeResponse(record []byte) (v ResponseView, err error) {
+func DecodeResponse(record []byte) (ResponseView, error) {
 	if err := checkResponse(record); err != nil {
-		return v, err
+		return ResponseView{}, err
 	}
 	elements, err := payload.CheckDirectory(record, 16, binary.NativeEndian.Uint32(record[4:8]), true)
 	if err != nil {
-		return v, err
+		return ResponseView{}, err
 	}
 	for i := range elements.Len() {
 		if err := checkItem(elements.At(i)); err != nil {
-			return v, elements.ShiftError(err, 16, i)
+			return ResponseView{}, elements.ShiftError(err, i)
 		}
 	}
-	v.record = record[:16]
-	v.items = elements
-	return v, nil
+	return ResponseView{elements}, nil
 }
 
 // Generation is the number of the provider's state: answers that share it agree with each other.
 func (v ResponseView) Generation() uint64 {
-	return binary.NativeEndian.Uint64(v.record[8:16])
+	return binary.NativeEndian.Uint64(v.items.Payload()[8:16])
 }
 
 // Len is how many items there are.
@@ -460,37 +453,37 @@ func (b *ItemBuilder) Starttime(value uint64) *ItemBuilder {
 
 // Comm is the field `comm`. The command's name.
 func (b *ItemBuilder) Comm(value string) *ItemBuilder {
-	b.item.comm = payload.TextOf(value)
+	b.item.comm.Set(value, nil)
 	return b
 }
 
 // CommBytes sets what Comm does, from bytes that stay as they are until Finish.
 func (b *ItemBuilder) CommBytes(value []byte) *ItemBuilder {
-	b.item.comm = payload.BytesOf(value)
+	b.item.comm.Set("", value)
 	return b
 }
 
 // CgroupPath is the field `cgroup_path`. The control group's path, as the kernel shows it.
 func (b *ItemBuilder) CgroupPath(value string) *ItemBuilder {
-	b.item.cgroupPath = payload.TextOf(value)
+	b.item.cgroupPath.Set(value, nil)
 	return b
 }
 
 // CgroupPathBytes sets what CgroupPath does, from bytes that stay as they are until Finish.
 func (b *ItemBuilder) CgroupPathBytes(value []byte) *ItemBuilder {
-	b.item.cgroupPath = payload.BytesOf(value)
+	b.item.cgroupPath.Set("", value)
 	return b
 }
 
 // CgroupName is the field `cgroup_name`. The name that people know the group by.
 func (b *ItemBuilder) CgroupName(value string) *ItemBuilder {
-	b.item.cgroupName = payload.TextOf(value)
+	b.item.cgroupName.Set(value, nil)
 	return b
 }
 
 // CgroupNameBytes sets what CgroupName does, from bytes that stay as they are until Finish.
 func (b *ItemBuilder) CgroupNameBytes(value []byte) *ItemBuilder {
-	b.item.cgroupName = payload.BytesOf(value)
+	b.item.cgroupName.Set("", value)
 	return b
 }
 
@@ -506,11 +499,17 @@ func (b *ItemBuilder) Finish() error { return (*ResponseBuilder)(b).push() }
 
 // begin makes the fields those of a blank item that answers a key.
 func (f *itemFields) begin(key uint32, status Status) {
-	*f = itemFields{}
-	f.uid = 4294967295
-
 	f.status = status
+	f.orchestrator = OrchestratorUnknown
+	f.cgroupStatus = CgroupStatusKnown
 	f.pid = key
+	f.ppid = 0
+	f.uid = 4294967295
+	f.starttime = 0
+	f.comm.Set("", nil)
+	f.cgroupPath.Set("", nil)
+	f.cgroupName.Set("", nil)
+	f.labels = nil
 }
 
 // overflowed is the status that tells of an overflow.
@@ -632,9 +631,9 @@ func (m *Item) Encode(out []byte) (int, error) {
 	fields.ppid = m.PPID
 	fields.uid = m.UID
 	fields.starttime = m.Starttime
-	fields.comm = payload.TextOf(m.Comm)
-	fields.cgroupPath = payload.TextOf(m.CgroupPath)
-	fields.cgroupName = payload.TextOf(m.CgroupName)
+	fields.comm.Set(m.Comm, nil)
+	fields.cgroupPath.Set(m.CgroupPath, nil)
+	fields.cgroupName.Set(m.CgroupName, nil)
 	fields.labels = m.Labels
 	return fields.encode(out)
 }
@@ -905,6 +904,15 @@ func (f *itemFields) encode(out []byte) (int, error) {
 	if !f.comm.Within(0, 15) {
 		return 0, payload.ForbidLength("comm", f.comm.Len(), 0, 15)
 	}
+	if f.comm.HoldsNUL() {
+		return 0, payload.Forbid("comm", payload.FaultInnerNul)
+	}
+	if f.cgroupPath.HoldsNUL() {
+		return 0, payload.Forbid("cgroup_path", payload.FaultInnerNul)
+	}
+	if f.cgroupName.HoldsNUL() {
+		return 0, payload.Forbid("cgroup_name", payload.FaultInnerNul)
+	}
 	if len(f.labels) > 65535 {
 		return 0, payload.Forbid("labels", payload.FaultCount)
 	}
@@ -1005,9 +1013,6 @@ func (f *itemFields) encode(out []byte) (int, error) {
 	end := payload.PutText(out, 32, 60, &f.comm)
 	end = payload.PutText(out, 40, end, &f.cgroupPath)
 	end = payload.PutText(out, 48, end, &f.cgroupName)
-	if payload.CountNULs(out[60:end]) != 3 {
-		return 0, payload.InnerNUL(out, payload.Named{Name: "comm", At: 32}, payload.Named{Name: "cgroup_path", At: 40}, payload.Named{Name: "cgroup_name", At: 48})
-	}
 	return payload.PutLabels(out, end, f.labels, "labels")
 }
 

@@ -113,27 +113,24 @@ func (e Orchestrator) String() string {
 }
 
 // RequestView is the request, read in place in the payload that it was decoded from.
-type RequestView struct {
-	keys payload.Directory
-}
+type RequestView struct{ keys payload.Directory }
 
 // DecodeRequest checks a payload, all of it. It fails with a [protocol.DecodeError]: the first
 // thing that the contract forbids (spec section 10.7).
-func DecodeRequest(record []byte) (v RequestView, err error) {
+func DecodeRequest(record []byte) (RequestView, error) {
 	if err := checkRequest(record); err != nil {
-		return v, err
+		return RequestView{}, err
 	}
 	elements, err := payload.CheckDirectory(record, 16, binary.NativeEndian.Uint32(record[4:8]), true)
 	if err != nil {
-		return v, err
+		return RequestView{}, err
 	}
 	for i := range elements.Len() {
 		if err := payload.CheckBareString(elements.At(i), 1, payload.Unlimited); err != nil {
-			return v, elements.ShiftError(err, 16, i)
+			return RequestView{}, elements.ShiftError(err, i)
 		}
 	}
-	v.keys = elements
-	return v, nil
+	return RequestView{elements}, nil
 }
 
 // Len is how many keys there are.
@@ -187,40 +184,35 @@ func (v ItemView) Labels() payload.Labels {
 	if count == 0 {
 		return payload.Labels{}
 	}
-	stringsEnd := payload.StringsEnd(v.record, 28, 8, 16)
+	stringsEnd := payload.StringEnd(v.record, 8)
+	stringsEnd = max(stringsEnd, payload.StringEnd(v.record, 16))
 	return payload.LabelsAt(v.record, stringsEnd, count)
 }
 
 // ResponseView is the response, read in place in the payload that it was decoded from.
-type ResponseView struct {
-	record []byte
-
-	items payload.Directory
-}
+type ResponseView struct{ items payload.Directory }
 
 // DecodeResponse checks a payload, all of it. It fails with a [protocol.DecodeError]: the first
 // thing that the contract forbids (spec section 10.7).
-func DecodeResponse(record []byte) (v ResponseView, err error) {
+func DecodeResponse(record []byte) (ResponseView, error) {
 	if err := checkResponse(record); err != nil {
-		return v, err
+		return ResponseView{}, err
 	}
 	elements, err := payload.CheckDirectory(record, 16, binary.NativeEndian.Uint32(record[4:8]), true)
 	if err != nil {
-		return v, err
+		return ResponseView{}, err
 	}
 	for i := range elements.Len() {
 		if err := checkItem(elements.At(i)); err != nil {
-			return v, elements.ShiftError(err, 16, i)
+			return ResponseView{}, elements.ShiftError(err, i)
 		}
 	}
-	v.record = record[:16]
-	v.items = elements
-	return v, nil
+	return ResponseView{elements}, nil
 }
 
 // Generation is the number of the provider's state: answers that share it agree with each other.
 func (v ResponseView) Generation() uint64 {
-	return binary.NativeEndian.Uint64(v.record[8:16])
+	return binary.NativeEndian.Uint64(v.items.Payload()[8:16])
 }
 
 // Len is how many items there are.
@@ -279,7 +271,7 @@ func (b *ResponseBuilder) Full() bool { return b.items.Full() }
 //
 // The item is added by its builder's Finish. What is not set stays blank.
 func (b *ResponseBuilder) Known(key payload.StringView) *ItemBuilder {
-	b.item.begin(payload.BytesOf(key), StatusKnown)
+	b.item.begin("", key, StatusKnown)
 	return (*ItemBuilder)(b)
 }
 
@@ -287,7 +279,7 @@ func (b *ResponseBuilder) Known(key payload.StringView) *ItemBuilder {
 //
 // It fails for a key whose turn it is not. After an error the response cannot be finished.
 func (b *ResponseBuilder) UnknownRetryLater(key payload.StringView) error {
-	b.item.begin(payload.BytesOf(key), StatusUnknownRetryLater)
+	b.item.begin("", key, StatusUnknownRetryLater)
 	return b.push()
 }
 
@@ -295,7 +287,7 @@ func (b *ResponseBuilder) UnknownRetryLater(key payload.StringView) error {
 //
 // It fails for a key whose turn it is not. After an error the response cannot be finished.
 func (b *ResponseBuilder) UnknownPermanent(key payload.StringView) error {
-	b.item.begin(payload.BytesOf(key), StatusUnknownPermanent)
+	b.item.begin("", key, StatusUnknownPermanent)
 	return b.push()
 }
 
@@ -355,7 +347,7 @@ func (b *ResponseBuilder) answers(asked []byte) bool {
 
 // overflow adds the smallest item that answers a key, given as it stands in the request.
 func (b *ResponseBuilder) overflow(asked []byte, overflow payload.Overflow) error {
-	b.item.begin(payload.BytesOf(payload.BareString(asked)), overflowed(overflow))
+	b.item.begin("", payload.BareString(asked), overflowed(overflow))
 	length, err := b.item.encode(b.items.Room())
 	if err != nil {
 		return b.items.Fail(err)
@@ -375,13 +367,13 @@ func (b *ItemBuilder) Orchestrator(value Orchestrator) *ItemBuilder {
 
 // Name is the field `name`. The name that people know it by.
 func (b *ItemBuilder) Name(value string) *ItemBuilder {
-	b.item.name = payload.TextOf(value)
+	b.item.name.Set(value, nil)
 	return b
 }
 
 // NameBytes sets what Name does, from bytes that stay as they are until Finish.
 func (b *ItemBuilder) NameBytes(value []byte) *ItemBuilder {
-	b.item.name = payload.BytesOf(value)
+	b.item.name.Set("", value)
 	return b
 }
 
@@ -395,12 +387,13 @@ func (b *ItemBuilder) Labels(value ...payload.Label) *ItemBuilder {
 // forbids, or what keeps the response from taking it. After an error the response cannot be finished.
 func (b *ItemBuilder) Finish() error { return (*ResponseBuilder)(b).push() }
 
-// begin makes the fields those of a blank item that answers a key.
-func (f *itemFields) begin(key payload.Text, status Status) {
-	*f = itemFields{}
-
+// begin makes the fields those of a blank item that answers a key, given as a string or as bytes.
+func (f *itemFields) begin(text string, raw []byte, status Status) {
 	f.status = status
-	f.path = key
+	f.orchestrator = OrchestratorUnknown
+	f.path.Set(text, raw)
+	f.name.Set("", nil)
+	f.labels = nil
 }
 
 // overflowed is the status that tells of an overflow.
@@ -413,7 +406,8 @@ func overflowed(overflow payload.Overflow) Status {
 
 // encodeKey writes a key at the start of out, and answers its length in bytes.
 func encodeKey(out []byte, key string) (int, error) {
-	text := payload.TextOf(key)
+	var text payload.Text
+	text.Set(key, nil)
 	if !text.Within(1, payload.Unlimited) {
 		return 0, payload.ForbidLength("path", text.Len(), 1, payload.Unlimited)
 	}
@@ -501,8 +495,8 @@ func (m *Item) Encode(out []byte) (int, error) {
 	var fields itemFields
 	fields.status = m.Status
 	fields.orchestrator = m.Orchestrator
-	fields.path = payload.TextOf(m.Path)
-	fields.name = payload.TextOf(m.Name)
+	fields.path.Set(m.Path, nil)
+	fields.name.Set(m.Name, nil)
 	fields.labels = m.Labels
 	return fields.encode(out)
 }
@@ -658,6 +652,12 @@ func (f *itemFields) encode(out []byte) (int, error) {
 	if !f.path.Within(1, payload.Unlimited) {
 		return 0, payload.ForbidLength("path", f.path.Len(), 1, payload.Unlimited)
 	}
+	if f.path.HoldsNUL() {
+		return 0, payload.Forbid("path", payload.FaultInnerNul)
+	}
+	if f.name.HoldsNUL() {
+		return 0, payload.Forbid("name", payload.FaultInnerNul)
+	}
 	if len(f.labels) > 65535 {
 		return 0, payload.Forbid("labels", payload.FaultCount)
 	}
@@ -685,9 +685,6 @@ func (f *itemFields) encode(out []byte) (int, error) {
 	clear(fixed[26:28])
 	end := payload.PutText(out, 8, 28, &f.path)
 	end = payload.PutText(out, 16, end, &f.name)
-	if payload.CountNULs(out[28:end]) != 2 {
-		return 0, payload.InnerNUL(out, payload.Named{Name: "path", At: 8}, payload.Named{Name: "name", At: 16})
-	}
 	return payload.PutLabels(out, end, f.labels, "labels")
 }
 

@@ -35,7 +35,7 @@ func encodeRequest(out []byte, keys []string) (int, error) {
 
 func encodeSmallest(out []byte, key string, overflow payload.Overflow) (int, error) {
 	var fields itemFields
-	fields.begin(payload.TextOf(key), overflowed(overflow))
+	fields.begin(key, nil, overflowed(overflow))
 	return fields.encode(out)
 }
 

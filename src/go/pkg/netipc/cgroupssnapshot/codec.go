@@ -64,40 +64,34 @@ func (v ItemView) Path() payload.StringView {
 }
 
 // ResponseView is the response, read in place in the payload that it was decoded from.
-type ResponseView struct {
-	record []byte
-
-	items payload.Directory
-}
+type ResponseView struct{ items payload.Directory }
 
 // DecodeResponse checks a payload, all of it. It fails with a [protocol.DecodeError]: the first
 // thing that the contract forbids (spec section 10.7).
-func DecodeResponse(record []byte) (v ResponseView, err error) {
+func DecodeResponse(record []byte) (ResponseView, error) {
 	if err := checkResponse(record); err != nil {
-		return v, err
+		return ResponseView{}, err
 	}
 	elements, err := payload.CheckDirectory(record, 24, binary.NativeEndian.Uint32(record[4:8]), false)
 	if err != nil {
-		return v, err
+		return ResponseView{}, err
 	}
 	for i := range elements.Len() {
 		if err := checkItem(elements.At(i)); err != nil {
-			return v, elements.ShiftError(err, 24, i)
+			return ResponseView{}, elements.ShiftError(err, i)
 		}
 	}
-	v.record = record[:24]
-	v.items = elements
-	return v, nil
+	return ResponseView{elements}, nil
 }
 
 // SystemdEnabled is the field `systemd_enabled`. Whether the provider follows systemd units: 0 or 1.
 func (v ResponseView) SystemdEnabled() uint32 {
-	return binary.NativeEndian.Uint32(v.record[8:12])
+	return binary.NativeEndian.Uint32(v.items.Payload()[8:12])
 }
 
 // Generation is the number of the provider's state: answers that share it agree with each other.
 func (v ResponseView) Generation() uint64 {
-	return binary.NativeEndian.Uint64(v.record[16:24])
+	return binary.NativeEndian.Uint64(v.items.Payload()[16:24])
 }
 
 // Len is how many items there are.
@@ -192,25 +186,25 @@ func (b *ItemBuilder) Enabled(value uint32) *ItemBuilder {
 
 // Name is the field `name`. The name that people know it by.
 func (b *ItemBuilder) Name(value string) *ItemBuilder {
-	b.item.name = payload.TextOf(value)
+	b.item.name.Set(value, nil)
 	return b
 }
 
 // NameBytes sets what Name does, from bytes that stay as they are until Finish.
 func (b *ItemBuilder) NameBytes(value []byte) *ItemBuilder {
-	b.item.name = payload.BytesOf(value)
+	b.item.name.Set("", value)
 	return b
 }
 
 // Path is the field `path`. Its path below the cgroup mount.
 func (b *ItemBuilder) Path(value string) *ItemBuilder {
-	b.item.path = payload.TextOf(value)
+	b.item.path.Set(value, nil)
 	return b
 }
 
 // PathBytes sets what Path does, from bytes that stay as they are until Finish.
 func (b *ItemBuilder) PathBytes(value []byte) *ItemBuilder {
-	b.item.path = payload.BytesOf(value)
+	b.item.path.Set("", value)
 	return b
 }
 
@@ -279,8 +273,8 @@ func (m *Item) Encode(out []byte) (int, error) {
 	fields.hash = m.Hash
 	fields.options = m.Options
 	fields.enabled = m.Enabled
-	fields.name = payload.TextOf(m.Name)
-	fields.path = payload.TextOf(m.Path)
+	fields.name.Set(m.Name, nil)
+	fields.path.Set(m.Path, nil)
 	return fields.encode(out)
 }
 

@@ -3,8 +3,6 @@
 package cgroupssnapshot
 
 import (
-	"hash/maphash"
-
 	"github.com/netipc/netipc/src/go/pkg/netipc/protocol/payload"
 	"github.com/netipc/netipc/src/go/pkg/netipc/service"
 )
@@ -42,17 +40,17 @@ func encodeRequest(out []byte) (int, error) {
 
 func itemsOf(response ResponseView) payload.Directory { return response.items }
 
-func hashIdentity(seed maphash.Seed, identity Identity) uint64 {
+func hashIdentity(seed payload.HashSeed, identity Identity) uint64 {
 	hash := payload.BeginHash(seed)
 	hash = payload.MixHash(hash, uint64(identity.Hash))
-	hash = payload.MixHash(hash, maphash.String(seed, identity.Name))
+	hash = payload.MixText(hash, identity.Name)
 	return hash
 }
 
-func hashItem(seed maphash.Seed, item ItemView) uint64 {
+func hashItem(seed payload.HashSeed, item ItemView) uint64 {
 	hash := payload.BeginHash(seed)
 	hash = payload.MixHash(hash, uint64(item.Hash()))
-	hash = payload.MixHash(hash, maphash.Bytes(seed, item.Name()))
+	hash = payload.MixText(hash, item.Name())
 	return hash
 }
 

@@ -60,27 +60,24 @@ func (e Status) String() string {
 }
 
 // RequestView is the request, read in place in the payload that it was decoded from.
-type RequestView struct {
-	keys payload.Directory
-}
+type RequestView struct{ keys payload.Directory }
 
 // DecodeRequest checks a payload, all of it. It fails with a [protocol.DecodeError]: the first
 // thing that the contract forbids (spec section 10.7).
-func DecodeRequest(record []byte) (v RequestView, err error) {
+func DecodeRequest(record []byte) (RequestView, error) {
 	if err := checkRequest(record); err != nil {
-		return v, err
+		return RequestView{}, err
 	}
 	elements, err := payload.CheckDirectory(record, 16, binary.NativeEndian.Uint32(record[4:8]), true)
 	if err != nil {
-		return v, err
+		return RequestView{}, err
 	}
 	for i := range elements.Len() {
 		if err := payload.CheckBareString(elements.At(i), 1, payload.Unlimited); err != nil {
-			return v, elements.ShiftError(err, 16, i)
+			return RequestView{}, elements.ShiftError(err, i)
 		}
 	}
-	v.keys = elements
-	return v, nil
+	return RequestView{elements}, nil
 }
 
 // Len is how many keys there are.
@@ -134,35 +131,29 @@ func (v ItemView) Country() payload.StringView {
 }
 
 // ResponseView is the response, read in place in the payload that it was decoded from.
-type ResponseView struct {
-	record []byte
-
-	items payload.Directory
-}
+type ResponseView struct{ items payload.Directory }
 
 // DecodeResponse checks a payload, all of it. It fails with a [protocol.DecodeError]: the first
 // thing that the contract forbids (spec section 10.7).
-func DecodeResponse(record []byte) (v ResponseView, err error) {
+func DecodeResponse(record []byte) (ResponseView, error) {
 	if err := checkResponse(record); err != nil {
-		return v, err
+		return ResponseView{}, err
 	}
 	elements, err := payload.CheckDirectory(record, 16, binary.NativeEndian.Uint32(record[4:8]), true)
 	if err != nil {
-		return v, err
+		return ResponseView{}, err
 	}
 	for i := range elements.Len() {
 		if err := checkItem(elements.At(i)); err != nil {
-			return v, elements.ShiftError(err, 16, i)
+			return ResponseView{}, elements.ShiftError(err, i)
 		}
 	}
-	v.record = record[:16]
-	v.items = elements
-	return v, nil
+	return ResponseView{elements}, nil
 }
 
 // Generation is the number of the provider's state: answers that share it agree with each other.
 func (v ResponseView) Generation() uint64 {
-	return binary.NativeEndian.Uint64(v.record[8:16])
+	return binary.NativeEndian.Uint64(v.items.Payload()[8:16])
 }
 
 // Len is how many items there are.
@@ -221,7 +212,7 @@ func (b *ResponseBuilder) Full() bool { return b.items.Full() }
 //
 // The item is added by its builder's Finish. What is not set stays blank.
 func (b *ResponseBuilder) Known(key payload.StringView) *ItemBuilder {
-	b.item.begin(payload.BytesOf(key), StatusKnown)
+	b.item.begin("", key, StatusKnown)
 	return (*ItemBuilder)(b)
 }
 
@@ -229,7 +220,7 @@ func (b *ResponseBuilder) Known(key payload.StringView) *ItemBuilder {
 //
 // It fails for a key whose turn it is not. After an error the response cannot be finished.
 func (b *ResponseBuilder) Unknown(key payload.StringView) error {
-	b.item.begin(payload.BytesOf(key), StatusUnknown)
+	b.item.begin("", key, StatusUnknown)
 	return b.push()
 }
 
@@ -289,7 +280,7 @@ func (b *ResponseBuilder) answers(asked []byte) bool {
 
 // overflow adds the smallest item that answers a key, given as it stands in the request.
 func (b *ResponseBuilder) overflow(asked []byte, overflow payload.Overflow) error {
-	b.item.begin(payload.BytesOf(payload.BareString(asked)), overflowed(overflow))
+	b.item.begin("", payload.BareString(asked), overflowed(overflow))
 	length, err := b.item.encode(b.items.Room())
 	if err != nil {
 		return b.items.Fail(err)
@@ -309,25 +300,25 @@ func (b *ItemBuilder) ASN(value uint32) *ItemBuilder {
 
 // AsName is the field `as_name`. Its name.
 func (b *ItemBuilder) AsName(value string) *ItemBuilder {
-	b.item.asName = payload.TextOf(value)
+	b.item.asName.Set(value, nil)
 	return b
 }
 
 // AsNameBytes sets what AsName does, from bytes that stay as they are until Finish.
 func (b *ItemBuilder) AsNameBytes(value []byte) *ItemBuilder {
-	b.item.asName = payload.BytesOf(value)
+	b.item.asName.Set("", value)
 	return b
 }
 
 // Country is the field `country`. The country it is registered in: two letters, or empty.
 func (b *ItemBuilder) Country(value string) *ItemBuilder {
-	b.item.country = payload.TextOf(value)
+	b.item.country.Set(value, nil)
 	return b
 }
 
 // CountryBytes sets what Country does, from bytes that stay as they are until Finish.
 func (b *ItemBuilder) CountryBytes(value []byte) *ItemBuilder {
-	b.item.country = payload.BytesOf(value)
+	b.item.country.Set("", value)
 	return b
 }
 
@@ -335,12 +326,13 @@ func (b *ItemBuilder) CountryBytes(value []byte) *ItemBuilder {
 // forbids, or what keeps the response from taking it. After an error the response cannot be finished.
 func (b *ItemBuilder) Finish() error { return (*ResponseBuilder)(b).push() }
 
-// begin makes the fields those of a blank item that answers a key.
-func (f *itemFields) begin(key payload.Text, status Status) {
-	*f = itemFields{}
-
+// begin makes the fields those of a blank item that answers a key, given as a string or as bytes.
+func (f *itemFields) begin(text string, raw []byte, status Status) {
 	f.status = status
-	f.ip = key
+	f.asn = 0
+	f.ip.Set(text, raw)
+	f.asName.Set("", nil)
+	f.country.Set("", nil)
 }
 
 // overflowed is the status that tells of an overflow.
@@ -353,7 +345,8 @@ func overflowed(overflow payload.Overflow) Status {
 
 // encodeKey writes a key at the start of out, and answers its length in bytes.
 func encodeKey(out []byte, key string) (int, error) {
-	text := payload.TextOf(key)
+	var text payload.Text
+	text.Set(key, nil)
 	if !text.Within(1, payload.Unlimited) {
 		return 0, payload.ForbidLength("ip", text.Len(), 1, payload.Unlimited)
 	}
@@ -441,9 +434,9 @@ func (m *Item) Encode(out []byte) (int, error) {
 	var fields itemFields
 	fields.status = m.Status
 	fields.asn = m.ASN
-	fields.ip = payload.TextOf(m.IP)
-	fields.asName = payload.TextOf(m.AsName)
-	fields.country = payload.TextOf(m.Country)
+	fields.ip.Set(m.IP, nil)
+	fields.asName.Set(m.AsName, nil)
+	fields.country.Set(m.Country, nil)
 	return fields.encode(out)
 }
 
@@ -594,8 +587,17 @@ func (f *itemFields) encode(out []byte) (int, error) {
 	if !f.ip.Within(1, payload.Unlimited) {
 		return 0, payload.ForbidLength("ip", f.ip.Len(), 1, payload.Unlimited)
 	}
+	if f.ip.HoldsNUL() {
+		return 0, payload.Forbid("ip", payload.FaultInnerNul)
+	}
+	if f.asName.HoldsNUL() {
+		return 0, payload.Forbid("as_name", payload.FaultInnerNul)
+	}
 	if !f.country.Within(0, 2) {
 		return 0, payload.ForbidLength("country", f.country.Len(), 0, 2)
+	}
+	if f.country.HoldsNUL() {
+		return 0, payload.Forbid("country", payload.FaultInnerNul)
 	}
 	if f.status != StatusKnown {
 		if f.asn != 0 {
@@ -619,9 +621,6 @@ func (f *itemFields) encode(out []byte) (int, error) {
 	end := payload.PutText(out, 8, 32, &f.ip)
 	end = payload.PutText(out, 16, end, &f.asName)
 	end = payload.PutText(out, 24, end, &f.country)
-	if payload.CountNULs(out[32:end]) != 3 {
-		return 0, payload.InnerNUL(out, payload.Named{Name: "ip", At: 8}, payload.Named{Name: "as_name", At: 16}, payload.Named{Name: "country", At: 24})
-	}
 	return end, nil
 }
 

@@ -2,7 +2,6 @@ package service
 
 import (
 	"bytes"
-	"hash/maphash"
 	"iter"
 	"math/bits"
 
@@ -20,15 +19,16 @@ type Contents[I comparable, Req, Resp, Item, RespB any] struct {
 	// index is a hash table with open addressing, at most half full.
 	index []indexEntry
 	// seed is drawn for each snapshot: a provider cannot choose names that collide.
-	seed maphash.Seed
+	seed payload.HashSeed
 }
 
 // indexEntry is an item in the index.
 type indexEntry struct {
 	// tag is the half of the hash that did not choose the slot.
 	tag uint32
-	// item is the item's index and one; 0 for a free slot.
-	item uint32
+	// start and end are where the item lies in the payload. An item has an identity, and so is not
+	// empty: an end of zero is a free slot.
+	start, end uint32
 }
 
 // newContents is a copy of an answer, which was checked, with its index. Of items with one identity the
@@ -37,7 +37,7 @@ func newContents[I comparable, Req, Resp, Item, RespB any](
 	service *SnapshotService[I, Req, Resp, Item, RespB], answer []byte,
 ) (*Contents[I, Req, Resp, Item, RespB], error) {
 	c := &Contents[I, Req, Resp, Item, RespB]{
-		service: service, payload: bytes.Clone(answer), seed: maphash.MakeSeed(),
+		service: service, payload: bytes.Clone(answer), seed: payload.NewHashSeed(),
 	}
 	response, err := service.DecodeResponse(c.payload)
 	if err != nil {
@@ -60,15 +60,20 @@ func (c *Contents[I, Req, Resp, Item, RespB]) insert(index int) {
 	hash := c.service.HashItem(c.seed, item)
 	tag, mask := uint32(hash>>32), uint32(len(c.index)-1)
 	for at := uint32(hash) & mask; ; at = (at + 1) & mask {
-		entry := c.index[at]
-		if entry.item == 0 {
-			c.index[at] = indexEntry{tag: tag, item: uint32(index) + 1}
+		entry := &c.index[at]
+		if entry.end == 0 {
+			start, end := c.records.Place(index)
+			*entry = indexEntry{tag: tag, start: start, end: end}
 			return
 		}
-		if entry.tag == tag && c.service.SameIdentity(c.At(int(entry.item-1)), item) {
+		if entry.tag == tag && c.service.SameIdentity(c.view(entry), item) {
 			return
 		}
 	}
+}
+
+func (c *Contents[I, Req, Resp, Item, RespB]) view(entry *indexEntry) Item {
+	return c.service.ViewItem(c.payload[entry.start:entry.end:entry.end])
 }
 
 // Get is the item with this identity: the fields of identity in the schema.
@@ -80,12 +85,12 @@ func (c *Contents[I, Req, Resp, Item, RespB]) Get(identity I) (Item, bool) {
 	hash := c.service.HashIdentity(c.seed, identity)
 	tag, mask := uint32(hash>>32), uint32(len(c.index)-1)
 	for at := uint32(hash) & mask; ; at = (at + 1) & mask {
-		entry := c.index[at]
-		if entry.item == 0 {
+		entry := &c.index[at]
+		if entry.end == 0 {
 			return none, false
 		}
 		if entry.tag == tag {
-			if item := c.At(int(entry.item - 1)); c.service.Is(item, identity) {
+			if item := c.view(entry); c.service.Is(item, identity) {
 				return item, true
 			}
 		}

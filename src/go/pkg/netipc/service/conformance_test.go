@@ -151,6 +151,7 @@ func (r *conformance) start() {
 		MaxResponsePayloadBytes: r.c.Server.MaxResponsePayloadBytes,
 		MaxSessions:             r.c.Server.MaxSessions,
 		AuthToken:               conformanceToken,
+		Logger:                  logger(r.t),
 	}
 	served := r.c.Served
 	if served == "" {
@@ -267,6 +268,7 @@ func (r *conformance) config() service.ClientConfig {
 		MaxRequestPayloadBytes:  r.c.Client.MaxRequestPayloadBytes,
 		MaxResponsePayloadBytes: r.c.Client.MaxResponsePayloadBytes,
 		AuthToken:               conformanceToken,
+		Logger:                  logger(r.t),
 	}
 }
 

@@ -1,8 +1,6 @@
 package service
 
 import (
-	"hash/maphash"
-
 	"github.com/netipc/netipc/src/go/pkg/netipc/protocol/payload"
 )
 
@@ -100,11 +98,11 @@ type SnapshotService[I comparable, Req, Resp, Item, RespB any] struct {
 	Items func(response Resp) payload.Directory
 	// ViewItem opens an item that was checked.
 	ViewItem func(record []byte) Item
-	// HashIdentity is the hash of an identity: over its text by maphash.String, its numbers mixed in.
-	HashIdentity func(seed maphash.Seed, identity I) uint64
-	// HashItem is the hash of an item's identity, the same as HashIdentity's (maphash.Bytes agrees with
-	// maphash.String).
-	HashItem func(seed maphash.Seed, item Item) uint64
+	// HashIdentity is the hash of an identity: payload.BeginHash, then MixHash or MixText for each of its fields.
+	HashIdentity func(seed payload.HashSeed, identity I) uint64
+	// HashItem is the hash of an item's identity, the same as HashIdentity's (MixText of bytes agrees with
+	// that of a string).
+	HashItem func(seed payload.HashSeed, item Item) uint64
 	// Is tells whether an item is the one with this identity.
 	Is func(item Item, identity I) bool
 	// SameIdentity tells whether two items have one identity.

@@ -305,6 +305,7 @@ func TestPipelinedRequestsOfOneSessionRunAtOnce(t *testing.T) {
 func TestASlowBatchIsSharedAmongTheWorkers(t *testing.T) {
 	var atOnce, most atomic.Int64
 	gate := make(chan struct{})
+	var open sync.Once
 	endpoint, server := incrementServer(t, service.ServerConfig{WorkerCount: 3},
 		func(ctx *service.Context, request increment.RequestView, response *increment.ResponseBuilder) error {
 			now := atOnce.Add(1)
@@ -316,11 +317,7 @@ func TestASlowBatchIsSharedAmongTheWorkers(t *testing.T) {
 			}
 			if now == 3 {
 				// All three are here: nobody waits any more.
-				select {
-				case <-gate:
-				default:
-					close(gate)
-				}
+				open.Do(func() { close(gate) })
 			}
 			if request.Value() >= 30 {
 				receives(t, gate)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -188,4 +190,16 @@ func snapshotOf(items int, generation uint64) cgroupssnapshot.Handler {
 		}
 		return nil
 	}
+}
+
+// logger shows what clients and servers say where a test fails.
+func logger(t testing.TB) *slog.Logger {
+	return slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+type testWriter struct{ t testing.TB }
+
+func (w testWriter) Write(text []byte) (int, error) {
+	w.t.Logf("%s", strings.TrimSpace(string(text)))
+	return len(text), nil
 }

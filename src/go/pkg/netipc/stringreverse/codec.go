@@ -66,13 +66,13 @@ func (b *ResponseBuilder) Reset(out []byte) {
 
 // Bytes is the field `bytes`. The same bytes, last one first.
 func (b *ResponseBuilder) Bytes(value string) *ResponseBuilder {
-	b.fields.bytes = payload.TextOf(value)
+	b.fields.bytes.Set(value, nil)
 	return b
 }
 
 // BytesBytes sets what Bytes does, from bytes that stay as they are until Finish.
 func (b *ResponseBuilder) BytesBytes(value []byte) *ResponseBuilder {
-	b.fields.bytes = payload.BytesOf(value)
+	b.fields.bytes.Set("", value)
 	return b
 }
 
@@ -97,7 +97,7 @@ func (v RequestView) ToOwned() Request {
 // [payload.ErrNoSpace], or a [payload.FieldError] for what the schema forbids.
 func (m *Request) Encode(out []byte) (int, error) {
 	var fields requestFields
-	fields.bytes = payload.TextOf(m.Bytes)
+	fields.bytes.Set(m.Bytes, nil)
 	return fields.encode(out)
 }
 
@@ -123,7 +123,7 @@ func (v ResponseView) ToOwned() Response {
 // [payload.ErrNoSpace], or a [payload.FieldError] for what the schema forbids.
 func (m *Response) Encode(out []byte) (int, error) {
 	var fields responseFields
-	fields.bytes = payload.TextOf(m.Bytes)
+	fields.bytes.Set(m.Bytes, nil)
 	return fields.encode(out)
 }
 

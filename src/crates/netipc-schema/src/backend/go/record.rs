@@ -80,6 +80,9 @@ pub(super) fn field_model(body: &Body<'_>, field: &Field) -> Value {
         owned_type => fields::owned_type(body, field),
         get => fields::get(body, field, "v.record"),
         get_raw => fields::get(body, field, "record"),
+        get_header => body.directory().map(|directory| {
+            fields::get(body, field, &format!("v.{}.Payload()", directory.name.go_local()))
+        }),
         blank => blank,
         blank_is_zero => blank_is_zero,
         enumeration => enumeration.map(fields::enum_type),
@@ -361,6 +364,9 @@ fn record(body: &Body<'_>) -> String {
     let mut text = check_values(body, true);
     for field in body.strings() {
         text += &check_limits(field);
+        if body.strictness.no_inner_nul {
+            text += &refuse_inner_nul(field);
+        }
     }
     if let Some(table) = body.table() {
         let scalar = fields::scalar(body.record.field(table.count)).unwrap_or(Scalar::U16);
@@ -421,20 +427,6 @@ fn put_tail(body: &Body<'_>) -> String {
         );
         end = "end".to_owned();
     }
-    if body.strictness.no_inner_nul && end == "end" {
-        let nuls = body.strings().count();
-        let named: Vec<_> = body
-            .strings()
-            .map(|field| {
-                format!("payload.Named{{Name: \"{}\", At: {}}}", field.name.snake(), field.offset)
-            })
-            .collect();
-        let named = named.join(", ");
-        let _ = writeln!(
-            text,
-            "\tif payload.CountNULs(out[{size}:end]) != {nuls} {{\n\t\treturn 0, payload.InnerNUL(out, {named})\n\t}}"
-        );
-    }
     match body.table() {
         Some(table) => {
             let (local, snake) = (table.name.go_local(), table.name.snake());
@@ -461,6 +453,13 @@ fn check_values(body: &Body<'_>, with_length: bool) -> String {
             )
         })
         .collect()
+}
+
+fn refuse_inner_nul(field: &Field) -> String {
+    let (local, snake) = (field.name.go_local(), field.name.snake());
+    format!(
+        "\tif f.{local}.HoldsNUL() {{\n\t\treturn 0, payload.Forbid(\"{snake}\", payload.FaultInnerNul)\n\t}}\n"
+    )
 }
 
 /// Whether the values of a header's fields can be refused.

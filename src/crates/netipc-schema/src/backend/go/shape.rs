@@ -2,12 +2,12 @@
 
 use minijinja::{Value, context};
 
-use super::record::{field_model, stem};
+use super::record::{field_model, stem, visible};
 use super::{fields, text};
 use crate::backend::bodies::{Body, Role};
 use crate::backend::keys::KeyKind;
 use crate::backend::roles::{answers, echo, is_blank, settable, statuses};
-use crate::ir::{Echo, FieldKind, LookupRoles, Service, Shape};
+use crate::ir::{Echo, Field, FieldKind, LookupRoles, Service, Shape};
 
 /// A lookup's keys and roles; nothing for other shapes.
 pub(super) fn lookup(service: &Service, records: &[Body<'_>]) -> Option<Value> {
@@ -37,6 +37,7 @@ pub(super) fn lookup(service: &Service, records: &[Body<'_>]) -> Option<Value> {
         view_type => view_type,
         key_size => key_size,
         echoes => echoes(item, key),
+        beginnings => beginnings(item, key, roles),
         status => field_model(item, status),
         retry => variant(roles.retry.0),
         oversized => variant(roles.oversized.0),
@@ -65,6 +66,27 @@ fn echoes(item: &Body<'_>, key: Option<&Body<'_>>) -> Vec<Value> {
         context! { field => field_model(item, field), part => part }
     };
     echoes.map(model).collect()
+}
+
+/// Statements that make `f` the fields of a blank item with a status that answers a key. Each field is
+/// set once: what is set to zero first is set twice.
+fn beginnings(item: &Body<'_>, key: Option<&Body<'_>>, roles: LookupRoles) -> Vec<String> {
+    let statement = |field: &Field| match echo(field) {
+        _ if std::ptr::eq(field, item.record.field(roles.status)) => " = status".to_owned(),
+        Some(Echo::Key) => ".Set(text, raw)".to_owned(),
+        Some(Echo::KeyField(id)) => match key.map(|key| (key, KeyKind::of_record(key))) {
+            Some((key, KeyKind::Numbers)) => {
+                format!(" = key.{}", key.record.field(id).name.go_exported())
+            }
+            _ => " = key".to_owned(),
+        },
+        None if fields::is_string(field) => ".Set(\"\", nil)".to_owned(),
+        None => format!(" = {}", fields::blank(item, field).0),
+    };
+    let fields =
+        visible(item).map(|field| format!("f.{}{}", field.name.go_local(), statement(field)));
+    let table = item.table().map(|table| format!("f.{} = nil", table.name.go_local()));
+    fields.chain(table).collect()
 }
 
 /// One for each status that a handler may answer.

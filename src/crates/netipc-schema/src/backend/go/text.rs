@@ -1,9 +1,8 @@
 //! Files as `gofmt` has them.
 
 /// Packages that generated files may use: as they are called in code, and as they are imported.
-const PACKAGES: [(&str, &str); 15] = [
+const PACKAGES: [(&str, &str); 14] = [
     ("binary", "encoding/binary"),
-    ("maphash", "hash/maphash"),
     ("iter", "iter"),
     ("rand", "math/rand/v2"),
     ("strconv", "strconv"),

@@ -11,9 +11,13 @@ import (
 // Directory is a directory that was checked, and the area behind it: u32 offset, u32 length a
 // piece, and the elements that they point at, each at a multiple of 8 from the start of the packed
 // area (spec sections 10.3 to 10.5).
+//
+// It is small enough for the compiler to keep it in registers.
 type Directory struct {
-	entries []byte
-	packed  []byte
+	payload []byte
+	// Where the packed area starts in the payload, right behind the entries.
+	packedAt uint32
+	count    uint32
 }
 
 // CheckDirectory checks the directory of count entries behind a header of headerLen bytes, a
@@ -23,32 +27,30 @@ type Directory struct {
 func CheckDirectory(payload []byte, headerLen int, count uint32, ascending bool) (Directory, error) {
 	// In 64 bits neither product nor sum can wrap.
 	end := uint64(headerLen) + uint64(count)*DirectoryEntryLen
-	if end > uint64(len(payload)) {
+	if end > uint64(len(payload)) || end > math.MaxUint32 {
 		return Directory{}, Reject(protocol.DefectCount, headerLen)
 	}
-	entries := payload[headerLen:end:end]
-	packed := payload[end:]
+	packedLen := uint64(len(payload)) - end
 	least := uint64(0)
-	for rest := entries; len(rest) >= DirectoryEntryLen; rest = rest[DirectoryEntryLen:] {
-		offset := uint64(binary.NativeEndian.Uint32(rest[0:4]))
-		elementEnd := offset + uint64(binary.NativeEndian.Uint32(rest[4:8]))
-		if offset%Alignment != 0 || elementEnd > uint64(len(packed)) || ascending && offset < least {
-			at := headerLen + len(entries) - len(rest)
-			return Directory{}, rejectEntry(offset, elementEnd, len(packed), at)
+	for entries := payload[headerLen:end]; len(entries) >= DirectoryEntryLen; entries = entries[DirectoryEntryLen:] {
+		offset := uint64(binary.NativeEndian.Uint32(entries[0:4]))
+		elementEnd := offset + uint64(binary.NativeEndian.Uint32(entries[4:8]))
+		if offset%Alignment != 0 || elementEnd > packedLen || ascending && offset < least {
+			return Directory{}, rejectEntry(offset, elementEnd, packedLen, int(end)-len(entries))
 		}
 		least = elementEnd
 	}
-	return Directory{entries: entries, packed: packed}, nil
+	return Directory{payload: payload, packedAt: uint32(end), count: count}, nil
 }
 
 // rejectEntry is the error for a directory's entry at byte at.
 //
 //go:noinline
-func rejectEntry(offset, end uint64, packedLen, at int) error {
+func rejectEntry(offset, end, packedLen uint64, at int) error {
 	switch {
 	case offset%Alignment != 0:
 		return Reject(protocol.DefectAlignment, at)
-	case end > uint64(packedLen):
+	case end > packedLen:
 		return Reject(protocol.DefectBounds, at)
 	default:
 		return Reject(protocol.DefectOrder, at)
@@ -56,23 +58,37 @@ func rejectEntry(offset, end uint64, packedLen, at int) error {
 }
 
 // Len is how many elements there are.
-func (d *Directory) Len() int { return len(d.entries) / DirectoryEntryLen }
+func (d Directory) Len() int { return int(d.count) }
 
-// At is the bytes of the element at index, from 0 to Len() - 1; it panics beyond, as slices do.
-func (d *Directory) At(index int) []byte {
-	entry := d.entries[index*DirectoryEntryLen:][:DirectoryEntryLen]
+// Payload is all of the payload that the directory belongs to.
+func (d Directory) Payload() []byte { return d.payload }
+
+// At is the bytes of the element at index, from 0 to Len() - 1; it panics beyond with ErrIndex.
+func (d Directory) At(index int) []byte {
+	if uint(index) >= uint(d.count) {
+		panic(ErrIndex)
+	}
+	entry := d.payload[int(d.packedAt)-(int(d.count)-index)*DirectoryEntryLen:][:DirectoryEntryLen]
+	packed := d.payload[d.packedAt:]
 	start := uint(binary.NativeEndian.Uint32(entry[0:4]))
 	end := start + uint(binary.NativeEndian.Uint32(entry[4:8]))
-	return d.packed[start:end:end]
+	return packed[start:end:end]
 }
 
-// ShiftError is an error that a check of the element at index found, as seen from the payload,
-// whose header has headerLen bytes.
+// Place is where the element at index, from 0 to Len() - 1, lies in Payload.
+func (d Directory) Place(index int) (start, end uint32) {
+	element := d.At(index)
+	entry := d.payload[int(d.packedAt)-(int(d.count)-index)*DirectoryEntryLen:]
+	start = uint32(d.packedAt) + binary.NativeEndian.Uint32(entry[0:4])
+	return start, start + uint32(len(element))
+}
+
+// ShiftError is an error that a check of the element at index found, as seen from the payload.
 //
 //go:noinline
-func (d *Directory) ShiftError(err error, headerLen, index int) error {
-	offset := binary.NativeEndian.Uint32(d.entries[index*DirectoryEntryLen:])
-	return Shift(err, headerLen+len(d.entries)+int(offset))
+func (d Directory) ShiftError(err error, index int) error {
+	entry := d.payload[int(d.packedAt)-(int(d.count)-index)*DirectoryEntryLen:]
+	return Shift(err, int(d.packedAt)+int(binary.NativeEndian.Uint32(entry[0:4])))
 }
 
 // DirectoryLen is the bytes of a payload with a header of headerLen bytes, a multiple of 8, and no

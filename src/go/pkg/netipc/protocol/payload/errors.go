@@ -24,6 +24,10 @@ var (
 	ErrTooFewItems = errors.New("keys were not answered: answer each key once")
 )
 
+// ErrIndex is what reading an element panics with that is not there: a mistake of the program that reads,
+// whatever a peer sends.
+var ErrIndex = errors.New("index out of range: a directory's elements go from 0 to Len() - 1")
+
 // Fault is what is wrong with a field that a builder was given.
 type Fault uint8
 

@@ -5,13 +5,56 @@ import (
 	"math/bits"
 )
 
-// BeginHash is the hash of an identity without fields; MixHash adds each. A peer that does not know
-// the seed cannot make identities that collide.
-func BeginHash(seed maphash.Seed) uint64 { return maphash.Bytes(seed, nil) }
+// HashSeed is drawn for each table: a peer that does not know it cannot make identities that collide.
+type HashSeed uint64
 
-// MixHash is the hash with one more number in it: the halves of a product that hides both factors.
+// NewHashSeed is one that nobody can guess.
+func NewHashSeed() HashSeed { return HashSeed(maphash.Bytes(maphash.MakeSeed(), nil)) }
+
+// golden is 2^64 divided by the golden ratio: no pattern of its own.
+const golden = 0x9E3779B97F4A7C15
+
+// BeginHash is the hash of an identity without fields; MixHash and MixText add each.
+func BeginHash(seed HashSeed) uint64 { return uint64(seed) }
+
+// MixHash is the hash with one more number in it.
 func MixHash(hash, number uint64) uint64 {
-	const odd = 0x9E3779B97F4A7C15 // 2^64 divided by the golden ratio: no pattern of its own
-	high, low := bits.Mul64(hash^odd, number^bits.RotateLeft64(hash, 32))
+	return fold(hash^golden, number^bits.RotateLeft64(hash, 32))
+}
+
+// MixText is the hash with one more text in it; the same for a string and its bytes.
+func MixText[T ~string | ~[]byte](hash uint64, text T) uint64 {
+	hash ^= uint64(len(text)) * golden
+	for len(text) > 16 {
+		hash = fold(hash^load64(text), load64(text[8:])^golden)
+		text = text[16:]
+	}
+	var first, last uint64
+	switch {
+	case len(text) >= 8:
+		first, last = load64(text), load64(text[len(text)-8:])
+	case len(text) >= 4:
+		first, last = load32(text), load32(text[len(text)-4:])
+	case len(text) > 0:
+		first, last = uint64(text[0])|uint64(text[len(text)/2])<<8, uint64(text[len(text)-1])
+	}
+	return fold(hash^first, last^bits.RotateLeft64(hash, 32)^golden)
+}
+
+// fold is the halves of a product, which hides both factors.
+func fold(a, b uint64) uint64 {
+	high, low := bits.Mul64(a, b)
 	return high ^ low
+}
+
+// load64 is the first eight bytes, in one load where the machine has that.
+func load64[T ~string | ~[]byte](t T) uint64 {
+	_ = t[7]
+	return uint64(t[0]) | uint64(t[1])<<8 | uint64(t[2])<<16 | uint64(t[3])<<24 |
+		uint64(t[4])<<32 | uint64(t[5])<<40 | uint64(t[6])<<48 | uint64(t[7])<<56
+}
+
+func load32[T ~string | ~[]byte](t T) uint64 {
+	_ = t[3]
+	return uint64(t[0]) | uint64(t[1])<<8 | uint64(t[2])<<16 | uint64(t[3])<<24
 }

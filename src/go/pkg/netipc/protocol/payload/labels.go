@@ -3,6 +3,7 @@ package payload
 import (
 	"encoding/binary"
 	"iter"
+	"strings"
 
 	"github.com/netipc/netipc/src/go/pkg/netipc/protocol"
 )
@@ -33,8 +34,9 @@ type LabelView struct {
 
 // Labels are those of a record that was checked, read in place.
 type Labels struct {
-	record  []byte
-	entries []byte
+	record []byte
+	// Where the table starts in the record, and the bytes of its entries.
+	at, length uint32
 }
 
 // CheckLabels checks a record's label table, which must be the canonical one: at the first multiple
@@ -110,31 +112,26 @@ func LabelsAt(record []byte, stringsEnd, count int) Labels {
 	if count == 0 {
 		return Labels{}
 	}
-	tableAt := Align8(stringsEnd)
-	return Labels{record: record, entries: record[tableAt : tableAt+count*labelEntryLen]}
+	return Labels{record: record, at: uint32(Align8(stringsEnd)), length: uint32(count) * labelEntryLen}
 }
 
 // Len is how many labels there are.
-func (l Labels) Len() int { return len(l.entries) / labelEntryLen }
+func (l Labels) Len() int { return int(l.length / labelEntryLen) }
 
 // At is the label at index, from 0 to Len() - 1; it panics beyond, as slices do.
 func (l Labels) At(index int) LabelView {
+	entries := l.entries()
 	at := index * labelEntryLen
-	return LabelView{Key: l.stringAt(at), Value: l.stringAt(at + 8)}
+	return LabelView{Key: stringOf(l.record, entries[at:at+8]), Value: stringOf(l.record, entries[at+8:at+16])}
 }
 
-func (l Labels) stringAt(at int) StringView {
-	entry := l.entries[at : at+8]
-	start := uint(binary.NativeEndian.Uint32(entry[0:4]))
-	end := start + uint(binary.NativeEndian.Uint32(entry[4:8]))
-	return StringView(l.record[start:end:end])
-}
+func (l Labels) entries() []byte { return l.record[l.at : l.at+l.length] }
 
 // All is the labels, in order: keys and values.
 func (l Labels) All() iter.Seq2[StringView, StringView] {
 	return func(yield func(StringView, StringView) bool) {
-		for at := 0; at < len(l.entries); at += labelEntryLen {
-			if !yield(l.stringAt(at), l.stringAt(at+8)) {
+		for entries := l.entries(); len(entries) >= labelEntryLen; entries = entries[labelEntryLen:] {
+			if !yield(stringOf(l.record, entries[0:8]), stringOf(l.record, entries[8:16])) {
 				return
 			}
 		}
@@ -143,9 +140,9 @@ func (l Labels) All() iter.Seq2[StringView, StringView] {
 
 // ValueOf is the value of the first label with that key.
 func (l Labels) ValueOf(key string) (value StringView, ok bool) {
-	for at := 0; at < len(l.entries); at += labelEntryLen {
-		if l.stringAt(at).Equal(key) {
-			return l.stringAt(at + 8), true
+	for entries := l.entries(); len(entries) >= labelEntryLen; entries = entries[labelEntryLen:] {
+		if stringOf(l.record, entries[0:8]).Equal(key) {
+			return stringOf(l.record, entries[8:16]), true
 		}
 	}
 	return nil, false
@@ -198,9 +195,9 @@ func PutLabels(record []byte, end int, labels []Label, field string) (int, error
 		at = valueAt + len(label.Value) + 1
 		copy(record[valueAt:], label.Value)
 		record[at-1] = 0
-	}
-	if CountNULs(record[stringsAt:at]) != 2*len(labels) {
-		return 0, Forbid(field, FaultInnerNul)
+		if strings.IndexByte(label.Key, 0) >= 0 || strings.IndexByte(label.Value, 0) >= 0 {
+			return 0, Forbid(field, FaultInnerNul)
+		}
 	}
 	return at, nil
 }

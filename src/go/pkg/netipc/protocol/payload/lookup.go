@@ -138,7 +138,7 @@ func (w *LookupWriter) Add(length int) { w.items.Add(length) }
 
 // Overflowed says how an item is answered that does not fit Room, or fails with ErrLimitExceeded.
 func (w *LookupWriter) Overflowed() (Overflow, error) {
-	if w.full || w.items.Len() > 0 {
+	if w.items.Len() > 0 {
 		w.full = true
 		return OverflowRetry, nil
 	}

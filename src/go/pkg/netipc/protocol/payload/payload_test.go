@@ -52,7 +52,7 @@ func TestStringsEndAtTheLastNUL(t *testing.T) {
 			if err != nil || end != len(given) {
 				t.Fatalf("%d, %v", end, err)
 			}
-			if got := payload.StringsEnd(given, fixedLen, 0, 8); got != end {
+			if got := max(payload.StringEnd(given, 0), payload.StringEnd(given, 8)); got != end {
 				t.Fatalf("read again, they end at %d", got)
 			}
 			if text := payload.StringAt(given, 0); !strings.Contains("ab", text.String()) || text.Equal("b") {
@@ -134,10 +134,27 @@ func TestDirectories(t *testing.T) {
 	if string(checked.At(0)) != "abc" || string(checked.At(1)) != "defg" {
 		t.Fatalf("%q and %q", checked.At(0), checked.At(1))
 	}
-	mustReject(t, checked.ShiftError(payload.Reject(protocol.DefectRule, 2), len(header), 1), protocol.DefectRule, 8+16+8+2)
+	mustReject(t, checked.ShiftError(payload.Reject(protocol.DefectRule, 2), 1), protocol.DefectRule, 8+16+8+2)
 	none, err := payload.CheckDirectory(header, len(header), 0, true)
 	if err != nil || none.Len() != 0 {
 		t.Fatal(err)
+	}
+}
+
+func TestReadingAnElementThatIsNotTherePanics(t *testing.T) {
+	checked, err := payload.CheckDirectory(directory(u32s(0, 3, 8, 4), "abc_____defg"), len(header), 2, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, index := range []int{-1, 2, 3, 1 << 30} {
+		func() {
+			defer func() {
+				if recover() != payload.ErrIndex {
+					t.Errorf("reading %d does not panic", index)
+				}
+			}()
+			checked.At(index)
+		}()
 	}
 }
 
@@ -276,20 +293,21 @@ func TestLabelTablesAreRejectedWithTheirDefectAndPlace(t *testing.T) {
 		defect protocol.Defect
 		at     int
 	}{
-		"bytes behind none":    {nil, 0, protocol.DefectTrailing, 5},
-		"count too large":      {nil, 9, protocol.DefectBounds, 1},
-		"count that wraps":     {nil, 1<<32 - 1, protocol.DefectBounds, 1},
-		"padding not zero":     {put(6, 1), 2, protocol.DefectPadding, 5},
-		"empty key":            {set(table+4, 0), 2, protocol.DefectEmptyKey, table},
-		"key before its place": {set(table, 9), 2, protocol.DefectOverlap, table},
-		"key behind its place": {set(table, 41), 2, protocol.DefectTrailing, table},
-		"key out of bounds":    {set(table, 4096), 2, protocol.DefectBounds, table},
-		"key length wraps":     {set(table+4, 1<<32-1), 2, protocol.DefectBounds, table},
-		"value before":         {set(table+entry+8, 41), 2, protocol.DefectOverlap, table + entry},
-		"value length wraps":   {set(table+12, 1<<32-1), 2, protocol.DefectBounds, table},
-		"no NUL":               {put(strings+3, 'x'), 2, protocol.DefectMissingNul, table},
-		"bytes behind it":      {func(record []byte) []byte { return append(record, 0) }, 2, protocol.DefectTrailing, 53},
-		"a NUL inside":         {put(strings+1, 0), 2, protocol.DefectInnerNul, strings},
+		"bytes behind none":     {nil, 0, protocol.DefectTrailing, 5},
+		"count too large":       {nil, 9, protocol.DefectBounds, 1},
+		"count that wraps":      {nil, 1<<32 - 1, protocol.DefectBounds, 1},
+		"padding not zero":      {put(6, 1), 2, protocol.DefectPadding, 5},
+		"empty key":             {set(table+4, 0), 2, protocol.DefectEmptyKey, table},
+		"key before its place":  {set(table, 9), 2, protocol.DefectOverlap, table},
+		"key behind its place":  {set(table, 41), 2, protocol.DefectTrailing, table},
+		"key out of bounds":     {set(table, 4096), 2, protocol.DefectBounds, table},
+		"key length wraps":      {set(table+4, 1<<32-1), 2, protocol.DefectBounds, table},
+		"value before":          {set(table+entry+8, 41), 2, protocol.DefectOverlap, table + entry},
+		"value length wraps":    {set(table+12, 1<<32-1), 2, protocol.DefectBounds, table},
+		"no NUL":                {put(strings+3, 'x'), 2, protocol.DefectMissingNul, table},
+		"no NUL behind a value": {put(strings+9, 'x'), 2, protocol.DefectMissingNul, table},
+		"bytes behind it":       {func(record []byte) []byte { return append(record, 0) }, 2, protocol.DefectTrailing, 53},
+		"a NUL inside":          {put(strings+1, 0), 2, protocol.DefectInnerNul, strings},
 	} {
 		t.Run(name, func(t *testing.T) {
 			given := labelled(t, someLabels)
@@ -307,11 +325,10 @@ func TestBuildersRefuseWhatDecodersReject(t *testing.T) {
 		err   error
 		fault payload.Fault
 	}{
-		"an empty key":             {second(payload.PutLabels(out, 5, []payload.Label{{Value: "v"}}, "tags")), payload.FaultLength},
-		"a NUL in a key":           {second(payload.PutLabels(out, 5, []payload.Label{{Key: "\x00"}}, "tags")), payload.FaultInnerNul},
-		"a NUL in a value":         {second(payload.PutLabels(out, 5, []payload.Label{{Key: "k", Value: "a\x00b"}}, "tags")), payload.FaultInnerNul},
-		"a NUL in a bare string":   {second(putBareString(out, "a\x00b")), payload.FaultInnerNul},
-		"a NUL in a record string": {innerNUL(out), payload.FaultInnerNul},
+		"an empty key":           {second(payload.PutLabels(out, 5, []payload.Label{{Value: "v"}}, "tags")), payload.FaultLength},
+		"a NUL in a key":         {second(payload.PutLabels(out, 5, []payload.Label{{Key: "\x00"}}, "tags")), payload.FaultInnerNul},
+		"a NUL in a value":       {second(payload.PutLabels(out, 5, []payload.Label{{Key: "k", Value: "a\x00b"}}, "tags")), payload.FaultInnerNul},
+		"a NUL in a bare string": {second(putBareString(out, "a\x00b")), payload.FaultInnerNul},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var refused *payload.FieldError
@@ -330,20 +347,21 @@ func TestBuildersRefuseWhatDecodersReject(t *testing.T) {
 
 func second(_ int, err error) error { return err }
 
+func textOf(text string, raw []byte) (given payload.Text) {
+	given.Set(text, raw)
+	return given
+}
+
 func putBareString(out []byte, text string) (int, error) {
-	given := payload.TextOf(text)
+	given := textOf(text, nil)
 	return payload.PutBareString(out, &given, "tags")
 }
 
-func innerNUL(out []byte) error {
-	good, bad := payload.TextOf("ab"), payload.BytesOf([]byte("c\x00d"))
-	end := payload.PutText(out, 0, fixedLen, &good)
-	payload.PutText(out, 8, end, &bad)
-	return payload.InnerNUL(out, payload.Named{Name: "name", At: 0}, payload.Named{Name: "tags", At: 8})
-}
-
 func TestTextIsAStringOrBytes(t *testing.T) {
-	for _, text := range []payload.Text{payload.TextOf("abc"), payload.BytesOf([]byte("abc"))} {
+	for _, text := range []payload.Text{textOf("abc", nil), textOf("", []byte("abc"))} {
+		if text.HoldsNUL() {
+			t.Fatal("it holds none")
+		}
 		if text.Len() != 3 || !text.EqualBytes([]byte("abc")) || text.EqualBytes([]byte("abd")) || text.EqualBytes(nil) {
 			t.Fatal("another text")
 		}
@@ -351,8 +369,13 @@ func TestTextIsAStringOrBytes(t *testing.T) {
 			t.Fatal("its length is 3")
 		}
 	}
+	for _, text := range []payload.Text{textOf("a\x00", nil), textOf("", []byte("\x00a"))} {
+		if !text.HoldsNUL() {
+			t.Fatal("it holds one")
+		}
+	}
 	var empty payload.Text
-	if empty.Len() != 0 || !empty.EqualBytes(nil) || empty.EqualBytes([]byte{0}) {
+	if empty.Len() != 0 || empty.HoldsNUL() || !empty.EqualBytes(nil) || empty.EqualBytes([]byte{0}) {
 		t.Fatal("the zero Text is empty")
 	}
 }

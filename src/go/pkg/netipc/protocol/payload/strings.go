@@ -28,10 +28,12 @@ func SpanAt(fixed []byte, at int) Span {
 }
 
 // StringAt is the string whose field stands at byte at of a record that was checked.
-func StringAt(record []byte, at int) StringView {
-	field := record[at : at+8]
-	start := binary.NativeEndian.Uint32(field[0:4])
-	end := start + binary.NativeEndian.Uint32(field[4:8])
+func StringAt(record []byte, at int) StringView { return stringOf(record, record[at:at+8]) }
+
+// stringOf is the string that a field of 8 bytes points at.
+func stringOf(record, field []byte) StringView {
+	start := uint(binary.NativeEndian.Uint32(field[0:4]))
+	end := start + uint(binary.NativeEndian.Uint32(field[4:8]))
 	return StringView(record[start:end:end])
 }
 
@@ -134,13 +136,9 @@ func BareString(element []byte) StringView {
 	return StringView(element[:end:end])
 }
 
-// StringsEnd is where the last of a checked record's strings ends, its NUL included: fields are
-// where their fields stand.
-func StringsEnd(record []byte, fixedLen int, fields ...int) int {
-	last := fixedLen
-	for _, at := range fields {
-		span := SpanAt(record, at)
-		last = max(last, int(span.Offset)+int(span.Length)+1)
-	}
-	return last
+// StringEnd is where the string of a checked record ends whose field stands at byte at, its NUL
+// included.
+func StringEnd(record []byte, at int) int {
+	field := record[at : at+8]
+	return int(binary.NativeEndian.Uint32(field[0:4])) + int(binary.NativeEndian.Uint32(field[4:8])) + 1
 }

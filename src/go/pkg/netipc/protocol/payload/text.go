@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"strings"
 )
 
 // StringView is a string of a payload, read in place: it lives as long as the payload's bytes stay
@@ -23,11 +24,11 @@ type Text struct {
 	raw  []byte
 }
 
-// TextOf is a string's Text.
-func TextOf(text string) Text { return Text{text: text} }
-
-// BytesOf is the Text of bytes, which must stay as they are until the builder has written them.
-func BytesOf(raw []byte) Text { return Text{raw: raw} }
+// Set makes it that string, or those bytes, which must stay as they are until the builder has written
+// them: one of the two is empty.
+//
+// It is set in place, since a Text is larger than what the compiler keeps in registers.
+func (t *Text) Set(text string, raw []byte) { t.text, t.raw = text, raw }
 
 // Len is its length in bytes.
 func (t *Text) Len() int { return len(t.text) + len(t.raw) }
@@ -59,8 +60,11 @@ func PutText(record []byte, field, end int, text *Text) int {
 	binary.NativeEndian.PutUint32(span[0:4], uint32(end))
 	binary.NativeEndian.PutUint32(span[4:8], uint32(length))
 	room := record[end : end+length+1]
-	copy(room, text.text)
-	copy(room, text.raw)
+	if len(text.raw) != 0 {
+		copy(room, text.raw)
+	} else {
+		copy(room, text.text)
+	}
 	room[length] = 0
 	return end + length + 1
 }
@@ -72,34 +76,22 @@ func PutBareString(out []byte, text *Text, field string) (int, error) {
 	if !Fits(out, uint64(length)+1) {
 		return 0, ErrNoSpace
 	}
+	if text.HoldsNUL() {
+		return 0, Forbid(field, FaultInnerNul)
+	}
 	copy(out, text.text)
 	copy(out, text.raw)
 	out[length] = 0
-	if bytes.IndexByte(out[:length], 0) >= 0 {
-		return 0, Forbid(field, FaultInnerNul)
-	}
 	return length + 1, nil
 }
 
-// Named is a string field: its name in the schema, and where it stands in its record.
-type Named struct {
-	// Name is the field's.
-	Name string
-	// At is where it stands, in bytes from the start of the record.
-	At int
-}
-
-// InnerNUL is the error for the first of a written record's strings that holds a NUL.
-//
-//go:noinline
-func InnerNUL(record []byte, fields ...Named) error {
-	for _, field := range fields {
-		span := SpanAt(record, field.At)
-		if text := record[span.Offset : span.Offset+span.Length]; bytes.IndexByte(text, 0) >= 0 {
-			return Forbid(field.Name, FaultInnerNul)
-		}
+// HoldsNUL says whether it holds a NUL. Builders ask it of what they were given, not of what they wrote:
+// reading bytes that were written a moment ago waits for them.
+func (t *Text) HoldsNUL() bool {
+	if len(t.raw) != 0 {
+		return bytes.IndexByte(t.raw, 0) >= 0
 	}
-	return Forbid("", FaultInnerNul)
+	return strings.IndexByte(t.text, 0) >= 0
 }
 
 var nul = []byte{0}

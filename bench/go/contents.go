@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/netipc/netipc/src/go/pkg/netipc/protocol/payload"
+)
+
+// What providers know and clients expect: made from an index, so that both ends have it without asking.
+const (
+	// generation is what every answer carries.
+	generation = 42
+	// firstPID that is known is this one plus the item's index; an unknown one comes after all of those.
+	firstPID        = 1_000
+	firstUnknownPID = 10_000_000
+	// hashFactor is Knuth's multiplicative hash: spreads indices over 32 bits.
+	hashFactor uint32 = 2_654_435_761
+)
+
+// group is an item of a snapshot.
+type group struct {
+	hash, options, enabled uint32
+	name, path             string
+}
+
+func groups(count int) []group {
+	all := make([]group, count)
+	for i := range all {
+		all[i] = group{
+			hash: uint32(i) * hashFactor, options: uint32(i) % 7, enabled: uint32(i) % 2,
+			name: fmt.Sprintf("docker-%06d", i),
+			path: fmt.Sprintf("/sys/fs/cgroup/system.slice/docker-%06d.scope", i),
+		}
+	}
+	return all
+}
+
+// thing can be looked up.
+type thing struct {
+	path, name, comm string
+	pid              uint32
+	known            bool
+}
+
+// things are what a lookup asks for.
+func things(count int, mix string) []thing {
+	all := make([]thing, count)
+	for i := range all {
+		known := mix == "known" || mix == "plain" || mix == "mixed" && i%2 == 0
+		kind, pid := "absent", uint32(firstUnknownPID)
+		if known {
+			kind, pid = "docker", firstPID
+		}
+		all[i] = thing{
+			path: fmt.Sprintf("/system.slice/%s-%06d", kind, i), name: fmt.Sprintf("name-%05d", i),
+			comm: fmt.Sprintf("comm-%05d", i), pid: pid + uint32(i), known: known,
+		}
+	}
+	return all
+}
+
+// labels of the known items of a lookup.
+func labels(mix string) []payload.Label {
+	if mix == "plain" {
+		return nil
+	}
+	return []payload.Label{
+		{Key: "key-0001", Value: "value-0123456789"}, {Key: "key-0002", Value: "value-9876543210"},
+	}
+}
+
+const knownPath = "/system.slice/docker-"
+
+// ofPath is the thing that a path asks for, by its last six digits: a provider's table, at its cheapest.
+func ofPath(all []thing, path payload.StringView) *thing {
+	if len(path) < len(knownPath) || !strings.HasPrefix(knownPath, string(path[:len(knownPath)])) {
+		return nil
+	}
+	index := 0
+	for _, digit := range path[len(knownPath):] {
+		if digit < '0' || digit > '9' {
+			return nil
+		}
+		index = index*10 + int(digit-'0')
+	}
+	if index >= len(all) {
+		return nil
+	}
+	return &all[index]
+}
+
+// ofPID is the thing that a pid asks for.
+func ofPID(all []thing, pid uint32) *thing {
+	if pid < firstPID || pid >= firstUnknownPID || int(pid-firstPID) >= len(all) {
+		return nil
+	}
+	return &all[pid-firstPID]
+}
