@@ -116,8 +116,8 @@ func futexWakeOwn(word *atomic.Uint32) {
 
 // futexWaiter is struct futex_waitv.
 type futexWaiter struct {
-	value, address  uint64
-	flags, reserved uint32
+	value, address uint64
+	flags, _       uint32
 }
 
 // kernelTimespec is struct __kernel_timespec, 64 bits on every architecture.

@@ -12,7 +12,7 @@ import (
 //	park    with Go's poller: no thread, and about three times the system calls
 //
 // Blocking is for the peer that shares this CPU: nothing is quicker than to let the kernel switch
-// between the two, and Go's poller costs half of the rate (docs/adr/0007 has the measurements). But
+// between the two, and Go's poller costs half of the rate (docs/adr/0009 has the measurements). But
 // each blocked goroutine holds a thread, and Go's monitor wakes up for it: where sleeps are long,
 // parking costs less than half. So blocking is for sleeps that have been short lately, and for a few
 // goroutines at a time; all others are parked.
