@@ -259,9 +259,9 @@ func (b byteRoom) Room(int) []byte { return b }
 
 func TestAHostileClientEndsItsOwnSessionAlone(t *testing.T) {
 	for name, hostile := range map[string]func(dir string, client *Session){
-		"a number far ahead":    func(dir string, _ *Session) { poke(t, dir, atReqSeq, uint64(1)<<62) },
-		"a number behind":       func(dir string, _ *Session) { poke(t, dir, atReqSeq, ^uint64(0)) },
-		"two at once":           func(dir string, _ *Session) { poke(t, dir, atReqSeq, uint64(2)) },
+		"a number far ahead": func(dir string, _ *Session) { poke(t, dir, atReqSeq, uint64(1)<<62) },
+		"a number behind":    func(dir string, _ *Session) { poke(t, dir, atReqSeq, ^uint64(0)) },
+		"two at once":        func(dir string, _ *Session) { poke(t, dir, atReqSeq, uint64(2)) },
 		"a number ahead of a message that is there": func(dir string, client *Session) {
 			request := protocol.RequestHeader(1, 1, 1)
 			_ = client.Send(&request, []byte("x"), Wait{})
