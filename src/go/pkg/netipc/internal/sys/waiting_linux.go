@@ -20,8 +20,9 @@ import (
 const (
 	// maxBlocked is how many goroutines of the process may block at a time.
 	maxBlocked = 8
-	// shortSleep is up to where a sleep is short, on average.
-	shortSleep = 60 * time.Microsecond
+	// shortSleep is up to where a sleep is short, on average: the tick of Go's monitor, which takes the
+	// processor from whoever blocks for longer.
+	shortSleep = 20 * time.Microsecond
 	// longSleep is what a sleep counts at most, so that a long one is soon forgotten. A new session
 	// starts with it.
 	longSleep = 200 * time.Microsecond
