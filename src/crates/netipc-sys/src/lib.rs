@@ -34,7 +34,7 @@
 //!
 //! Unsafe code is denied crate-wide and allowed, function by function, where a system call has no
 //! safe wrapper that is sound: `SO_PEERCRED` (`unix/peer.rs` says why), and mapping memory
-//! (`unix/region/mapping.rs`, and for benchmarks `unix/shared_lines.rs`).
+//! (`unix/region/mapping.rs`, `unix/region/fault.rs`, and for benchmarks `unix/shared_lines.rs`).
 #![deny(unsafe_code)]
 
 mod deadline;

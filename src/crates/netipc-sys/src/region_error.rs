@@ -187,4 +187,7 @@ pub enum Breach {
         /// The area's, in bytes.
         capacity: usize,
     },
+    /// The region's file was cut off: what it held is gone.
+    #[error("the region's file was cut off")]
+    CutOff,
 }

@@ -217,6 +217,12 @@ impl Engine {
         self.worker_count() == 1
     }
 
+    /// Whether there is one worker and one session: nothing else could keep it busy.
+    pub(super) fn has_one_of_each(&self) -> bool {
+        let sessions = || self.sessions.read().unwrap_or_else(PoisonError::into_inner);
+        self.has_one_worker() && sessions().len() == 1
+    }
+
     /// How sessions are watched by the workers. One alone is told again and again of what it has not
     /// read, which spares it the arming; among several, each event is for one.
     pub(super) const fn watch_mode(&self) -> WatchMode {

@@ -109,11 +109,33 @@ fn stay(
     events: &mut Events,
 ) -> bool {
     events.clear();
-    let may_look = served.inbox().begin_wait() && served.hold(engine);
-    if !may_look {
+    let mut inbox = served.inbox();
+    let may_look = inbox.begin_wait();
+    let expects_soon = !may_look && inbox.expects_soon() && engine.has_one_of_each();
+    drop(inbox);
+    if !(may_look || expects_soon) || !served.hold(engine) {
         served.release(engine);
         return false;
     }
+    let begun = if may_look {
+        look(engine, served, place, scratch, events)
+    } else {
+        doze(engine, served, scratch)
+    };
+    if !begun {
+        served.release(engine);
+    }
+    begun
+}
+
+/// Looks for the next request of a session that is held.
+fn look(
+    engine: &Engine,
+    served: &Arc<Served>,
+    place: &Place,
+    scratch: &mut Scratch,
+    events: &mut Events,
+) -> bool {
     if place.hold(served.token) && engine.load.watch() {
         engine.loop_waker.wake();
     }
@@ -126,13 +148,25 @@ fn stay(
             || (looks.is_multiple_of(LOOKS_PER_GLANCE)
                 && another_waits(engine, served.token, events))
     };
-    let begun = receive(engine, served, scratch, |session, inbox| {
+    receive(engine, served, scratch, |session, inbox| {
         Ok(session.look(inbox, &mut interrupted)?.map(payload_len))
-    });
-    if !begun {
-        served.release(engine);
+    })
+}
+
+/// Sleeps for a moment in receiving from the only session of the only worker: one system call instead
+/// of two. Whoever ends the session wakes it; a client that comes in this moment waits for its end.
+fn doze(engine: &Engine, served: &Arc<Served>, scratch: &mut Scratch) -> bool {
+    if !engine.work.is_empty() {
+        return false;
     }
-    begun
+    receive(engine, served, scratch, |session, inbox| {
+        engine.load.look();
+        let received = session.receive_soon(inbox).map(|message| message.map(payload_len));
+        if engine.load.found() {
+            engine.loop_waker.wake();
+        }
+        received
+    })
 }
 
 /// Whether another session has something, and nobody sleeps who would take it.

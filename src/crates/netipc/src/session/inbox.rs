@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use netipc_proto::chunk::{Incoming, Progress, Reassembly, ReceiveError as Refused};
 use netipc_proto::header::HEADER_LEN;
 use netipc_proto::{DecodeError, Defect};
-use netipc_sys::Spin;
+use netipc_sys::{SOON, Spin};
 
 use super::CHUNK_GAP_TIMEOUT;
 use crate::{Header, Message, ReceiveError};
@@ -192,6 +192,13 @@ impl Inbox {
     #[inline]
     pub(crate) fn begin_wait(&mut self) -> bool {
         self.spin.begin()
+    }
+
+    /// Whether messages have come so close to each other of late that the next is likely to come
+    /// before a short sleep is over.
+    #[inline]
+    pub(crate) fn expects_soon(&self) -> bool {
+        self.partial_since.is_none() && self.spin.expects_within(SOON)
     }
 
     /// How long to look before sleeping.

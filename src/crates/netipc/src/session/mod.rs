@@ -239,6 +239,21 @@ impl Session {
         Ok(if whole { inbox.message() } else { None })
     }
 
+    /// Receives a message that [`Inbox::expects_soon`], sleeping for 10 ms at most; nothing but a
+    /// message or the session's end is noticed meanwhile. For sockets; on shared memory it takes what
+    /// is there.
+    #[inline]
+    pub(crate) fn receive_soon<'i>(
+        &self,
+        inbox: &'i mut Inbox,
+    ) -> Result<Option<Message<'i>>, ReceiveError> {
+        let whole = match &self.transport {
+            Transport::Socket(socket) => socket.receive_soon(inbox)?,
+            Transport::Region(region) => region.try_receive(inbox)?,
+        };
+        Ok(if whole { inbox.message() } else { None })
+    }
+
     /// How many messages may be in flight in one direction; `usize::MAX` on sockets, where room
     /// alone limits it, and 1 on shared memory: a second message is refused with
     /// [`SendError::OutOfTurn`], and nothing is pipelined.

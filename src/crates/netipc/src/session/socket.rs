@@ -128,6 +128,16 @@ impl Socket {
         }
     }
 
+    /// Receives a packet, sleeping in that for a moment at most: where one is expected. True when the
+    /// inbox has a message.
+    #[inline]
+    pub(super) fn receive_soon(&self, inbox: &mut Inbox) -> Result<bool, ReceiveError> {
+        match self.channel.recv_soon(inbox.room()?).transpose() {
+            Some(received) => take(inbox, received),
+            None => Ok(false),
+        }
+    }
+
     /// Receives the packets that are there, until the inbox has a message. True when it has.
     #[inline]
     pub(super) fn try_receive(&self, inbox: &mut Inbox) -> Result<bool, ReceiveError> {

@@ -12,7 +12,7 @@ use netipc_proto::header::opcode;
 use netipc_sys::{RegionError, Until};
 use proptest::prelude::*;
 
-use crate::support::raw::{RawRegion, RawServer, packet};
+use crate::support::raw::{RawRegion, RawServer, packet, region_path};
 use crate::support::{
     Echo, HEADER_BYTES, Place, Transport, abort, asleep_in, bytes, echoed, long, request,
 };
@@ -269,6 +269,23 @@ fn numbers_that_contradict_what_was_sent_end_the_session() {
     }
     let end = broken(2, 33);
     assert!(matches!(end, ReceiveError::Violation(_)), "a message shorter than it says: {end}");
+}
+
+#[test]
+fn a_region_that_is_cut_off_ends_its_session_at_both_ends_and_no_other() {
+    let echo = Echo::start(&SHARED.config(LIMIT));
+    let healthy = echo.place.connect(&SHARED.proposal(LIMIT));
+    let client = echo.place.connect(&SHARED.proposal(LIMIT));
+    echoed(&client, 1, b"abc");
+    let path = region_path(&echo.place.endpoint, client.id());
+    OpenOptions::new().write(true).open(path).expect("our own").set_len(0).expect("cut off");
+    let end = echo.next_end();
+    assert!(matches!(end, ReceiveError::BrokenRegion(_)), "{end}");
+    let error = client.receive(&mut client.inbox(), long(), &abort()).expect_err("nothing is left");
+    let expected = matches!(error, ReceiveError::BrokenRegion(_) | ReceiveError::Closed);
+    assert!(expected, "{error}");
+    drop(client);
+    echoed(&healthy, 2, b"still here");
 }
 
 #[test]

@@ -12,7 +12,8 @@ use netipc::batch::BatchBuilder;
 use netipc::codec::ResponseBudget;
 use netipc::server::{Context, Dispatch, Failure, RunningServer, Server, ServerConfig};
 use netipc::{
-    Abort, Deadline, Endpoint, Header, Inbox, Limits, Profiles, Proposal, Session, Status,
+    Abort, ConnectError, Deadline, Endpoint, Header, Inbox, Limits, Met, Profiles, Proposal,
+    ReceiveError, Session, Status,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -82,6 +83,14 @@ impl Client {
     }
 
     fn with(endpoint: &Endpoint, request: Limits, profiles: Profiles) -> Self {
+        Self::try_with(endpoint, request, profiles).expect("a session")
+    }
+
+    fn try_with(
+        endpoint: &Endpoint,
+        request: Limits,
+        profiles: Profiles,
+    ) -> Result<Self, ConnectError> {
         let proposal = Proposal {
             request,
             supported_profiles: profiles,
@@ -89,10 +98,9 @@ impl Client {
             ..Proposal::default()
         };
         let abort = Abort::new().expect("abort");
-        let session = Session::connect(endpoint, &proposal, Deadline::after(PATIENCE), &abort)
-            .expect("a session");
+        let session = Session::connect(endpoint, &proposal, Deadline::after(PATIENCE), &abort)?;
         let inbox = session.inbox();
-        Self { session, inbox, abort }
+        Ok(Self { session, inbox, abort })
     }
 
     fn send(&self, header: &Header, payload: &[u8]) {

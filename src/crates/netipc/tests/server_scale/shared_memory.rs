@@ -7,6 +7,8 @@ const SMALL_BYTES: u32 = 1024;
 const IDLE_SESSIONS: usize = 400;
 /// What an idle session may take beside its buffers.
 const KIB_PER_SESSION: u64 = 64;
+/// Address space for a region at both its ends, and for no stack.
+const ROOM_BYTES: u64 = 1 << 20;
 
 fn with_shared_memory(config: ServerConfig) -> ServerConfig {
     ServerConfig {
@@ -114,4 +116,37 @@ fn killed_clients_of_shared_memory_leave_nothing() {
         eventually("nothing in flight", || server.status().in_flight == 0);
         Client::with(endpoint, LIMITS, shared_memory()).ping();
     });
+}
+
+#[test]
+fn a_thread_that_cannot_be_made_costs_its_session_and_nothing_else() {
+    alone(
+        "shared_memory::a_thread_that_cannot_be_made_costs_its_session_and_nothing_else",
+        |endpoint| {
+            let config = ServerConfig { worker_count: 1, ..ServerConfig::default() };
+            let server = serve(endpoint, with_shared_memory(config), None);
+            let mut before = Client::with(endpoint, LIMITS, shared_memory());
+            before.ping();
+            // Room for regions, and for no thread's stack.
+            let limit = getrlimit(Resource::As);
+            let used_bytes = proc_status("VmSize:") * 1024;
+            let current = Some(used_bytes + ROOM_BYTES);
+            setrlimit(Resource::As, Rlimit { current, maximum: limit.maximum })
+                .expect("the soft limit");
+            // The session may end before the client has attached its region; either says "full".
+            match Client::try_with(endpoint, LIMITS, shared_memory()) {
+                Ok(mut refused) => {
+                    let deadline = Deadline::after(PATIENCE);
+                    let end = refused.session.receive(&mut refused.inbox, deadline, &refused.abort);
+                    assert_eq!(end.map(|_| ()), Err(ReceiveError::Closed));
+                }
+                Err(error) => assert_eq!(error.met(), Some(Met::RegionVanished), "{error}"),
+            }
+            eventually("it is counted", || server.status().ended.failed == 1);
+            before.ping();
+            setrlimit(Resource::As, limit).expect("the limit as it was");
+            Client::with(endpoint, LIMITS, shared_memory()).ping();
+            eventually("only those that live", || regions(endpoint) == 1);
+        },
+    );
 }

@@ -237,6 +237,43 @@ func TestTryReceiveKeepsAPartialMessage(t *testing.T) {
 	}
 }
 
+func TestAMessageThatIsNotGoneOnWithEndsTheSession(t *testing.T) {
+	for name, receive := range map[string]func(*Session, *Inbox) error{
+		"waiting": func(s *Session, in *Inbox) error { _, err := s.Receive(in, within(soon)); return err },
+		"looking": func(s *Session, in *Inbox) error {
+			for {
+				if _, _, err := s.TryReceive(in); err != nil {
+					return err
+				}
+			}
+		},
+	} {
+		client, server := pair(t, wideListener(), Proposal{Request: wide, PacketSize: 64})
+		inbox := server.NewInbox()
+		header := protocol.RequestHeader(3, 7, 100)
+		head := header.Encode()
+		if err := client.socket.channel.Send(head[:], pattern(32), &Wait{}); err != nil {
+			t.Fatal(err)
+		}
+		for !inbox.IsPartial() {
+			if _, _, err := server.TryReceive(inbox); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if left, _ := inbox.gapEnds.Remaining(); left > ChunkGapTimeout || left < ChunkGapTimeout/2 {
+			t.Fatalf("%v are left", left)
+		}
+		// The rest is due at once, in place of a test that takes as long.
+		inbox.gapEnds = After(20 * time.Millisecond)
+		if err := receive(server, inbox); err != ErrChunkGap || FaultOf(err) != FaultPeerBroke {
+			t.Fatal(name, err)
+		}
+		if _, err := server.Receive(inbox, within(soon)); err != ErrEnded {
+			t.Fatal(name, err)
+		}
+	}
+}
+
 func TestADeadlineThatCutsAMessageEndsTheSession(t *testing.T) {
 	client, _ := pair(t, wideListener(), Proposal{Request: wide, PacketSize: 4096})
 	header := protocol.RequestHeader(3, 1, wide.PayloadBytes)

@@ -91,7 +91,8 @@ func play(t testing.TB, role string, endpoint Endpoint, environment ...string) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &other{command: exec.Command(self)}
+	line := append(emulator(), self)
+	o := &other{command: exec.Command(line[0], line[1:]...)}
 	o.command.Env = append(append(os.Environ(), roleEnv+"="+role, dirEnv+"="+endpoint.RunDir()), environment...)
 	o.command.Stderr = os.Stderr
 	input, in, err := os.Pipe()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -258,12 +259,22 @@ func (b byteRoom) Room(int) []byte { return b }
 
 func TestAHostileClientEndsItsOwnSessionAlone(t *testing.T) {
 	for name, hostile := range map[string]func(dir string, client *Session){
-		"a number far ahead":    func(dir string, _ *Session) { poke(t, dir, atReqSeq, uint64(1)<<62) },
-		"a number behind":       func(dir string, _ *Session) { poke(t, dir, atReqSeq, ^uint64(0)) },
-		"two at once":           func(dir string, _ *Session) { poke(t, dir, atReqSeq, uint64(2)) },
+		"a number far ahead": func(dir string, _ *Session) { poke(t, dir, atReqSeq, uint64(1)<<62) },
+		"a number behind":    func(dir string, _ *Session) { poke(t, dir, atReqSeq, ^uint64(0)) },
+		"two at once":        func(dir string, _ *Session) { poke(t, dir, atReqSeq, uint64(2)) },
+		"a number ahead of a message that is there": func(dir string, client *Session) {
+			request := protocol.RequestHeader(1, 1, 1)
+			_ = client.Send(&request, []byte("x"), Wait{})
+			poke(t, dir, atReqSeq, uint64(2))
+		},
 		"a message of no bytes": func(dir string, _ *Session) { poke(t, dir, atReqSeq, uint64(1)) },
 		"a message too long for its area": func(dir string, _ *Session) {
 			poke(t, dir, atReqLen, uint32(1<<31))
+			poke(t, dir, atReqSeq, uint64(1))
+		},
+		"a length without a message": func(dir string, _ *Session) {
+			// One that fits the limits, were it true: the area is 4160 bytes.
+			poke(t, dir, atReqLen, uint32(4161))
 			poke(t, dir, atReqSeq, uint64(1))
 		},
 		"noise": func(_ string, client *Session) { _ = client.region.channel.Send(pattern(50), nil) },
@@ -291,7 +302,7 @@ func TestAHostileClientEndsItsOwnSessionAlone(t *testing.T) {
 		dir, client, server := sharedAt(t, sharedListener(), sharedProposal())
 		hostile(dir, client)
 		_, err := server.Receive(server.NewInbox(), within(soon))
-		if FaultOf(err) != FaultPeerBroke {
+		if FaultOf(err) != FaultPeerBroke || strings.Contains(name, "length") && !is[*BreachError](err) {
 			t.Errorf("%s: %v", name, err)
 		}
 		request := protocol.RequestHeader(3, 1, 0)
@@ -488,6 +499,7 @@ func TestAClientBelievesNothingOfItsRegion(t *testing.T) {
 		"an early area": tamperAt(atRequestOffset, uint32(0)),
 		"a late area":   tamperAt(atRequestOffset, ^uint32(63)),
 		"no capacity":   tamperAt(20, uint32(0)),
+		"another user":  anotherUsers,
 		"a small area":  tamperAt(20, uint32(64)),
 		"an odd area":   tamperAt(20, uint32(8191)),
 		"an overlap":    tamperAt(24, uint32(64)),
@@ -523,6 +535,15 @@ func TestAClientBelievesNothingOfItsRegion(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// anotherUsers gives the region to another user; who may not is told the same by a mode that forbids all.
+func anotherUsers(path string) error {
+	const anotherUID = 12345
+	if os.Geteuid() != 0 {
+		return os.Chmod(path, 0)
+	}
+	return os.Chown(path, anotherUID, -1)
 }
 
 func tamperAt(at int64, value any) func(string) error {

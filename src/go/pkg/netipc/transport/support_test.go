@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -138,6 +139,9 @@ func (c *counter) call(wait Wait) error {
 	return nil
 }
 
+// emulator is what this test binary must be run with, where it was made for another processor.
+func emulator() []string { return strings.Fields(os.Getenv("NETIPC_TEST_EMULATOR")) }
+
 // Roles that this test binary plays in another process, named by its environment.
 const (
 	roleEnv = "NETIPC_TEST_ROLE"
@@ -169,7 +173,7 @@ func start(t testing.TB, role string, endpoint Endpoint, prefix ...string) *exec
 	if err != nil {
 		t.Fatal(err)
 	}
-	line := append(prefix, self)
+	line := append(append(prefix, emulator()...), self)
 	command := exec.Command(line[0], line[1:]...)
 	command.Env = append(os.Environ(), roleEnv+"="+role, dirEnv+"="+endpoint.RunDir())
 	command.Stderr = os.Stderr

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
+use super::fault::{self, Slot};
 use super::layout::{Area, HEADER_BYTES, Layout, field};
 use crate::SysError;
 use crate::platform::refused;
@@ -22,6 +23,7 @@ pub(super) struct Mapping {
     base: NonNull<u8>,
     len_bytes: usize,
     layout: Layout,
+    guard: &'static Slot,
 }
 
 // SAFETY: the mapping belongs to the process, not to a thread: any may use and unmap it.
@@ -47,8 +49,16 @@ impl Mapping {
         let base =
             unsafe { mmap(std::ptr::null_mut(), len_bytes, access, MapFlags::SHARED, file, 0) }
                 .map_err(refused("map a region"))?;
-        let base = NonNull::new(base.cast()).ok_or_else(too_long)?;
-        Ok(Self { base, len_bytes, layout })
+        let base: NonNull<u8> = NonNull::new(base.cast()).ok_or_else(too_long)?;
+        let start = base.as_ptr().addr();
+        let guard = fault::guard(start, start + len_bytes);
+        Ok(Self { base, len_bytes, layout, guard })
+    }
+
+    /// Whether a part of the file has been cut off: what was read since may be zeros.
+    #[inline]
+    pub(super) fn is_lost(&self) -> bool {
+        self.guard.is_lost()
     }
 
     pub(super) const fn len_bytes(&self) -> usize {
@@ -106,6 +116,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        self.guard.release();
         // SAFETY: what was mapped by `new`, whole; nobody borrows from it any more.
         let _unmapped = unsafe { munmap(self.base.as_ptr().cast(), self.len_bytes) };
     }

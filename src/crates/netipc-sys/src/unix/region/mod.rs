@@ -7,12 +7,14 @@
 //! | `stale` | what dead servers left |
 //! | `layout` | where things are in it |
 //! | `mapping` | its memory, as cells: the unsafe code |
+//! | `fault` | surviving a file that is cut off |
 //! | `sleep` | waiting and waking: futexes |
 //!
 //! How messages move is in `shm/`, apart from the system calls here.
 
 mod attach;
 mod create;
+mod fault;
 mod layout;
 mod mapping;
 mod sleep;
@@ -136,11 +138,13 @@ impl RegionChannel {
     ///
     /// # Errors
     /// [`RegionError::Empty`], [`RegionError::TooLong`] or [`RegionError::Busy`]: nothing was sent.
+    /// [`RegionError::Broken`] when the region's file was cut off.
     #[inline]
     pub fn send(&self, pieces: &[&[u8]]) -> Result<(), RegionError> {
         let Shared { mapping, outgoing, publisher, .. } = &*self.0;
-        publisher.publish(&mapping.lane(*outgoing), pieces, &Futexes).map_err(|unsent| match unsent
-        {
+        let sent = publisher.publish(&mapping.lane(*outgoing), pieces, &Futexes);
+        self.0.unless_lost()?;
+        sent.map_err(|unsent| match unsent {
             Unsent::Empty => RegionError::Empty,
             Unsent::TooLong { len, max } => RegionError::TooLong { len, max },
             Unsent::Busy => RegionError::Busy,
@@ -159,7 +163,11 @@ impl RegionChannel {
         buffer: &mut B,
         limit: usize,
     ) -> Result<Option<usize>, RegionError> {
-        self.0.receiver.take(&self.0.lane_in(), limit, |len| buffer.room(len)).map_err(refused_by)
+        match self.0.receiver.take(&self.0.lane_in(), limit, |len| buffer.room(len)) {
+            // A lost region reads as zeros, which is nothing new at first: waiting looks closer.
+            Ok(None) => Ok(None),
+            taken => self.0.unless_lost().and(taken.map_err(refused_by)),
+        }
     }
 
     /// Whether [`try_receive`](Self::try_receive) would find a message, or a violation. One load.
@@ -202,7 +210,10 @@ impl RegionChannel {
     pub fn wait(&self, until: Until<'_>) -> Result<(), RegionError> {
         let Shared { receiver, end, .. } = &*self.0;
         let mut sleeper = Sleeper::new(until);
-        let doze = |signal: &AtomicU32, heard, own: &AtomicU32| sleeper.doze(signal, heard, own);
+        let doze = |signal: &AtomicU32, heard, own: &AtomicU32| {
+            let dozed = sleeper.doze(signal, heard, own);
+            self.0.unless_lost().and(dozed)
+        };
         match receiver.wait(&self.0.lane_in(), end, doze)? {
             true => Ok(()),
             false => Err(RegionError::Ended),
@@ -238,6 +249,11 @@ impl RegionHandle {
 }
 
 impl Shared {
+    #[inline]
+    fn unless_lost(&self) -> Result<(), RegionError> {
+        if self.mapping.is_lost() { Err(RegionError::Broken(Breach::CutOff)) } else { Ok(()) }
+    }
+
     #[inline]
     fn lane_in(&self) -> Lane<'_, AtomicU64, AtomicU32> {
         self.mapping.lane(self.incoming)

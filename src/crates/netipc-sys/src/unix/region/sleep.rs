@@ -26,7 +26,7 @@ use rustix::thread::{ClockId, futex};
 
 use crate::platform::refused;
 use crate::shm::Bell;
-use crate::{Abort, Deadline, PacketChannel, RegionError};
+use crate::{Abort, Breach, Deadline, PacketChannel, RegionError};
 
 /// How long a wait looks at neither its socket nor its abort handle.
 pub(super) const WATCH_SLICE: Duration = Duration::from_millis(25);
@@ -101,6 +101,8 @@ impl<'a> Sleeper<'a> {
         };
         match slept {
             Ok(()) | Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => Ok(()),
+            // The word is gone.
+            Err(Errno::FAULT) => Err(RegionError::Broken(Breach::CutOff)),
             Err(errno) => Err(RegionError::Os(refused("wait for a message")(errno))),
         }
     }

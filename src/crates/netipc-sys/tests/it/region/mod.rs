@@ -1,6 +1,7 @@
 //! Shared memory: messages between two processes, and what can be in the way of them.
 
 mod channel;
+mod cut;
 /// `tools/test failpoints` runs these: they need the feature.
 #[cfg(feature = "failpoints")]
 mod dying;

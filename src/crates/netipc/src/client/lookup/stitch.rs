@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A pure state machine: [`Stitch::next`] says what to ask, [`Stitch::take`] is given what came.
-//! Items are copied into one buffer that later lookups use again.
+//! Answers are copied into one buffer that later lookups use again.
 
 use std::marker::PhantomData;
 
@@ -17,6 +17,7 @@ use thiserror::Error;
 use super::LookupCeilings;
 use super::plan::{SessionLimits, SubRequest, alone, plan};
 use crate::codec::{BuildError, DecodeError, Element, LookupItem, Overflow};
+use crate::place::offset_within;
 use crate::service::{AsKey, Lookup, LookupItemView};
 
 /// How the answer to a lookup breaks the contract, or cannot be put together.
@@ -197,6 +198,9 @@ impl<S: Lookup> Stitch<S> {
             return Ok(());
         }
         let asked_keys = keys.get(asked.first..).unwrap_or_default();
+        // All at once: a copy of each item takes as long as several times its bytes.
+        let kept_at = self.items.len();
+        self.items.extend_from_slice(payload);
         let mut ask_again = false;
         for (offset, (item, key)) in items.zip(asked_keys).enumerate() {
             let index = asked.first + offset;
@@ -209,7 +213,7 @@ impl<S: Lookup> Stitch<S> {
                 Some(Overflow::Retry) if offset == 0 => return Err(LookupError::FirstAskedAgain),
                 Some(Overflow::Retry) => ask_again = true,
                 _ if ask_again => return Err(LookupError::AfterAskAgain { index }),
-                _ => self.keep(index, item),
+                _ => self.keep(index, kept_at + offset_within(payload, item), item.len()),
             }
             if overflow == Some(Overflow::Oversized) && asked.count > 1 {
                 self.oversized.push(index);
@@ -272,9 +276,8 @@ impl<S: Lookup> Stitch<S> {
     }
 
     /// Keeps the item for the key at `index`: the next one, or one that was asked again.
-    fn keep(&mut self, index: usize, item: &[u8]) {
-        let place = Place { start: self.items.len(), len: item.len() };
-        self.items.extend_from_slice(item);
+    fn keep(&mut self, index: usize, start: usize, len: usize) {
+        let place = Place { start, len };
         match self.places.get_mut(index) {
             Some(earlier) => *earlier = place,
             None => self.places.push(place),

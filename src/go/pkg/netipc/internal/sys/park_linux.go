@@ -15,7 +15,6 @@ import (
 // bookkeeping, so it is left as it is while it fires early enough: it may then fire once for nobody,
 // or too early for this wait, which looks at its own deadline and sets it anew.
 type parker struct {
-	raw   syscall.RawConn
 	timer func(time.Time) error
 	sleep func(func(fd uintptr) bool) error
 	// attempt tries the system call; true when there is nothing more to wait for.

@@ -12,7 +12,7 @@ import (
 //	park    with Go's poller: no thread, and about three times the system calls
 //
 // Blocking is for the peer that shares this CPU: nothing is quicker than to let the kernel switch
-// between the two, and Go's poller costs half of the rate (docs/adr/0007 has the measurements). But
+// between the two, and Go's poller costs half of the rate (docs/adr/0009 has the measurements). But
 // each blocked goroutine holds a thread, and Go's monitor wakes up for it: where sleeps are long,
 // parking costs less than half. So blocking is for sleeps that have been short lately, and for a few
 // goroutines at a time; all others are parked.
@@ -20,8 +20,9 @@ import (
 const (
 	// maxBlocked is how many goroutines of the process may block at a time.
 	maxBlocked = 8
-	// shortSleep is up to where a sleep is short, on average.
-	shortSleep = 60 * time.Microsecond
+	// shortSleep is up to where a sleep is short, on average: the tick of Go's monitor, which takes the
+	// processor from whoever blocks for longer.
+	shortSleep = 20 * time.Microsecond
 	// longSleep is what a sleep counts at most, so that a long one is soon forgotten. A new session
 	// starts with it.
 	longSleep = 200 * time.Microsecond
