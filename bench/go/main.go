@@ -38,6 +38,13 @@ type options struct {
 	warmUp  float64
 }
 
+// scenarios are those that this driver plays.
+var scenarios = []string{
+	"ping-level1", "ping-level2", "reverse", "batch", "pipeline", "pipeline-batch", "snapshot",
+	"snapshot-changing", "fetch", "cache", "cache-load", "cgroups-lookup", "apps-lookup",
+	"codec-cgroups-lookup", "codec-apps-lookup", "idle",
+}
+
 func main() {
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "netipc-bench-driver-go:", err)
@@ -47,7 +54,13 @@ func main() {
 
 func run(arguments []string) error {
 	if len(arguments) == 0 {
-		return fmt.Errorf("say server or client")
+		return fmt.Errorf("say scenarios, server or client")
+	}
+	if arguments[0] == "scenarios" {
+		for _, scenario := range scenarios {
+			fmt.Println(scenario)
+		}
+		return nil
 	}
 	var o options
 	flags := flag.NewFlagSet(arguments[0], flag.ExitOnError)
@@ -77,7 +90,7 @@ func run(arguments []string) error {
 	case "client":
 		return call(&o)
 	}
-	return fmt.Errorf("say server or client, not %s", arguments[0])
+	return fmt.Errorf("say scenarios, server or client, not %s", arguments[0])
 }
 
 func (o *options) endpoint() (service.Endpoint, error) {

@@ -39,8 +39,12 @@ type served struct {
 	// stopReading ends the reader's wait.
 	stopReading transport.Abort
 
-	// turn counts the requests that the reader answered itself. Its own.
+	// turn counts the requests that the reader answered itself. The reader's own, as the next are.
 	turn uint64
+	// idleAt is when a look is due whether the session idles: the clock is not read for each request.
+	idleAt transport.Deadline
+	// received counts the requests, and lookedAt those at the last such look.
+	received, lookedAt uint64
 	// handling is the turn in which the reader runs a handler; zero while it does not. Whoever sets it back
 	// to zero is the reader from then on.
 	handling atomic.Uint64
@@ -59,12 +63,14 @@ type served struct {
 	last bool
 	// ended is why the session is over; its answers are of no use then.
 	ended end
+	// useless is last, or ended: to be looked at without the lock.
+	useless atomic.Bool
 }
 
 func newServed(e *engine, service *servedService, session *transport.Session) *served {
 	return &served{
 		engine: e, service: service, session: session, inbox: session.NewInbox(), reading: true,
-		room: make(chan struct{}, 1),
+		room: make(chan struct{}, 1), idleAt: transport.After(idleAfter),
 		context: Context{
 			Context: e.context, peer: session.Peer(), sessionID: session.ID(), service: service,
 		},
@@ -97,24 +103,34 @@ func (s *served) read() {
 // receive waits for the next request. False when none will come.
 func (s *served) receive() (protocol.Message, bool) {
 	for {
-		wait := transport.Wait{Deadline: transport.After(idleAfter), Abort: &s.stopReading}
-		message, err := s.session.Receive(s.inbox, wait)
+		message, err := s.session.Receive(s.inbox, transport.Wait{Deadline: s.idleAt, Abort: &s.stopReading})
 		if err == nil {
+			s.received++
 			return message, true
 		}
-		if err == transport.ErrTimedOut && !s.inbox.IsPartial() {
-			s.inbox.Release()
-			err = s.session.WaitReadable(transport.Wait{Abort: &s.stopReading})
-			if err == nil {
-				continue
-			}
-		}
 		if err == transport.ErrTimedOut {
-			continue
+			err = s.lookWhetherIdle()
 		}
-		s.failedToReceive(err)
-		return protocol.Message{}, false
+		if err != nil {
+			s.failedToReceive(err)
+			return protocol.Message{}, false
+		}
 	}
+}
+
+// lookWhetherIdle gives up the memory for messages of a session that has received nothing for as long as
+// there is between two looks, and sleeps until there is something to receive.
+func (s *served) lookWhetherIdle() error {
+	idle := s.received == s.lookedAt && !s.inbox.IsPartial()
+	s.lookedAt = s.received
+	if idle {
+		s.inbox.Release()
+		if err := s.session.WaitReadable(transport.Wait{Abort: &s.stopReading}); err != nil {
+			return err
+		}
+	}
+	s.idleAt = transport.After(idleAfter)
+	return nil
 }
 
 // failedToReceive says what the end of reading means.
@@ -270,10 +286,7 @@ var noWait = transport.Wait{Deadline: transport.After(0)}
 // trySend sends an answer if there is room for all of it now. final is true when it is not to be sent at
 // all.
 func (s *served) trySend(header *protocol.Header, payload []byte) (sent, final bool) {
-	s.mu.Lock()
-	useless := s.last || s.ended != endNone
-	s.mu.Unlock()
-	if useless {
+	if s.useless.Load() {
 		return false, true
 	}
 	if s.session.Terms().PacketSize.PacketsOf(header.PayloadLen) > 1 {
@@ -328,6 +341,7 @@ func (s *served) answerFailure(request *protocol.Header, failed failure) {
 	useless := s.last || s.ended != endNone
 	if !useless && !status.KeepsSession() {
 		s.last = true
+		s.useless.Store(true)
 	}
 	s.mu.Unlock()
 	if useless {
@@ -383,6 +397,7 @@ func (s *served) end(why end) {
 	first := s.ended == endNone
 	if first {
 		s.ended = why
+		s.useless.Store(true)
 	}
 	s.mu.Unlock()
 	if !first {
