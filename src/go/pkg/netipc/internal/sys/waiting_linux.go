@@ -74,6 +74,10 @@ func (c *PacketChannel) await(buffer []byte, wait *Wait) (int, error) {
 
 // look receives without blocking for as long as the spin allows. Zero when nothing came.
 func (c *PacketChannel) look(buffer []byte) (int, error) {
+	// What is there already says nothing of waiting.
+	if n, err := c.tryRecv(buffer); n > 0 || err != nil {
+		return n, err
+	}
 	spin := &c.waiting.spin
 	for l := spin.begin(); ; {
 		for range systemLooksPerReading {
