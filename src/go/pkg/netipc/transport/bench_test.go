@@ -18,6 +18,7 @@ import (
 func serveUntilKilled(endpoint Endpoint) error {
 	listener, err := Listen(endpoint, &ListenerConfig{
 		SupportedProfiles: profilesFromEnv(), PreferredProfiles: profilesFromEnv(),
+		MaxRequestPayloadBytes: wide.PayloadBytes,
 	})
 	if err != nil {
 		return err

@@ -172,7 +172,7 @@ func TestBadHellosAreAnsweredAndClosed(t *testing.T) {
 func TestAClientThatSaysNothingDelaysNobody(t *testing.T) {
 	const silent = 40
 	endpoint := newEndpoint(t)
-	listener := listen(t, endpoint, ListenerConfig{HandshakeTimeout: 300 * time.Millisecond})
+	listener := listen(t, endpoint, ListenerConfig{HandshakeTimeout: 2 * time.Second})
 	go serveIncrement(listener)
 	var channels []*sys.PacketChannel
 	for range silent {
@@ -184,7 +184,7 @@ func TestAClientThatSaysNothingDelaysNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer session.Close()
-	if took := time.Since(start); took > 250*time.Millisecond {
+	if took := time.Since(start); took > time.Second {
 		t.Fatalf("it took %v", took)
 	}
 	for _, channel := range channels {

