@@ -61,6 +61,15 @@ const SHARED_CPU_CYCLE: Duration = Duration::from_micros(25);
 /// How often a wait lets others on its CPU go first: the peer answers in the first turn, unless
 /// somebody else was given it.
 const TURNS_GIVEN: u32 = 2;
+/// Turns that take longer than this went to somebody else than the peer: a thread that computes keeps
+/// the CPU for milliseconds, while one that is woken soon has it.
+const CROWDED_NS: u64 = 100_000;
+/// How long no way is given then, at first: 67 ms, so that such turns cost a few percent at most.
+const CROWDED_PAUSE_NS: u64 = 1 << 26;
+/// The most by which crowded turns in a row stretch the pause, as a power of two: 4.3 s.
+const MAX_CROWDED_STRETCH: u32 = 6;
+/// So many good turns, and a crowded one counts as the first again.
+const TURNS_FORGIVING: u32 = 1 << 16;
 
 /// The longest look of one wait for a message, before sleeping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +142,7 @@ pub struct Spin<C = HostClock> {
     clock: C,
     limit_ns: u64,
     account: Account,
+    crowd: Crowd,
 }
 
 impl Spin {
@@ -149,7 +159,7 @@ impl<C: Clock> Spin<C> {
     #[must_use]
     pub fn with_clock(limit: SpinLimit, clock: C) -> Self {
         let limit_ns = u64::try_from(limit.get().as_nanos()).unwrap_or(u64::MAX);
-        Self { clock, limit_ns, account: Account::default() }
+        Self { clock, limit_ns, account: Account::default(), crowd: Crowd::default() }
     }
 
     /// Looks for a message as long as this wait may. `None`, perhaps without having looked at all:
@@ -202,18 +212,34 @@ impl<C: Clock> Spin<C> {
 
     /// The last thing before sleeping where looking does not pay: lets others on this CPU run, for a
     /// peer that shares it and is about to answer. To be passed over costs less than to sleep and be
-    /// woken. Nothing is done where messages do not come one right after the other.
+    /// woken. Nothing is done where messages do not come one right after the other, nor for a while
+    /// where others took those turns.
     #[inline]
-    pub fn give_way(&self, mut is_there: impl FnMut() -> bool) {
-        if self.limit_ns == 0 || !self.expects_within(SHARED_CPU_CYCLE) {
-            return;
+    pub fn give_way<T>(&mut self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+        if !self.shares_cpu() {
+            return None;
         }
+        let started_ns = self.clock.now_ns();
+        let mut found = None;
         for _ in 0..TURNS_GIVEN {
-            if is_there() {
-                return;
-            }
             std::thread::yield_now();
+            found = look();
+            if found.is_some() {
+                break;
+            }
         }
+        let now_ns = self.clock.now_ns();
+        self.crowd.turns_taken(now_ns, now_ns.saturating_sub(started_ns));
+        found
+    }
+
+    /// Whether the peer seems to share this CPU, so that [`give_way`](Self::give_way) does something.
+    #[inline]
+    #[must_use]
+    pub fn shares_cpu(&self) -> bool {
+        self.limit_ns != 0
+            && self.expects_within(SHARED_CPU_CYCLE)
+            && self.crowd.is_gone(self.account.last_wait_ns)
     }
 
     /// Whether the next message is likely to come within `time`, going by the last waits that no
@@ -311,6 +337,35 @@ impl Account {
         self.balance_ns = 0;
         self.trial = None;
         self.stretch = (self.stretch + 1).min(MAX_STRETCH);
+    }
+}
+
+/// Whether others than the peer take the turns that are given. Pure.
+#[derive(Debug, Default)]
+struct Crowd {
+    until_ns: u64,
+    stretch: u32,
+    good: u32,
+}
+
+impl Crowd {
+    #[inline]
+    const fn is_gone(&self, now_ns: u64) -> bool {
+        now_ns >= self.until_ns
+    }
+
+    #[inline]
+    fn turns_taken(&mut self, now_ns: u64, took_ns: u64) {
+        if took_ns > CROWDED_NS {
+            self.until_ns = now_ns.saturating_add(CROWDED_PAUSE_NS << self.stretch);
+            self.stretch = (self.stretch + 1).min(MAX_CROWDED_STRETCH);
+            self.good = 0;
+            return;
+        }
+        self.good = self.good.saturating_add(1);
+        if self.good >= TURNS_FORGIVING {
+            self.stretch = 0;
+        }
     }
 }
 

@@ -247,10 +247,11 @@ fn turns_given(limit: SpinLimit, cycle_ns: u64) -> u32 {
         end.wait(start_ns, NEVER_NS);
     }
     let looks = Cell::new(0);
-    end.spin.give_way(|| {
+    let found = end.spin.give_way(|| {
         looks.set(looks.get() + 1);
-        false
+        None::<()>
     });
+    assert_eq!(found, None);
     looks.get()
 }
 
@@ -269,9 +270,32 @@ fn nobody_is_let_first_once_the_message_is_there() {
         end.wait(start_ns, NEVER_NS);
     }
     let looks = Cell::new(0);
-    end.spin.give_way(|| {
+    let found = end.spin.give_way(|| {
         looks.set(looks.get() + 1);
-        true
+        Some("message")
     });
-    assert_eq!(looks.get(), 1);
+    assert_eq!((found, looks.get()), (Some("message"), 1));
+}
+
+#[test]
+fn no_turns_are_given_for_a_while_where_others_take_them() {
+    let mut crowd = Crowd::default();
+    let mut now_ns = SECOND_NS;
+    let mut pauses = Vec::new();
+    for _ in 0..MAX_CROWDED_STRETCH + 2 {
+        crowd.turns_taken(now_ns, CROWDED_NS + 1);
+        assert!(!crowd.is_gone(now_ns));
+        pauses.push(crowd.until_ns - now_ns);
+        now_ns = crowd.until_ns;
+        assert!(crowd.is_gone(now_ns));
+    }
+    assert_eq!(pauses.first(), Some(&CROWDED_PAUSE_NS));
+    assert!(pauses.windows(2).all(|pair| pair[1] >= pair[0]), "{pauses:?}");
+    assert_eq!(pauses.last(), Some(&(CROWDED_PAUSE_NS << MAX_CROWDED_STRETCH)));
+
+    for _ in 0..TURNS_FORGIVING {
+        crowd.turns_taken(now_ns, CROWDED_NS);
+    }
+    crowd.turns_taken(now_ns, CROWDED_NS + 1);
+    assert_eq!(crowd.until_ns - now_ns, CROWDED_PAUSE_NS, "forgiven");
 }

@@ -111,16 +111,18 @@ fn stay(
     events.clear();
     let mut inbox = served.inbox();
     let may_look = inbox.begin_wait();
+    let shares_cpu = !may_look && inbox.peer_shares_cpu();
     let expects_soon = !may_look && inbox.expects_soon() && engine.has_one_of_each();
     drop(inbox);
-    if !(may_look || expects_soon) || !served.hold(engine) {
+    if !(may_look || shares_cpu || expects_soon) || !served.hold(engine) {
         served.release(engine);
         return false;
     }
     let begun = if may_look {
         look(engine, served, place, scratch, events)
     } else {
-        doze(engine, served, scratch)
+        (shares_cpu && give_way(engine, served, scratch, events))
+            || (expects_soon && doze(engine, served, scratch))
     };
     if !begun {
         served.release(engine);
@@ -151,6 +153,23 @@ fn look(
     receive(engine, served, scratch, |session, inbox| {
         Ok(session.look(inbox, &mut interrupted)?.map(payload_len))
     })
+}
+
+/// Lets the client go first: it shares this CPU, and its next request comes as soon as it runs.
+/// That spares both ends a sleep, and this one the arming. Not when others wait for this worker.
+fn give_way(
+    engine: &Engine,
+    served: &Arc<Served>,
+    scratch: &mut Scratch,
+    events: &mut Events,
+) -> bool {
+    if engine.phase() != Phase::Running
+        || !engine.work.is_empty()
+        || another_waits(engine, served.token, events)
+    {
+        return false;
+    }
+    receive(engine, served, scratch, |session, inbox| Ok(session.give_way(inbox)?.map(payload_len)))
 }
 
 /// Sleeps for a moment in receiving from the only session of the only worker: one system call instead

@@ -201,6 +201,12 @@ impl Inbox {
         self.partial_since.is_none() && self.spin.expects_within(SOON)
     }
 
+    /// Whether the peer seems to share this CPU: it answers if it is let run.
+    #[inline]
+    pub(crate) fn peer_shares_cpu(&self) -> bool {
+        self.partial_since.is_none() && self.spin.shares_cpu()
+    }
+
     /// How long to look before sleeping.
     #[inline]
     pub(super) const fn spin(&mut self) -> &mut Spin {

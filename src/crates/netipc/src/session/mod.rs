@@ -254,6 +254,20 @@ impl Session {
         Ok(if whole { inbox.message() } else { None })
     }
 
+    /// Lets a peer that shares this CPU go first, and receives what it sends then. On shared memory it
+    /// takes what is there: receiving itself gives way.
+    #[inline]
+    pub(crate) fn give_way<'i>(
+        &self,
+        inbox: &'i mut Inbox,
+    ) -> Result<Option<Message<'i>>, ReceiveError> {
+        let whole = match &self.transport {
+            Transport::Socket(socket) => socket.give_way(inbox)?,
+            Transport::Region(region) => region.try_receive(inbox)?,
+        };
+        Ok(if whole { inbox.message() } else { None })
+    }
+
     /// How many messages may be in flight in one direction; `usize::MAX` on sockets, where room
     /// alone limits it, and 1 on shared memory: a second message is refused with
     /// [`SendError::OutOfTurn`], and nothing is pipelined.

@@ -126,7 +126,7 @@ impl Region {
 
     #[inline]
     fn wait(&self, inbox: &mut Inbox, until: Until<'_>) -> Result<(), ReceiveError> {
-        inbox.spin().give_way(|| self.channel.is_ready());
+        let _there = inbox.spin().give_way(|| self.channel.is_ready().then_some(()));
         let (memory, limit) = inbox.memory()?;
         match self.channel.receive(memory, limit, until) {
             Ok(len) => self.take(inbox, len),
