@@ -317,6 +317,28 @@ fn a_request_above_the_limit_is_told_so_and_is_the_last() {
 }
 
 #[test]
+fn the_file_goes_with_its_session_even_while_a_handler_runs() {
+    let (place, gate) = (Place::new(), Gate::default());
+    let at_gate = gate.clone();
+    let server = place.serve(
+        with_shared_memory(ServerConfig::default()),
+        handler(move |_context, request, response| {
+            at_gate.pass();
+            reply(request, response)
+        }),
+    );
+    let client = place.shared_memory_client();
+    client.request(1, b"ping");
+    gate.wait_for(1);
+    assert_eq!(regions(&place), 1);
+    drop(client);
+    eventually("its file is gone", || regions(&place) == 0);
+    assert_eq!(server.status().in_flight, 1);
+    gate.open();
+    eventually("its end", || server.status().sessions == 0);
+}
+
+#[test]
 fn a_client_that_vanishes_is_noticed_at_once() {
     let place = Place::new();
     let server = serve(&place, 1);
