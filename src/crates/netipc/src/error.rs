@@ -144,6 +144,9 @@ pub enum SendError {
     /// it sends again, a server sends one answer a request (spec section 7). Nothing was sent.
     #[error("a message is in flight already, all that shared memory carries: receive one first")]
     OutOfTurn,
+    /// The peer cut the region's file off: the session has ended.
+    #[error("the peer broke the region: {0}")]
+    BrokenRegion(Breach),
     /// An earlier message went out in part: the peer waits for its rest, nothing else can be sent.
     #[error("an earlier message was sent in part only: this session has ended")]
     Ended,
@@ -161,6 +164,7 @@ impl SendError {
                 Fault::Caller
             }
             Self::TimedOut | Self::Aborted | Self::PeerGone => Fault::Nobody,
+            Self::BrokenRegion(_) => Fault::PeerBroke,
             Self::PacketTooLong { .. } | Self::Os(_) => Fault::System,
         }
     }

@@ -498,6 +498,7 @@ fn send_error(error: SendError) -> CallError {
         | SendError::Malformed(_)
         | SendError::OutOfTurn
         | SendError::PacketTooLong { .. }) => CallError::NotSent(error),
+        SendError::BrokenRegion(breach) => CallError::BrokenRegion(breach),
         SendError::Os(error) => CallError::System(error),
     }
 }

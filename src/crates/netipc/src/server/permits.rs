@@ -3,18 +3,30 @@
 //! Sockets are served by the workers, which are as many; sessions over shared memory by threads of
 //! their own. Taking a permit that is free, and giving it back while nobody waits, is one atomic
 //! operation each.
+//!
+//! A thread whose next request is there at once takes the permit that it has just given back, before
+//! one that sleeps for it has woken up: more is answered so than by waking somebody for each request.
+//! But a busy client could keep all others waiting, so permits are kept for who was passed over for
+//! [`PASSED_OVER_AT_MOST`].
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long those who need not be woken go before one who waits: many times a wake-up.
+const PASSED_OVER_AT_MOST: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 pub(super) struct Permits {
     free: AtomicUsize,
     waiting: AtomicUsize,
+    /// Of those, who was passed over long enough. Changed while `kept` is locked.
+    owed: AtomicUsize,
     /// Nobody waits any more.
     closed: AtomicBool,
-    /// Held by those who wait when they look for the last time, and by those who wake them.
-    changing: Mutex<()>,
+    /// Permits that only those take to whom one is owed: never more than these are. Locked by those
+    /// who wait when they look for the last time, and by those who wake them.
+    kept: Mutex<usize>,
     changed: Condvar,
 }
 
@@ -27,8 +39,9 @@ impl Permits {
         Self {
             free: AtomicUsize::new(count),
             waiting: AtomicUsize::new(0),
+            owed: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
-            changing: Mutex::new(()),
+            kept: Mutex::new(0),
             changed: Condvar::new(),
         }
     }
@@ -43,7 +56,7 @@ impl Permits {
     pub(super) fn close(&self) {
         // Sequentially consistent with `wait`, as a permit that is given back.
         self.closed.store(true, Ordering::SeqCst);
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _kept = self.kept();
         self.changed.notify_all();
     }
 
@@ -58,20 +71,50 @@ impl Permits {
 
     #[cold]
     fn wait(&self) -> Option<Permit<'_>> {
+        let since = Instant::now();
+        let mut is_owed = false;
         self.waiting.fetch_add(1, Ordering::SeqCst);
-        let mut changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept();
         let permit = loop {
+            if is_owed && *kept > 0 {
+                *kept -= 1;
+                break Some(Permit(self));
+            }
             if let Some(permit) = self.try_take() {
                 break Some(permit);
             }
             if self.closed.load(Ordering::SeqCst) {
                 break None;
             }
-            changing = self.changed.wait(changing).unwrap_or_else(PoisonError::into_inner);
+            if !is_owed && since.elapsed() >= PASSED_OVER_AT_MOST {
+                is_owed = true;
+                self.owed.fetch_add(1, Ordering::Relaxed);
+            }
+            kept = self.changed.wait(kept).unwrap_or_else(PoisonError::into_inner);
         };
-        drop(changing);
+        if is_owed {
+            self.owed.fetch_sub(1, Ordering::Relaxed);
+        }
+        drop(kept);
         self.waiting.fetch_sub(1, Ordering::SeqCst);
         permit
+    }
+
+    /// Keeps a permit that is given back for one to whom it is owed. False where none is.
+    #[cold]
+    fn keep(&self) -> bool {
+        let mut kept = self.kept();
+        let is_owed = *kept < self.owed.load(Ordering::Relaxed);
+        if is_owed {
+            *kept += 1;
+            // All: the first of them may be one to whom none is owed.
+            self.changed.notify_all();
+        }
+        is_owed
+    }
+
+    fn kept(&self) -> MutexGuard<'_, usize> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -79,9 +122,13 @@ impl Drop for Permit<'_> {
     #[inline]
     fn drop(&mut self) {
         let permits = self.0;
+        // An old zero passes somebody over once more.
+        if permits.owed.load(Ordering::Relaxed) > 0 && permits.keep() {
+            return;
+        }
         permits.free.fetch_add(1, Ordering::SeqCst);
         if permits.waiting.load(Ordering::SeqCst) > 0 {
-            let _changing = permits.changing.lock().unwrap_or_else(PoisonError::into_inner);
+            let _kept = permits.kept();
             permits.changed.notify_one();
         }
     }
@@ -114,6 +161,37 @@ mod tests {
         assert_eq!(done.into_inner(), THREADS * TURNS);
         assert_eq!(permits.free.into_inner(), PERMITS);
         assert_eq!(permits.waiting.into_inner(), 0);
+    }
+
+    #[test]
+    fn a_permit_that_is_owed_is_for_nobody_else() {
+        let permits = Permits::new(1);
+        let held = permits.take();
+        // As one does who waits.
+        permits.owed.fetch_add(1, Ordering::Relaxed);
+        drop(held);
+        assert!(permits.try_take().is_none());
+        assert_eq!(*permits.kept(), 1);
+    }
+
+    #[test]
+    fn who_is_passed_over_long_enough_is_owed_a_permit_and_gets_it() {
+        const PATIENCE: Duration = Duration::from_secs(20);
+        let permits = Permits::new(1);
+        let (held, began) = (permits.take(), Instant::now());
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| permits.take().is_some());
+            // As often as it takes it is woken for a permit that somebody else has by then.
+            while permits.owed.load(Ordering::SeqCst) == 0 && began.elapsed() < PATIENCE {
+                let _kept = permits.kept();
+                permits.changed.notify_all();
+            }
+            assert_eq!(permits.owed.load(Ordering::SeqCst), 1);
+            drop(held);
+            assert!(waiter.join().expect("no panic"));
+        });
+        assert_eq!((permits.owed.load(Ordering::SeqCst), *permits.kept()), (0, 0));
+        assert!(permits.try_take().is_some(), "it is free again");
     }
 
     #[test]

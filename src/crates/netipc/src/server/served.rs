@@ -483,6 +483,7 @@ const ONE_LESS: u64 = u64::MAX;
 const fn end_of(error: SendError) -> End {
     match error {
         SendError::PeerGone => End::Left,
+        SendError::BrokenRegion(_) => End::Violated,
         _ => End::Failed,
     }
 }

@@ -193,6 +193,7 @@ impl Drop for Region {
 fn not_published(error: RegionError) -> SendError {
     match error {
         RegionError::Os(error) => SendError::Os(error),
+        RegionError::Broken(breach) => SendError::BrokenRegion(breach),
         RegionError::Ended | RegionError::PeerGone => SendError::PeerGone,
         // A region's areas hold all that was agreed, and a message has a header at least.
         _ => SendError::Malformed(Defect::Length),

@@ -281,6 +281,8 @@ fn a_region_that_is_cut_off_ends_its_session_at_both_ends_and_no_other() {
     OpenOptions::new().write(true).open(path).expect("our own").set_len(0).expect("cut off");
     let end = echo.next_end();
     assert!(matches!(end, ReceiveError::BrokenRegion(_)), "{end}");
+    let sent = client.send(&Header::request(3, 2, 3), b"abc", long(), &abort());
+    assert_eq!(sent.map_err(|error| error.fault()), Err(Fault::PeerBroke), "{sent:?}");
     let error = client.receive(&mut client.inbox(), long(), &abort()).expect_err("nothing is left");
     let expected = matches!(error, ReceiveError::BrokenRegion(_) | ReceiveError::Closed);
     assert!(expected, "{error}");

@@ -4,10 +4,14 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use netipc::server::ServerConfig;
+use netipc::codec::ResponseBudget;
+use netipc::server::{Context, ServerConfig};
 use netipc::{Deadline, Header};
 
-use crate::support::{Client, Gate, METHOD, PATIENCE, Place, echo, eventually, handler, reply};
+use crate::support::{
+    Client, Gate, METHOD, PATIENCE, Place, echo, eventually, handler, reply, with_shared_memory,
+    work_for,
+};
 
 /// Long enough for a worker to find out that looking pays, where it does.
 const WARM_UP: Duration = Duration::from_millis(300);
@@ -126,4 +130,36 @@ fn a_busy_client_that_leaves_is_noticed() {
         eventually("its end", || server.status().ended.left == left);
         assert_eq!(server.status().sessions, 0);
     }
+}
+
+/// Each of its requests is there before who waits for the permit of the last one has woken up.
+#[test]
+fn a_client_whose_requests_take_their_time_keeps_no_handler_from_the_others() {
+    let place = Place::new();
+    let work = |_context: &Context<'_>, request: &[u8], response: ResponseBudget<'_>| {
+        work_for(Duration::from_millis(1));
+        reply(request, response)
+    };
+    let _server = place.serve(with_shared_memory(workers(1)), handler(work));
+    let enough = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut busy = place.shared_memory_client();
+            while !enough.load(Ordering::Relaxed) {
+                warm_up(&mut busy);
+            }
+        });
+        let mut slowest = Duration::ZERO;
+        for mut other in [place.shared_memory_client(), place.client()] {
+            warm_up(&mut other);
+            for _ in 0..50 {
+                let asked = Instant::now();
+                assert_eq!(other.call(b"ping").1, b"ping");
+                slowest = slowest.max(asked.elapsed());
+            }
+        }
+        enough.store(true, Ordering::Relaxed);
+        println!("the slowest of 100 calls took {slowest:?}");
+        assert!(slowest < SEEN, "{slowest:?}");
+    });
 }

@@ -279,6 +279,29 @@ fn garbage_in_a_region_costs_its_own_session_alone() {
 }
 
 #[test]
+fn a_region_that_is_cut_off_under_its_handler_is_the_clients_fault() {
+    let (place, gate) = (Place::new(), Gate::default());
+    let at_gate = gate.clone();
+    let server = place.serve(
+        with_shared_memory(ServerConfig::default()),
+        handler(move |_context, request, response| {
+            at_gate.pass();
+            reply(request, response)
+        }),
+    );
+    let raw = RawRegion::new(&place);
+    raw.channel.send(&[&Header::request(METHOD, 1, 4).encode(), b"ping"]).expect("published");
+    gate.wait_for(1);
+    let file = OpenOptions::new().write(true).open(&raw.path).expect("the region");
+    file.set_len(0).expect("cut off");
+    gate.open();
+    eventually("its end", || server.status().sessions == 0);
+    let ended = server.status().ended;
+    assert_eq!((ended.violated, ended.failed), (1, 0));
+    eventually("its file is gone", || regions(&place) == 0);
+}
+
+#[test]
 fn a_request_above_the_limit_is_told_so_and_is_the_last() {
     let place = Place::new();
     let server = serve(&place, 1);
@@ -291,6 +314,28 @@ fn a_request_above_the_limit_is_told_so_and_is_the_last() {
     drop(raw);
     eventually("its end", || server.status().ended.answered == 1);
     eventually("its file is gone", || regions(&place) == 0);
+}
+
+#[test]
+fn the_file_goes_with_its_session_even_while_a_handler_runs() {
+    let (place, gate) = (Place::new(), Gate::default());
+    let at_gate = gate.clone();
+    let server = place.serve(
+        with_shared_memory(ServerConfig::default()),
+        handler(move |_context, request, response| {
+            at_gate.pass();
+            reply(request, response)
+        }),
+    );
+    let client = place.shared_memory_client();
+    client.request(1, b"ping");
+    gate.wait_for(1);
+    assert_eq!(regions(&place), 1);
+    drop(client);
+    eventually("its file is gone", || regions(&place) == 0);
+    assert_eq!(server.status().in_flight, 1);
+    gate.open();
+    eventually("its end", || server.status().sessions == 0);
 }
 
 #[test]

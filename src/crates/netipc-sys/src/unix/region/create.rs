@@ -23,8 +23,8 @@ const REGION_MODE: u32 = 0o600;
 /// How often a name is cleared of what dead servers left before it counts as taken.
 const CLEARINGS: usize = 3;
 
-/// The entry of a region that this process made: removed when dropped, unless another file has taken
-/// its name by then.
+/// The entry of a region that this process made: removed when dropped at the latest, unless another file
+/// has taken its name by then.
 #[derive(Debug)]
 pub(super) struct OwnEntry {
     path: PathBuf,
@@ -32,12 +32,19 @@ pub(super) struct OwnEntry {
     device_and_inode: (u64, u64),
 }
 
-impl Drop for OwnEntry {
-    fn drop(&mut self) {
+impl OwnEntry {
+    /// Once or more often.
+    pub(super) fn remove(&self) {
         let there = statat(CWD, &self.path, AtFlags::SYMLINK_NOFOLLOW);
         if there.is_ok_and(|stat| device_and_inode(&stat) == self.device_and_inode) {
             let _removed = unlink(&self.path);
         }
+    }
+}
+
+impl Drop for OwnEntry {
+    fn drop(&mut self) {
+        self.remove();
     }
 }
 

@@ -37,6 +37,8 @@ const CLAIMED: usize = 1;
 pub(super) struct Slot {
     start: AtomicUsize,
     end: AtomicUsize,
+    /// Counts the regions that have had it.
+    holders: AtomicUsize,
     lost: AtomicBool,
 }
 
@@ -55,10 +57,7 @@ pub(super) fn guard(start: usize, end: usize) -> &'static Slot {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     INSTALLED.get_or_init(install);
     let slot = TABLE.claim();
-    slot.lost.store(false, Ordering::Relaxed);
-    slot.end.store(end, Ordering::Relaxed);
-    // Release, for the acquire of the handler: with this start it finds this end.
-    slot.start.store(start, Ordering::Release);
+    slot.fill_in(start, end);
     slot
 }
 
@@ -67,8 +66,26 @@ impl Slot {
         Self {
             start: AtomicUsize::new(FREE),
             end: AtomicUsize::new(0),
+            holders: AtomicUsize::new(0),
             lost: AtomicBool::new(false),
         }
+    }
+
+    fn try_claim(&self) -> bool {
+        // Acquire, for the release of who had it.
+        let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);
+        self.start.compare_exchange(FREE, CLAIMED, success, failure).is_ok()
+    }
+
+    /// For who has claimed it.
+    fn fill_in(&self, start: usize, end: usize) {
+        self.lost.store(false, Ordering::Relaxed);
+        // Release, for the acquire of `holds`: who reads this count finds no earlier start.
+        self.holders.fetch_add(1, Ordering::Release);
+        // Release, for the acquire of `holds`: who reads this end finds no earlier count.
+        self.end.store(end, Ordering::Release);
+        // Release, for the acquire of `holds`: with this start it finds this end, or a later one.
+        self.start.store(start, Ordering::Release);
     }
 
     /// Whether a part of the region is gone: what was read since may be zeros.
@@ -84,11 +101,16 @@ impl Slot {
         self.start.store(FREE, Ordering::Release);
     }
 
+    /// The slot of the region that a faulting access is to does not change meanwhile, because the access
+    /// borrows the region. Any other may: a start and an end of two regions are told by the count.
     fn holds(&self, address: usize) -> bool {
-        // Acquire, for the release of the guard. The slot of the region that the address is in does
-        // not change meanwhile: the access that faulted borrows the region.
+        // Acquire, all three, for the releases of `fill_in`.
+        let holders = self.holders.load(Ordering::Acquire);
         let start = self.start.load(Ordering::Acquire);
-        start > CLAIMED && (start..self.end.load(Ordering::Relaxed)).contains(&address)
+        let end = self.end.load(Ordering::Acquire);
+        start > CLAIMED
+            && (start..end).contains(&address)
+            && self.holders.load(Ordering::Relaxed) == holders
     }
 }
 
@@ -100,12 +122,7 @@ impl Table {
     fn claim(&'static self) -> &'static Slot {
         let mut table = self;
         loop {
-            let free = table.slots.iter().find(|slot| {
-                // Acquire, for the release of who had it.
-                let (success, failure) = (Ordering::Acquire, Ordering::Relaxed);
-                slot.start.compare_exchange(FREE, CLAIMED, success, failure).is_ok()
-            });
-            match free {
+            match table.slots.iter().find(|slot| slot.try_claim()) {
                 Some(slot) => return slot,
                 None => table = table.more.get_or_init(|| Box::new(Self::new())),
             }
@@ -156,10 +173,12 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
     // A positive code is the kernel's: others are sent by processes.
     if record.si_code > 0
         && let Some(slot) = TABLE.find(address)
-        && put_zeros(address)
     {
+        // Before the zeros are there: another thread may read them without a fault of its own.
         slot.lost.store(true, Ordering::Relaxed);
-        return;
+        if put_zeros(address) {
+            return;
+        }
     }
     pass_on(signal, info, context);
 }
@@ -203,5 +222,37 @@ fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
         // SAFETY: as above, of the older kind.
         let handler: extern "C" fn(c_int) = unsafe { std::mem::transmute(handler) };
         handler(signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A start of one region and the end of the next would span all that is between them.
+    #[test]
+    fn a_slot_that_changes_hands_holds_nothing_but_its_regions() {
+        const ROUNDS: usize = 3_000_000;
+        const LEN: usize = 0x1000;
+        const STARTS: [usize; 2] = [0x10_0000, 0x50_0000];
+        const BETWEEN: usize = 0x30_0000;
+        let (slot, is_done) = (Slot::new(), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for start in STARTS.iter().cycle().take(ROUNDS) {
+                    assert!(slot.try_claim());
+                    slot.fill_in(*start, *start + LEN);
+                    slot.release();
+                }
+                is_done.store(true, Ordering::Relaxed);
+            });
+            while !is_done.load(Ordering::Relaxed) {
+                assert!(!slot.holds(BETWEEN), "it holds what is no region's");
+            }
+        });
+        assert!(slot.try_claim());
+        slot.fill_in(STARTS[0], STARTS[0] + LEN);
+        assert!(slot.holds(STARTS[0]) && slot.holds(STARTS[0] + LEN - 1));
+        assert!(!slot.holds(STARTS[0] - 1) && !slot.holds(STARTS[0] + LEN));
     }
 }

@@ -43,7 +43,8 @@ impl Mapping {
     /// aligned, behind the header, and do not overlap.
     pub(super) fn new(file: BorrowedFd<'_>, layout: Layout) -> Result<Self, SysError> {
         let too_long = || SysError::new("map a region", libc::ENOMEM);
-        let len_bytes = usize::try_from(layout.len_bytes()).map_err(|_| too_long())?;
+        // As long as a slice may be: with 32-bit addresses a hostile header can ask for more.
+        let len_bytes = isize::try_from(layout.len_bytes()).map_err(|_| too_long())?.unsigned_abs();
         let access = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a new mapping at a place of the kernel's choice touches nothing that is there.
         let base =
@@ -107,9 +108,10 @@ impl Mapping {
     #[inline]
     fn area(&self, area: Area) -> &[AtomicU64] {
         let cells = self.base.as_ptr().wrapping_add(area.offset as usize).cast();
-        // SAFETY: the area lies within the mapping, which is as long as the layout that it is of; its
-        // offset and capacity are multiples of 64, so that the cells are aligned and whole; it stays
-        // mapped while `self` is borrowed; this process uses it by atomic accesses only.
+        // SAFETY: the area lies within the mapping, which is as long as the layout that it is of, and no
+        // longer than a slice may be; its offset and capacity are multiples of 64, so that the cells are
+        // aligned and whole; it stays mapped while `self` is borrowed; this process uses it by atomic
+        // accesses only.
         unsafe { std::slice::from_raw_parts(cells, area.capacity as usize / CELL_BYTES) }
     }
 }

@@ -39,7 +39,7 @@ pub use stale::remove_stale_regions;
 /// One end of a region: messages out, messages in, one in flight each way.
 ///
 /// All methods take `&self`; one thread at a time sends, and one receives. Dropping the server's end
-/// removes the file; dropping either end unmaps its memory.
+/// removes the file, if ending it has not; dropping either end unmaps its memory.
 ///
 /// Nothing here is trusted that the peer can write: whatever that does, calls return what it
 /// published, or an error.
@@ -54,8 +54,8 @@ struct Shared {
     publisher: Publisher,
     receiver: Receiver,
     end: End<AtomicU32>,
-    /// The server's. Dropped with the rest.
-    _entry: Option<OwnEntry>,
+    /// The server's.
+    entry: Option<OwnEntry>,
 }
 
 /// Memory that a message is received into.
@@ -122,15 +122,7 @@ impl RegionChannel {
             Publisher::new(out.seq.load(Ordering::Acquire), out.signal.load(Ordering::Relaxed));
         let receiver = Receiver::new(mapping.lane(incoming).seq.load(Ordering::Acquire));
         let end = End::new(AtomicU32::new(0));
-        Self(Arc::new(Shared {
-            mapping,
-            outgoing,
-            incoming,
-            publisher,
-            receiver,
-            end,
-            _entry: entry,
-        }))
+        Self(Arc::new(Shared { mapping, outgoing, incoming, publisher, receiver, end, entry }))
     }
 
     /// Sends the message that `pieces` make up. Never waits: the caller sees to it that the last
@@ -239,11 +231,15 @@ pub struct RegionHandle(Weak<Shared>);
 
 impl RegionHandle {
     /// Makes the channel's [`receive`](RegionChannel::receive) return [`RegionError::Ended`], now and
-    /// from now on, whatever the peer does; sending is not affected. Does nothing once the channel is
-    /// gone. Never waits.
+    /// from now on, whatever the peer does; sending is not affected. At the server's end, it removes the
+    /// file, which so does not wait for threads that still have the channel. Does nothing once the
+    /// channel is gone. Never waits.
     pub fn end(&self) {
         if let Some(shared) = self.0.upgrade() {
             shared.end.come(shared.lane_in().signal, &Futexes);
+            if let Some(entry) = &shared.entry {
+                entry.remove();
+            }
         }
     }
 }
