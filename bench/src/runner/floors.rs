@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::plan::{
-    BATCH, CACHE, CHANGING, FUTEX, GROUPS, IDLE, LINE, MAX, PACED, PING_1, PING_2, PROCESSES, Rate,
-    SEQPACKET, SNAPSHOT, Work,
+    BATCH, CACHE, CHANGING, FUTEX, GROUPS, IDLE, LINE, MAX, OTHERS_PACE, PACED, PING_1, PING_2,
+    PROCESSES, Rate, SEQPACKET, SNAPSHOT, Work,
 };
 use super::results::{Outcome, Results};
 use crate::work::{Mix, Placement, Transport, name_of};
@@ -16,6 +16,9 @@ use Transport::{Process, Raw, Shm, Socket};
 const CACHE_LOOKUPS: f64 = 150e6;
 /// What a server may hold for an idle session beside its agreed buffers, in bytes.
 const SESSION_BYTES: f64 = 65_536.0;
+
+/// The language of Go's driver.
+const GO: &str = "go";
 
 /// One floor: a ratio and its bound.
 #[derive(Clone, Debug)]
@@ -36,6 +39,8 @@ pub(crate) enum Bound {
 /// A number of a run.
 #[derive(Clone, Debug)]
 pub(crate) enum Term {
+    /// The same of another language, which speaks with itself.
+    Of(&'static str, Box<Self>),
     /// Calls a second.
     Rate(Key),
     /// CPUs that both processes kept busy.
@@ -116,6 +121,7 @@ fn floors() -> Vec<Floor> {
         let agreed = Term::Plus(Term::Number(SESSION_BYTES).into(), Term::Agreed(idle).into());
         add("memory of an idle session", Term::Memory(idle), agreed, Bound::AtMost(1.0));
     }
+    go(&mut add);
     floors
 }
 
@@ -183,36 +189,62 @@ fn paced(add: Add<'_>) {
     }
 }
 
+/// Go against the first language.
+fn go(add: Add<'_>) {
+    let mut add = |name: &str, of: Term, bound| {
+        add(name, Term::Of(GO, of.clone().into()), of, bound);
+    };
+    for placement in Placement::ALL {
+        let name = "Go, socket ping-pong";
+        add(name, rate(PING_2, Socket, placement), Bound::AtLeast(0.75));
+        let name = "Go, shared memory ping-pong";
+        add(name, rate(PING_2, Shm, placement), Bound::AtLeast(0.65));
+        for transport in [Socket, Shm] {
+            let paced = Key { work: PING_2, transport, placement, rate: OTHERS_PACE };
+            add("Go, paced, CPU", Term::Cpu(paced), Bound::AtMost(1.5));
+        }
+    }
+    add("Go, cache lookups", rate(CACHE, Process, OneCpu), Bound::AtLeast(0.70));
+}
+
 const fn rate(work: Work, transport: Transport, placement: Placement) -> Term {
     Term::Rate(Key { work, transport, placement, rate: MAX })
 }
 
 impl Term {
+    /// Of the first language, unless the term says another.
     fn value(&self, results: &Results) -> Option<f64> {
+        self.value_of(results, &results.run.languages.first()?.name)
+    }
+
+    fn value_of(&self, results: &Results, language: &str) -> Option<f64> {
+        let value = |term: &Self| term.value_of(results, language);
+        let find = |key: &Key| key.find(results, language);
         Some(match self {
-            Self::Rate(key) => key.find(results)?.throughput,
-            Self::Cpu(key) => key.find(results)?.cpu(),
-            Self::P50(key) => key.find(results)?.p50_ns,
-            Self::Memory(key) => key.find(results)?.bytes_per_client,
-            Self::Agreed(key) => key.find(results)?.agreed_bytes as f64,
+            Self::Of(language, term) => term.value_of(results, language)?,
+            Self::Rate(key) => find(key)?.throughput,
+            Self::Cpu(key) => find(key)?.cpu(),
+            Self::P50(key) => find(key)?.p50_ns,
+            Self::Memory(key) => find(key)?.bytes_per_client,
+            Self::Agreed(key) => find(key)?.agreed_bytes as f64,
             Self::Number(number) => *number,
-            Self::Times(factor, term) => factor * term.value(results)?,
-            Self::Plus(one, other) => one.value(results)? + other.value(results)?,
-            Self::Better(one, other) => one.value(results)?.max(other.value(results)?),
+            Self::Times(factor, term) => factor * value(term)?,
+            Self::Plus(one, other) => value(one)? + value(other)?,
+            Self::Better(one, other) => value(one)?.max(value(other)?),
         })
     }
 }
 
 impl Key {
-    /// The row, of the first language.
-    fn find(self, results: &Results) -> Option<&Outcome> {
-        let language = &results.run.languages.first()?.name;
+    /// The row of a language with itself.
+    fn find<'a>(self, results: &'a Results, language: &str) -> Option<&'a Outcome> {
         results.rows.iter().find(|row| {
             row.scenario == self.work.to_string()
                 && row.transport == self.transport
                 && row.placement == self.placement
                 && row.rate == self.rate
-                && (&row.client, &row.server) == (language, language)
+                && row.client == language
+                && row.server == language
         })
     }
 }
@@ -231,6 +263,7 @@ impl fmt::Display for Key {
 impl fmt::Display for Term {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Of(language, term) => write!(f, "{language} {term}"),
             Self::Rate(key) => write!(f, "rate({key})"),
             Self::Cpu(key) => write!(f, "cpu({key})"),
             Self::P50(key) => write!(f, "p50({key})"),
@@ -283,6 +316,8 @@ mod tests {
         assert_eq!(figure("socket ping-pong, figures", "unpinned"), (1.0, true));
         let (memory, passed) = figure("memory of an idle session", "shm");
         assert!(passed && (memory - 1.0 / 3.0).abs() < 1e-9);
+        assert_eq!(figure("Go, socket ping-pong", "one-cpu"), (0.5, false));
+        assert_eq!(figure("Go, paced, CPU", "shm"), (1.0, true));
         let (lookups, passed) = figure("cache lookups", "cache-16");
         assert!(passed && (lookups - 200.0 / 150.0).abs() < 1e-9);
     }

@@ -180,6 +180,10 @@ pub(crate) const SEQPACKET: Work = Work::of(Scenario::RawSeqpacket);
 pub(crate) const FUTEX: Work = Work::of(Scenario::RawFutex);
 
 pub(crate) const PACED: [Rate; 2] = [Rate::PerSecond(1_000), Rate::PerSecond(10_000)];
+/// What languages beside the first have floors of.
+const OTHERS_FLOORS: [(Work, Rate); 3] = [(PING_2, MAX), (PING_2, OTHERS_PACE), (CACHE, MAX)];
+/// How often other languages call where their CPU time has a floor.
+pub(crate) const OTHERS_PACE: Rate = Rate::PerSecond(10_000);
 const TEN_THOUSAND: &[Rate] = &[MAX, Rate::PerSecond(10_000)];
 const ALL_RATES: &[Rate] =
     &[MAX, Rate::PerSecond(100_000), Rate::PerSecond(10_000), Rate::PerSecond(1_000)];
@@ -213,7 +217,10 @@ pub(crate) fn rows(mode: Mode, transports: &[Transport], languages: &[Language])
             for (work, rates) in over_transport(mode, *transport) {
                 for client in languages {
                     for server in languages {
-                        add(work, *transport, placement, rates, client, server);
+                        let rates: Vec<_> = (rates.iter().copied())
+                            .filter(|rate| is_measured(mode, first, work, *rate, client, server))
+                            .collect();
+                        add(work, *transport, placement, &rates, client, server);
                     }
                 }
             }
@@ -221,13 +228,31 @@ pub(crate) fn rows(mode: Mode, transports: &[Transport], languages: &[Language])
     }
     for language in languages {
         for work in in_process(mode) {
-            add(work, Transport::Process, Placement::OneCpu, ONLY_MAX, language, language);
+            if is_measured(mode, first, work, MAX, language, language) {
+                add(work, Transport::Process, Placement::OneCpu, ONLY_MAX, language, language);
+            }
         }
         for transport in transports {
-            add(IDLE, *transport, Placement::Unpinned, ONLY_MAX, language, language);
+            if is_measured(mode, first, IDLE, MAX, language, language) {
+                add(IDLE, *transport, Placement::Unpinned, ONLY_MAX, language, language);
+            }
         }
     }
     rows
+}
+
+/// Whether a mode has this row of these two languages. A quick run has all rows of the first language,
+/// and of each other one with itself what its floors need; who meets whom is for longer runs.
+fn is_measured(
+    mode: Mode,
+    first: &Language,
+    work: Work,
+    rate: Rate,
+    client: &Language,
+    server: &Language,
+) -> bool {
+    mode != Mode::Quick
+        || client == server && (client == first || OTHERS_FLOORS.contains(&(work, rate)))
 }
 
 /// The limits of the machine, at the rates that something is held against them.
@@ -306,14 +331,15 @@ pub(super) mod tests {
         Language { name: name.to_owned(), scenarios: Scenario::value_variants().to_vec() }
     }
 
-    fn of(mode: Mode) -> Vec<Row> {
-        rows(mode, BOTH, &[whole("rust")])
+    fn of(mode: Mode, languages: &[&str]) -> Vec<Row> {
+        let languages: Vec<_> = languages.iter().map(|name| whole(name)).collect();
+        rows(mode, BOTH, &languages)
     }
 
     #[test]
     fn no_row_is_there_twice_and_larger_modes_have_all_of_smaller_ones() {
         let sets = [Mode::Quick, Mode::Core, Mode::Full].map(|mode| {
-            let rows = of(mode);
+            let rows = of(mode, &["rust"]);
             let set: HashSet<_> = rows.iter().map(ToString::to_string).collect();
             assert_eq!(set.len(), rows.len(), "{mode:?}");
             set
@@ -328,7 +354,8 @@ pub(super) mod tests {
         const OVERHEAD: Duration = Duration::from_millis(60);
         const MOST: Duration = Duration::from_secs(180);
         let effort = Mode::Quick.effort();
-        let runs = u32::try_from(of(Mode::Quick).len() * effort.repetitions).unwrap();
+        let rows = of(Mode::Quick, &["rust", "go"]);
+        let runs = u32::try_from(rows.len() * effort.repetitions).unwrap();
         let time = Duration::from_secs_f64(effort.seconds + effort.warmup_seconds);
         assert!((time + OVERHEAD) * runs < MOST, "{runs} runs");
     }
@@ -337,7 +364,7 @@ pub(super) mod tests {
     fn drivers_of_two_languages_meet_each_way() {
         let mut languages = [whole("rust"), whole("go")];
         languages[1].scenarios.retain(|scenario| *scenario != Scenario::PingLevel1);
-        let rows = rows(Mode::Quick, &[Transport::Socket], &languages);
+        let rows = rows(Mode::Core, &[Transport::Socket], &languages);
         for (client, server) in [("rust", "go"), ("go", "rust"), ("go", "go"), ("rust", "rust")] {
             let is_ping =
                 |row: &&Row| row.work == PING_2 && row.client == client && row.server == server;
@@ -346,6 +373,17 @@ pub(super) mod tests {
         let of_rust_alone = |row: &Row| row.transport == Transport::Raw || row.work == PING_1;
         let is_of_rust = |row: &Row| row.client == "rust" && row.server == "rust";
         assert!(rows.iter().all(|row| !of_rust_alone(row) || is_of_rust(row)));
+    }
+
+    #[test]
+    fn a_quick_run_has_of_other_languages_what_their_floors_need() {
+        let rows = of(Mode::Quick, &["rust", "go"]);
+        let of_go: Vec<_> =
+            rows.iter().filter(|row| row.client == "go" || row.server == "go").collect();
+        let pings = 2 * BOTH.len() * Placement::ALL.len();
+        assert_eq!(of_go.len(), pings + 1, "and the cache");
+        assert!(of_go.iter().all(|row| row.client == row.server));
+        assert_eq!(rows.len() - of_go.len(), of(Mode::Quick, &["rust"]).len());
     }
 
     #[test]

@@ -57,7 +57,7 @@ func newContents[I comparable, Req, Resp, Item, RespB any](
 
 func (c *Contents[I, Req, Resp, Item, RespB]) insert(index int) {
 	item := c.At(index)
-	hash := c.service.HashItem(c.seed, item)
+	hash := payload.FinishHash(c.service.HashItem(c.seed, item))
 	tag, mask := uint32(hash>>32), uint32(len(c.index)-1)
 	for at := uint32(hash) & mask; ; at = (at + 1) & mask {
 		entry := &c.index[at]
@@ -82,7 +82,7 @@ func (c *Contents[I, Req, Resp, Item, RespB]) Get(identity I) (Item, bool) {
 	if len(c.index) == 0 {
 		return none, false
 	}
-	hash := c.service.HashIdentity(c.seed, identity)
+	hash := payload.FinishHash(c.service.HashIdentity(c.seed, identity))
 	tag, mask := uint32(hash>>32), uint32(len(c.index)-1)
 	for at := uint32(hash) & mask; ; at = (at + 1) & mask {
 		entry := &c.index[at]

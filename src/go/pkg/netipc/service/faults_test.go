@@ -193,6 +193,86 @@ func TestStopIsNotHeldUpByClientsThatDoNotReadOrWriteOn(t *testing.T) {
 	}
 }
 
+func TestAHandlerThatEndsItsGoroutineCostsNoWorker(t *testing.T) {
+	const ends, slowly = uint64(1) << 40, 20 * time.Microsecond
+	for _, workers := range []int{1, 3} {
+		endpoint, server := incrementServer(t, service.ServerConfig{WorkerCount: workers},
+			func(ctx *service.Context, request increment.RequestView, response *increment.ResponseBuilder) error {
+				if request.Value() >= ends {
+					runtime.Goexit()
+				}
+				spin(slowly)
+				return addOne(ctx, request, response)
+			})
+		client := incrementClient(t, endpoint, service.ClientConfig{CallTimeout: 2 * time.Second})
+		fails := func(err error) {
+			t.Helper()
+			wantError(t, err, service.StatusError{Status: protocol.StatusInternalError})
+			if client.Refresh(background); !client.Ready() {
+				t.Fatal(client.Status().Reason)
+			}
+		}
+		// More often than there are workers: the first item of a batch, and then ever later ones, and then
+		// all of those that are answered by several workers, when there are.
+		for range 2 * workers {
+			_, err := client.Call(background, increment.Request{Value: ends})
+			fails(err)
+		}
+		for _, from := range []int{0, 3, 30, 63} {
+			requests := make([]increment.Request, 64)
+			for i := range requests {
+				if requests[i].Value = uint64(i); i >= from {
+					requests[i].Value |= ends
+				}
+			}
+			_, err := client.Batch(background, requests)
+			fails(err)
+		}
+		asks(t, client, 9)
+		status := server.Status()
+		if least := uint64(2*workers + 4); status.Calls.InternalError != least || status.Calls.Panics < least ||
+			!strings.Contains(status.LastError.Error(), "ended its goroutine") {
+			t.Fatalf("%+v", status)
+		}
+		if err := server.Drain(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestAQueuedRequestWhoseHandlerEndsItsGoroutineCostsNoWorker(t *testing.T) {
+	const waits, ends = 1, 2
+	entered, goOn := make(chan struct{}), make(chan struct{})
+	endpoint, server := incrementServer(t, service.ServerConfig{WorkerCount: 1},
+		func(ctx *service.Context, request increment.RequestView, response *increment.ResponseBuilder) error {
+			switch request.Value() {
+			case waits:
+				close(entered)
+				<-goOn
+			case ends:
+				runtime.Goexit()
+			}
+			return addOne(ctx, request, response)
+		})
+	errs := make(chan error, 2)
+	call := func(value uint64) {
+		client := incrementClient(t, endpoint, service.ClientConfig{CallTimeout: 2 * time.Second})
+		go func() {
+			_, err := client.Call(background, increment.Request{Value: value})
+			errs <- err
+		}()
+	}
+	call(waits)
+	<-entered
+	call(ends)
+	eventually(t, "the second waits", func() bool { return server.Status().InFlight == 2 })
+	close(goOn)
+	if err := errors.Join(<-errs, <-errs); !errors.Is(err, service.StatusError{Status: protocol.StatusInternalError}) {
+		t.Fatal(err)
+	}
+	asks(t, incrementClient(t, endpoint, service.ClientConfig{CallTimeout: 2 * time.Second}), 9)
+}
+
 func TestStopSaysThatAHandlerStillRuns(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
 	var told atomic.Bool

@@ -133,6 +133,11 @@ func claimAll(split *splitBatch) []batchPart {
 	}
 }
 
+// answerPart answers a part and finishes it. True for the last.
+func answerPart(split *splitBatch, part batchPart, handle itemHandler) bool {
+	return split.finish(part, split.answer(part, handle))
+}
+
 func TestEverySplitAnswersEveryItemOnceAndInOrder(t *testing.T) {
 	for _, c := range [][3]int{{1, 0, 1}, {1, 0, 8}, {7, 0, 2}, {7, 3, 2}, {7, 7, 2}, {100, 1, 8}, {5, 2, 1}} {
 		items, handled, workers := c[0], c[1], c[2]
@@ -144,7 +149,7 @@ func TestEverySplitAnswersEveryItemOnceAndInOrder(t *testing.T) {
 		finished := 0
 		// Whatever the order: the last first.
 		for i := len(parts) - 1; i >= 0; i-- {
-			if split.answer(parts[i], echo) {
+			if answerPart(split, parts[i], echo) {
 				finished++
 			}
 		}
@@ -184,7 +189,7 @@ func TestABatchFailsAsItsFirstFailingItemDoes(t *testing.T) {
 			if reversed {
 				i = len(parts) - 1 - i
 			}
-			split.answer(parts[i], fails)
+			answerPart(split, parts[i], fails)
 		}
 		if _, failed := split.assemble(nil); failed != failedEnvelope {
 			t.Errorf("reversed is %v: %d", reversed, failed)
@@ -195,12 +200,12 @@ func TestABatchFailsAsItsFirstFailingItemDoes(t *testing.T) {
 func TestWhatFollowsAFailureIsLeftAloneAndWhatPrecedesItIsNot(t *testing.T) {
 	split := splitOf(t, 100, 0, 3)
 	parts := claimAll(split)
-	split.answer(parts[1], func(_, _ []byte) (int, failure) { return 0, failedLimit })
-	split.answer(parts[2], func(_, _ []byte) (int, failure) {
+	answerPart(split, parts[1], func(_, _ []byte) (int, failure) { return 0, failedLimit })
+	answerPart(split, parts[2], func(_, _ []byte) (int, failure) {
 		t.Error("its answer is of no use")
 		return 0, noFailure
 	})
-	if !split.answer(parts[0], func(_, _ []byte) (int, failure) { return 0, failedEnvelope }) {
+	if !answerPart(split, parts[0], func(_, _ []byte) (int, failure) { return 0, failedEnvelope }) {
 		t.Fatal("it is not finished")
 	}
 	if _, failed := split.assemble(nil); failed != failedEnvelope {
@@ -211,14 +216,14 @@ func TestWhatFollowsAFailureIsLeftAloneAndWhatPrecedesItIsNot(t *testing.T) {
 func TestAnAnswerAboveTheLimitIsRefusedNotCut(t *testing.T) {
 	split := splitOf(t, 8, 0, 2)
 	for _, part := range claimAll(split) {
-		split.answer(part, func(_, _ []byte) (int, failure) { return 1024, noFailure })
+		answerPart(split, part, func(_, _ []byte) (int, failure) { return 1024, noFailure })
 	}
 	if _, failed := split.assemble(nil); failed != failedLimit {
 		t.Fatal(failed)
 	}
 	split = splitOf(t, 1, 0, 1)
 	for _, part := range claimAll(split) {
-		split.answer(part, func(_, out []byte) (int, failure) { return len(out) + 1, noFailure })
+		answerPart(split, part, func(_, out []byte) (int, failure) { return len(out) + 1, noFailure })
 	}
 	if _, failed := split.assemble(nil); failed != failedInternal {
 		t.Fatal(failed)

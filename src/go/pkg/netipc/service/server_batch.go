@@ -152,10 +152,9 @@ func (b *splitBatch) claim() (batchPart, bool) {
 	}, true
 }
 
-// answer answers a part item by item. True for the part that was finished last: its caller assembles.
-func (b *splitBatch) answer(part batchPart, handle itemHandler) bool {
-	given, failed := b.answers(part, handle)
-	if failed != noFailure {
+// finish notes what became of a part. True for the part that was finished last: its caller assembles.
+func (b *splitBatch) finish(part batchPart, outcome partOutcome) bool {
+	if outcome.failed != noFailure {
 		for lowest := b.failed.Load(); int64(part.index) < lowest; lowest = b.failed.Load() {
 			if b.failed.CompareAndSwap(lowest, int64(part.index)) {
 				break
@@ -163,24 +162,25 @@ func (b *splitBatch) answer(part batchPart, handle itemHandler) bool {
 		}
 	}
 	b.mu.Lock()
-	b.outcomes[part.index] = partOutcome{given, failed}
+	b.outcomes[part.index] = outcome
 	b.mu.Unlock()
 	return b.left.Add(-1) == 0
 }
 
-func (b *splitBatch) answers(part batchPart, handle itemHandler) (*answers, failure) {
+// answer answers a part item by item; what comes of that is to be finished.
+func (b *splitBatch) answer(part batchPart, handle itemHandler) partOutcome {
 	given := &answers{}
 	given.reset(int(b.limit))
 	for index := part.start; index < part.end; index++ {
 		if b.failed.Load() < int64(part.index) {
 			// What an earlier item said decides; this says only that the rest was left.
-			return given, failedInternal
+			return partOutcome{given, failedInternal}
 		}
 		if failed := given.push(int(b.limit), b.batch.Item(index), handle); failed != noFailure {
-			return given, failed
+			return partOutcome{given, failed}
 		}
 	}
-	return given, noFailure
+	return partOutcome{given, noFailure}
 }
 
 // assemble puts the answer together once all parts are finished.

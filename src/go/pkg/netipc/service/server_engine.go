@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -35,6 +36,8 @@ type engine struct {
 	mu       sync.Mutex
 	phase    phase
 	sessions map[*served]struct{}
+	// accepting counts the goroutines that take clients in.
+	accepting int
 	// empty is closed when the engine takes no more sessions and the last is gone.
 	empty chan struct{}
 }
@@ -102,7 +105,7 @@ func (s *servedService) log(level slog.Level, message string, attributes ...slog
 func startEngine(services []*servedService, workers int) *engine {
 	e := &engine{
 		services: services, workers: workers,
-		sessions: make(map[*served]struct{}), empty: make(chan struct{}),
+		sessions: make(map[*served]struct{}), accepting: len(services), empty: make(chan struct{}),
 	}
 	e.context, e.cancel = context.WithCancel(context.Background())
 	all := make([]*worker, workers)
@@ -123,6 +126,7 @@ func startEngine(services []*servedService, workers int) *engine {
 
 // accept takes the clients of a service in, until its listener is closed.
 func (e *engine) accept(service *servedService) {
+	defer e.acceptedLast()
 	for {
 		session, err := service.listener.Accept(transport.Wait{})
 		if err != nil {
@@ -146,6 +150,15 @@ func (e *engine) accept(service *servedService) {
 	}
 }
 
+// acceptedLast notes that nobody else is taken in: what was handed over when its listener was closed is
+// closed, too.
+func (e *engine) acceptedLast() {
+	e.mu.Lock()
+	e.accepting--
+	e.checkEmpty()
+	e.mu.Unlock()
+}
+
 // remove forgets a session that is over.
 func (e *engine) remove(s *served, why end) {
 	s.service.counters.ended[why].Add(1)
@@ -160,7 +173,7 @@ func (e *engine) remove(s *served, why end) {
 
 // checkEmpty notes that the last session is gone. The lock is held.
 func (e *engine) checkEmpty() {
-	if e.phase == running || len(e.sessions) > 0 {
+	if e.phase == running || e.accepting > 0 || len(e.sessions) > 0 {
 		return
 	}
 	select {
@@ -263,19 +276,33 @@ func (e *engine) release(w *worker) {
 	}
 }
 
-// perform does a job, and those that wait behind it.
+// perform does a job, and those that wait behind it, and gives the worker back. A handler that ends its
+// goroutine (runtime.Goexit) takes this one with it: another does the rest.
 func (e *engine) perform(w *worker, j job) {
+	returned := false
+	defer func() {
+		switch {
+		case returned:
+		case j.help != nil:
+			// Other parts of the batch may be left, and nobody else to answer them.
+			go e.perform(w, j)
+		default:
+			e.release(w)
+		}
+	}()
 	for {
-		e.performOne(w, j)
+		e.performOne(w, &j)
 		next, waited := e.pool.give(w)
 		if !waited {
+			returned = true
 			return
 		}
 		j = next
 	}
 }
 
-func (e *engine) performOne(w *worker, j job) {
+// performOne does a job. One whose batch is split becomes the job to help with that.
+func (e *engine) performOne(w *worker, j *job) {
 	if j.help != nil {
 		e.help(w, j.help)
 		return
@@ -287,16 +314,21 @@ func (e *engine) performOne(w *worker, j job) {
 		s.done(0)
 		return
 	}
-	result := e.work(w, s, &message.Header, message.Payload)
+	result := result{failed: failedInternal}
+	// Deferred, for a handler that ends its goroutine: that is an answer, too.
+	defer func() {
+		if result.split == nil {
+			s.answer(w, &message.Header, result)
+			packetBuffers.Put(j.buffer)
+		}
+	}()
+	result = e.work(w, s, &message.Header, message.Payload)
 	if result.split != nil {
 		// The batch keeps the buffer.
-		shared := &sharedBatch{served: s, header: message.Header, split: result.split}
-		e.callHelp(shared)
-		e.help(w, shared)
-		return
+		*j = job{help: &sharedBatch{served: s, header: message.Header, split: result.split}}
+		e.callHelp(j.help)
+		e.help(w, j.help)
 	}
-	s.answer(w, &message.Header, result)
-	packetBuffers.Put(j.buffer)
 }
 
 // result is what became of a request: an answer in the worker's memory, a failure, or a batch whose other
@@ -358,22 +390,29 @@ func (e *engine) workBatch(w *worker, s *served, header *protocol.Header, reques
 	return result{payload: payload}
 }
 
-// handle runs the handler of one request, or item, and contains its panic.
+// handle runs the handler of one request, or item, and contains its panic. When the handler ends its
+// goroutine, this does not return: callers answer by what they deferred.
 func (e *engine) handle(w *worker, s *served, request, out []byte) (length int, failed failure) {
-	service := s.service
+	service, returned := s.service, false
 	defer func() {
-		if panicked := recover(); panicked != nil {
-			service.counters.panics.Add(1)
-			service.log(slog.LevelError, "handler panicked", slog.Any("panic", panicked),
-				slog.String("stack", string(debug.Stack())))
-			service.report(fmt.Errorf("the handler panicked: %v", panicked))
-			// What it had done to its builder is of no use.
-			w.builders[service.index] = service.dispatch.newBuilder()
-			length, failed = 0, failedInternal
+		panicked := recover()
+		if panicked == nil && returned {
+			return
 		}
+		if panicked == nil {
+			panicked = errGoexit
+		}
+		service.counters.panics.Add(1)
+		service.log(slog.LevelError, "handler panicked", slog.Any("panic", panicked),
+			slog.String("stack", string(debug.Stack())))
+		service.report(fmt.Errorf("the handler panicked: %v", panicked))
+		// What it had done to its builder is of no use.
+		w.builders[service.index] = service.dispatch.newBuilder()
+		length, failed = 0, failedInternal
 	}()
 	atCeiling := s.session.Terms().Response.PayloadBytes >= service.ceiling
 	length, failed = service.dispatch.handle(&s.context, w.builders[service.index], request, out, atCeiling)
+	returned = true
 	if failed == noFailure && length > len(out) {
 		return 0, failedInternal
 	}
@@ -383,8 +422,7 @@ func (e *engine) handle(w *worker, s *served, request, out []byte) (length int, 
 // share answers a batch together with other workers, and gives the worker back.
 func (e *engine) share(w *worker, shared *sharedBatch) {
 	e.callHelp(shared)
-	e.help(w, shared)
-	e.release(w)
+	e.perform(w, job{help: shared})
 }
 
 // callHelp has other workers answer parts of a batch.
@@ -396,18 +434,29 @@ func (e *engine) callHelp(shared *sharedBatch) {
 
 // help answers parts of a batch until none is left. Whoever finishes the last sends the answer.
 func (e *engine) help(w *worker, shared *sharedBatch) {
-	s := shared.served
-	handle := func(item, out []byte) (int, failure) { return e.handle(w, s, item, out) }
+	handle := func(item, out []byte) (int, failure) { return e.handle(w, shared.served, item, out) }
 	for {
 		part, ok := shared.split.claim()
 		if !ok {
 			return
 		}
-		if !shared.split.answer(part, handle) {
-			continue
+		e.helpWith(w, shared, part, handle)
+	}
+}
+
+// helpWith answers a part. Finishing it is deferred, for a handler that ends its goroutine.
+func (e *engine) helpWith(w *worker, shared *sharedBatch, part batchPart, handle itemHandler) {
+	outcome := partOutcome{failed: failedInternal}
+	defer func() {
+		if !shared.split.finish(part, outcome) {
+			return
 		}
 		payload, failed := shared.split.assemble(w.response)
 		w.response = payload[:cap(payload)]
-		s.answer(w, &shared.header, result{payload: payload, failed: failed})
-	}
+		shared.served.answer(w, &shared.header, result{payload: payload, failed: failed})
+	}()
+	outcome = shared.split.answer(part, handle)
 }
+
+// errGoexit stands for the panic of a handler that ended its goroutine.
+var errGoexit = errors.New("it ended its goroutine")

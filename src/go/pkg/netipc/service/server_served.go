@@ -206,7 +206,14 @@ func (s *served) handleInline(w *worker, message protocol.Message) bool {
 	s.engine.watchdog.wake()
 
 	header := message.Header
+	returned := false
+	defer func() {
+		if !returned {
+			s.handlerExited(w, turn, &header)
+		}
+	}()
 	result := s.engine.work(w, s, &header, message.Payload)
+	returned = true
 	w.inlineOf.Store(nil)
 	// The watchdog may have made another goroutine the reader meanwhile.
 	reader := s.handling.CompareAndSwap(turn, 0)
@@ -221,6 +228,18 @@ func (s *served) handleInline(w *worker, message protocol.Message) bool {
 	s.answer(w, &header, result)
 	s.engine.release(w)
 	return reader
+}
+
+// handlerExited sees to what is left when a handler ends its goroutine (runtime.Goexit), which was the
+// reader's: the client is answered, the worker is free, and another goroutine reads on.
+func (s *served) handlerExited(w *worker, turn uint64, request *protocol.Header) {
+	w.inlineOf.Store(nil)
+	reader := s.handling.CompareAndSwap(turn, 0)
+	s.answerFailure(request, failedInternal)
+	s.engine.release(w)
+	if reader {
+		s.passOn()
+	}
 }
 
 // passOn makes another goroutine the reader. The memory of the last request stays with who handles it. Only

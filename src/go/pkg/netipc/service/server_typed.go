@@ -12,8 +12,8 @@ import (
 //
 // A handler of a call fills the builder; one of a lookup answers each key of the request, in order; one of a
 // snapshot adds everything that it knows. When it fails, the client is told INTERNAL_ERROR, or
-// LIMIT_EXCEEDED where the answer did not fit (spec section 11). A panic in it is contained: the client gets
-// INTERNAL_ERROR and the server goes on.
+// LIMIT_EXCEEDED where the answer did not fit (spec section 11). A panic in it is contained, and so is
+// runtime.Goexit: the client gets INTERNAL_ERROR and the server goes on.
 type Handler[Req, RespB any] = func(ctx *Context, request Req, response *RespB) error
 
 // NewCallServer takes an endpoint for a service of the shape call: from here on, nobody else can. It serves

@@ -134,7 +134,7 @@ func badHellos() map[string]struct {
 		"another kind":     {set(8, 1), protocol.StatusBadEnvelope},
 		"flags":            {set(10, 1), protocol.StatusBadEnvelope},
 		"a status":         {set(14, 1), protocol.StatusBadEnvelope},
-		"no items":         {set(20, 0), protocol.StatusBadEnvelope},
+		"no items":         {change(func(m []byte) []byte { copy(m[20:], make([]byte, 4)); return m }), protocol.StatusBadEnvelope},
 		"reserved":         {set(32+28, 1), protocol.StatusBadEnvelope},
 		"a zero limit":     {change(func(m []byte) []byte { copy(m[32+12:], make([]byte, 4)); return m }), protocol.StatusBadEnvelope},
 		"another version":  {set(4, 2), protocol.StatusIncompatible},

@@ -14,7 +14,11 @@ func NewHashSeed() HashSeed { return HashSeed(maphash.Bytes(maphash.MakeSeed(), 
 // golden is 2^64 divided by the golden ratio: no pattern of its own.
 const golden = 0x9E3779B97F4A7C15
 
-// BeginHash is the hash of an identity without fields; MixHash and MixText add each.
+// finisher is MurmurHash3's: odd, with every bit of a product depending on many of the factor's.
+const finisher = 0xFF51AFD7ED558CCD
+
+// BeginHash is the hash of an identity without fields; MixHash and MixText add each, and FinishHash makes
+// what tables take places from.
 func BeginHash(seed HashSeed) uint64 { return uint64(seed) }
 
 // MixHash is the hash with one more number in it.
@@ -39,6 +43,14 @@ func MixText[T ~string | ~[]byte](hash uint64, text T) uint64 {
 		first, last = uint64(text[0])|uint64(text[len(text)/2])<<8, uint64(text[len(text)-1])
 	}
 	return fold(hash^first, last^bits.RotateLeft64(hash, 32)^golden)
+}
+
+// FinishHash spreads what was mixed over all bits. Numbers that follow one another leave patterns in the
+// halves of a product where a secret factor happens to have many zeros at its end, and would share places.
+func FinishHash(hash uint64) uint64 {
+	hash ^= hash >> 33
+	hash *= finisher
+	return hash ^ hash>>33
 }
 
 // fold is the halves of a product, which hides both factors.

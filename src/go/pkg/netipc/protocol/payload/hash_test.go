@@ -2,6 +2,7 @@ package payload
 
 import (
 	"math/bits"
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -47,5 +48,28 @@ func TestEachBitOfATextChangesHalfOfTheHash(t *testing.T) {
 	}
 	if average := float64(changed) / float64(changes); average < 24 || average > 40 {
 		t.Fatalf("%v of 64 bits change", average)
+	}
+}
+
+func TestNumbersThatFollowOneAnotherSpread(t *testing.T) {
+	const places, each = 1 << 10, 16
+	// A place of 16 on average that has 64 does not come by chance.
+	const most = 4 * each
+	seeds := rand.New(rand.NewPCG(1, 2))
+	for range 300 {
+		seed := HashSeed(seeds.Uint64())
+		for _, stride := range []uint64{1, 8, 4096, 1 << 32} {
+			var low, high [places]int
+			for i := range uint64(places * each) {
+				hash := FinishHash(MixHash(BeginHash(seed), i*stride))
+				low[hash%places]++
+				high[hash>>32%places]++
+			}
+			for place := range places {
+				if low[place] > most || high[place] > most {
+					t.Fatalf("seed %x, stride %d: %d and %d in place %d", seed, stride, low[place], high[place], place)
+				}
+			}
+		}
 	}
 }
