@@ -14,8 +14,9 @@ use netipc_sys::{CreateError, RegionChannel, RegionSizes, remove_stale_regions};
 use crate::Endpoint;
 use crate::session::ReadyRegion;
 
-/// Ids that one handshake tries, where live sessions of an earlier server still have regions. More
-/// than a server usually has sessions; the next handshake goes on from there.
+/// Ids that one handshake tries, where live sessions of an earlier server still have regions: more
+/// than a server usually has sessions. When all are taken the session gets the baseline, and the id
+/// after them, so that the next handshake goes on from there.
 const IDS_PER_HANDSHAKE: u64 = 256;
 
 /// Makes the regions of one endpoint.
@@ -66,30 +67,32 @@ impl Regions {
         if !agreed.terms().profile.is_shared_memory() {
             return Ok(Prepared { agreed, session_id, region: None });
         }
-        match self.make(agreed.terms(), session_id) {
-            Some((session_id, region)) => Ok(Prepared { agreed, session_id, region: Some(region) }),
-            None => {
-                let agreed = agreed.without_shared_memory()?;
-                Ok(Prepared { agreed, session_id, region: None })
-            }
-        }
+        let (session_id, region) = self.make(agreed.terms(), session_id);
+        let agreed = match region {
+            Some(_) => agreed,
+            None => agreed.without_shared_memory()?,
+        };
+        Ok(Prepared { agreed, session_id, region })
     }
 
-    fn make(&self, terms: &Terms, first_id: u64) -> Option<(u64, ReadyRegion)> {
+    /// A region, if one can be made, and the id that its session gets either way.
+    fn make(&self, terms: &Terms, first_id: u64) -> (u64, Option<ReadyRegion>) {
         let sizes = region_sizes(terms);
-        let share = self.budget.take(sizes.file_bytes()?)?;
-        for session_id in first_id..first_id.checked_add(IDS_PER_HANDSHAKE)? {
-            let path = self.endpoint.region_path(session_id).ok()?;
+        let Some(share) = sizes.file_bytes().and_then(|bytes| self.budget.take(bytes)) else {
+            return (first_id, None);
+        };
+        let end = first_id.saturating_add(IDS_PER_HANDSHAKE);
+        for session_id in first_id..end {
+            let Ok(path) = self.endpoint.region_path(session_id) else { return (first_id, None) };
             match RegionChannel::create(&path, sizes) {
                 Ok(channel) => {
-                    let region = ReadyRegion { channel, share: Some(share) };
-                    return Some((session_id, region));
+                    return (session_id, Some(ReadyRegion { channel, share: Some(share) }));
                 }
                 Err(CreateError::Taken) => {}
-                Err(_) => return None,
+                Err(_) => return (session_id, None),
             }
         }
-        None
+        (end, None)
     }
 }
 

@@ -42,6 +42,8 @@ pub(super) struct Scratch {
     response: Vec<u8>,
     batch: Vec<u8>,
     answers: Answers,
+    /// Counts looks for a session's next request, over all of them.
+    looks: u32,
 }
 
 /// Runs until the server stops. `place` is this worker's.
@@ -141,7 +143,8 @@ fn look(
     if place.hold(served.token) && engine.load.watch() {
         engine.loop_waker.wake();
     }
-    let mut looks = 0_u32;
+    // Not from zero: a client whose next request is always there must not keep others waiting.
+    let mut looks = scratch.looks;
     let mut interrupted = || {
         looks = looks.wrapping_add(1);
         engine.phase() != Phase::Running
@@ -150,9 +153,11 @@ fn look(
             || (looks.is_multiple_of(LOOKS_PER_GLANCE)
                 && another_waits(engine, served.token, events))
     };
-    receive(engine, served, scratch, |session, inbox| {
+    let begun = receive(engine, served, scratch, |session, inbox| {
         Ok(session.look(inbox, &mut interrupted)?.map(payload_len))
-    })
+    });
+    scratch.looks = looks;
+    begun
 }
 
 /// Lets the client go first: it shares this CPU, and its next request comes as soon as it runs.
@@ -271,7 +276,7 @@ pub(super) fn receive(
     inbox.exchange_buffer(&mut scratch.packet);
     let is_partial = inbox.partial_since().is_some();
     if !is_partial {
-        // An idle session holds no memory for messages.
+        // An idle session holds no memory for messages (that of a region's thread stays with it).
         inbox.release();
     }
     drop(inbox);
