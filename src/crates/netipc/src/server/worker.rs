@@ -123,13 +123,20 @@ fn stay(
     let begun = if may_look {
         look(engine, served, place, scratch, events)
     } else {
-        (shares_cpu && give_way(engine, served, scratch, events))
+        (shares_cpu && give_way(engine, served, place, scratch, events))
             || (expects_soon && doze(engine, served, scratch))
     };
     if !begun {
         served.release(engine);
     }
     begun
+}
+
+/// Tells the event loop of a session that is held: it gives it back should the next request be slow.
+fn keep(engine: &Engine, served: &Arc<Served>, place: &Place) {
+    if place.hold(served.token) && engine.load.watch() {
+        engine.loop_waker.wake();
+    }
 }
 
 /// Looks for the next request of a session that is held.
@@ -140,9 +147,7 @@ fn look(
     scratch: &mut Scratch,
     events: &mut Events,
 ) -> bool {
-    if place.hold(served.token) && engine.load.watch() {
-        engine.loop_waker.wake();
-    }
+    keep(engine, served, place);
     // Not from zero: a client whose next request is always there must not keep others waiting.
     let mut looks = scratch.looks;
     let mut interrupted = || {
@@ -165,9 +170,11 @@ fn look(
 fn give_way(
     engine: &Engine,
     served: &Arc<Served>,
+    place: &Place,
     scratch: &mut Scratch,
     events: &mut Events,
 ) -> bool {
+    keep(engine, served, place);
     if engine.phase() != Phase::Running
         || !engine.work.is_empty()
         || another_waits(engine, served.token, events)
