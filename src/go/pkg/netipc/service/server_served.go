@@ -289,7 +289,9 @@ func (s *served) trySend(header *protocol.Header, payload []byte) (sent, final b
 	if s.useless.Load() {
 		return false, true
 	}
-	if s.session.Terms().PacketSize.PacketsOf(header.PayloadLen) > 1 {
+	// In shared memory no answer is in pieces, and none waits for room.
+	terms := s.session.Terms()
+	if !terms.Profile.IsSharedMemory() && terms.PacketSize.PacketsOf(header.PayloadLen) > 1 {
 		return false, false
 	}
 	switch err := s.session.Send(header, payload, noWait); err {
