@@ -1,6 +1,11 @@
 package service
 
-import "testing"
+import (
+	"math"
+	"testing"
+
+	"github.com/netipc/netipc/src/go/pkg/netipc/protocol"
+)
 
 // Where workers are always busy the queue may never be empty: it must not keep what was done long ago.
 func TestAQueueThatIsNeverEmptyDoesNotGrow(t *testing.T) {
@@ -27,5 +32,15 @@ func TestAQueueThatIsNeverEmptyDoesNotGrow(t *testing.T) {
 	}
 	if dropped := p.clear(); len(dropped) != waiting || dropped[0].served != jobs[rounds%waiting] {
 		t.Fatalf("%d were dropped", len(dropped))
+	}
+}
+
+func TestSessionsWithoutAnEndAreNotNone(t *testing.T) {
+	for _, most := range []int{math.MaxInt, math.MaxInt32} {
+		config := ServerConfig{MaxSessions: most}.resolved(protocol.DefaultResponseCeilingBytes)
+		service := &servedService{maxSessions: int32(config.MaxSessions)}
+		if !service.reserve() {
+			t.Errorf("of %d sessions, not one", most)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package service
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"runtime"
 	"time"
 
@@ -75,6 +76,8 @@ func (c ServerConfig) resolved(responseCeiling uint32) ServerConfig {
 	if c.MaxSessions <= 0 {
 		c.MaxSessions = DefaultMaxSessions
 	}
+	// They are counted in 32 bits.
+	c.MaxSessions = min(c.MaxSessions, math.MaxInt32)
 	if c.MaxInFlightPerSession <= 0 {
 		c.MaxInFlightPerSession = DefaultMaxInFlight
 	}
