@@ -44,3 +44,19 @@ func TestSessionsWithoutAnEndAreNotNone(t *testing.T) {
 		}
 	}
 }
+
+// Where an int has 32 bits, no buffer is as long as the largest limit that can be agreed.
+func TestLimitsAreNoLongerThanABufferCanBe(t *testing.T) {
+	server := ServerConfig{MaxRequestPayloadBytes: math.MaxUint32, MaxResponsePayloadBytes: math.MaxUint32}.
+		resolved(protocol.DefaultResponseCeilingBytes)
+	client := ClientConfig{MaxRequestPayloadBytes: math.MaxUint32, MaxResponsePayloadBytes: math.MaxUint32}.
+		resolved(protocol.DefaultResponseCeilingBytes)
+	for _, limit := range []uint32{
+		server.MaxRequestPayloadBytes, server.MaxResponsePayloadBytes,
+		client.MaxRequestPayloadBytes, client.MaxResponsePayloadBytes,
+	} {
+		if length := int(limit); length <= 0 || length+protocol.HeaderLen <= 0 {
+			t.Errorf("a buffer of %d bytes for a limit of %d", length, limit)
+		}
+	}
+}

@@ -71,8 +71,8 @@ func (c ServerConfig) GoString() string { return c.String() }
 // resolved is the configuration without zeros, for a service whose answers are at most responseCeiling
 // bytes long unless configured.
 func (c ServerConfig) resolved(responseCeiling uint32) ServerConfig {
-	c.MaxRequestPayloadBytes = protocol.OrDefault(c.MaxRequestPayloadBytes, protocol.DefaultRequestCeilingBytes)
-	c.MaxResponsePayloadBytes = protocol.OrDefault(c.MaxResponsePayloadBytes, responseCeiling)
+	c.MaxRequestPayloadBytes = bufferable(protocol.OrDefault(c.MaxRequestPayloadBytes, protocol.DefaultRequestCeilingBytes))
+	c.MaxResponsePayloadBytes = bufferable(protocol.OrDefault(c.MaxResponsePayloadBytes, responseCeiling))
 	if c.MaxSessions <= 0 {
 		c.MaxSessions = DefaultMaxSessions
 	}
@@ -90,4 +90,9 @@ func workerCount(configured int) int {
 		return configured
 	}
 	return min(runtime.GOMAXPROCS(0), DefaultMaxWorkers)
+}
+
+// bufferable is the limit, or the longest payload whose message has a buffer, where an int has 32 bits.
+func bufferable(limit uint32) uint32 {
+	return uint32(min(uint64(limit), math.MaxInt-protocol.HeaderLen))
 }
