@@ -73,9 +73,9 @@ func (c ClientConfig) GoString() string { return c.String() }
 // resolved is the configuration without zeros, for a service whose answers are at most responseCeiling
 // bytes long unless configured.
 func (c ClientConfig) resolved(responseCeiling uint32) ClientConfig {
-	c.MaxRequestPayloadBytes = protocol.OrDefault(c.MaxRequestPayloadBytes, protocol.DefaultRequestCeilingBytes)
+	c.MaxRequestPayloadBytes = bufferable(protocol.OrDefault(c.MaxRequestPayloadBytes, protocol.DefaultRequestCeilingBytes))
 	c.MaxRequestBatchItems = protocol.OrDefault(c.MaxRequestBatchItems, protocol.ProposedBatchItems)
-	c.MaxResponsePayloadBytes = protocol.OrDefault(c.MaxResponsePayloadBytes, responseCeiling)
+	c.MaxResponsePayloadBytes = bufferable(protocol.OrDefault(c.MaxResponsePayloadBytes, responseCeiling))
 	c.MaxResponseBatchItems = protocol.OrDefault(c.MaxResponseBatchItems, c.MaxRequestBatchItems)
 	c.MaxLookupItems = protocol.OrDefault(c.MaxLookupItems, DefaultLookupItems)
 	c.MaxLookupSubCalls = protocol.OrDefault(c.MaxLookupSubCalls, DefaultLookupSubCalls)

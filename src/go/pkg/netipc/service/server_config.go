@@ -3,6 +3,7 @@ package service
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"runtime"
 	"time"
 
@@ -70,11 +71,13 @@ func (c ServerConfig) GoString() string { return c.String() }
 // resolved is the configuration without zeros, for a service whose answers are at most responseCeiling
 // bytes long unless configured.
 func (c ServerConfig) resolved(responseCeiling uint32) ServerConfig {
-	c.MaxRequestPayloadBytes = protocol.OrDefault(c.MaxRequestPayloadBytes, protocol.DefaultRequestCeilingBytes)
-	c.MaxResponsePayloadBytes = protocol.OrDefault(c.MaxResponsePayloadBytes, responseCeiling)
+	c.MaxRequestPayloadBytes = bufferable(protocol.OrDefault(c.MaxRequestPayloadBytes, protocol.DefaultRequestCeilingBytes))
+	c.MaxResponsePayloadBytes = bufferable(protocol.OrDefault(c.MaxResponsePayloadBytes, responseCeiling))
 	if c.MaxSessions <= 0 {
 		c.MaxSessions = DefaultMaxSessions
 	}
+	// They are counted in 32 bits.
+	c.MaxSessions = min(c.MaxSessions, math.MaxInt32)
 	if c.MaxInFlightPerSession <= 0 {
 		c.MaxInFlightPerSession = DefaultMaxInFlight
 	}
@@ -87,4 +90,9 @@ func workerCount(configured int) int {
 		return configured
 	}
 	return min(runtime.GOMAXPROCS(0), DefaultMaxWorkers)
+}
+
+// bufferable is the limit, or the longest payload whose message has a buffer, where an int has 32 bits.
+func bufferable(limit uint32) uint32 {
+	return uint32(min(uint64(limit), math.MaxInt-protocol.HeaderLen))
 }

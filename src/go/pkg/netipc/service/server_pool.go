@@ -73,6 +73,12 @@ func (p *pool) takeOrPush(j job) *worker {
 		p.free = p.free[:last]
 		return w
 	}
+	if len(p.queue) == cap(p.queue) && p.head > len(p.queue)/2 {
+		// Half of it was done long ago: where workers are always busy, nothing else takes that away.
+		left := copy(p.queue, p.queue[p.head:])
+		clear(p.queue[left:])
+		p.queue, p.head = p.queue[:left], 0
+	}
 	p.queue = append(p.queue, j)
 	return nil
 }

@@ -308,7 +308,9 @@ func (s *served) trySend(header *protocol.Header, payload []byte) (sent, final b
 	if s.useless.Load() {
 		return false, true
 	}
-	if s.session.Terms().PacketSize.PacketsOf(header.PayloadLen) > 1 {
+	// In shared memory no answer is in pieces, and none waits for room.
+	terms := s.session.Terms()
+	if !terms.Profile.IsSharedMemory() && terms.PacketSize.PacketsOf(header.PayloadLen) > 1 {
 		return false, false
 	}
 	switch err := s.session.Send(header, payload, noWait); err {
@@ -448,7 +450,7 @@ func (s *served) stopped() {
 	}
 }
 
-// finish closes the session, once nobody works for it.
+// finish closes the session, once nobody works for it. It does not wait: a worker may call it.
 func (s *served) finish() {
 	s.mu.Lock()
 	if s.ended == endNone {
@@ -457,11 +459,22 @@ func (s *served) finish() {
 	why := s.ended
 	s.mu.Unlock()
 	if why == endAnswered {
-		// The final answer is not to be overtaken by a reset. However it ends, the session is closed.
-		_, _ = s.session.Drain(transport.Wait{
-			Deadline: transport.After(lingerTimeout), Abort: &s.engine.stopLingering,
-		})
+		go s.linger()
+		return
 	}
+	s.close(why)
+}
+
+// linger waits for the client to leave: the final answer is not to be overtaken by a reset.
+func (s *served) linger() {
+	// However it ends, the session is closed.
+	_, _ = s.session.Drain(transport.Wait{
+		Deadline: transport.After(lingerTimeout), Abort: &s.engine.stopLingering,
+	})
+	s.close(endAnswered)
+}
+
+func (s *served) close(why end) {
 	// The client gets what was sent; nothing else can go wrong.
 	_ = s.session.Close()
 	s.engine.remove(s, why)

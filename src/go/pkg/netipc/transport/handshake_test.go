@@ -169,6 +169,35 @@ func TestBadHellosAreAnsweredAndClosed(t *testing.T) {
 	}
 }
 
+// Each bad connection costs its own time alone: there is no pause after it, in which nobody is accepted.
+func TestBadConnectionsDoNotHoldUpTheNext(t *testing.T) {
+	const bad, most = 300, 2 * time.Second
+	endpoint := newEndpoint(t)
+	listener := listen(t, endpoint, ListenerConfig{})
+	go serveIncrement(listener)
+	garbage := []byte("no HELLO at all")
+	start := time.Now()
+	for range bad {
+		channel := rawClient(t, endpoint)
+		if err := channel.Send(garbage, nil, &Wait{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := recvRaw(channel); err != nil {
+			t.Fatal(err)
+		}
+		_ = channel.Close()
+	}
+	session, err := Connect(endpoint, &Proposal{}, within(soon))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = session.Close()
+	if took := time.Since(start); took > most {
+		t.Fatalf("%d bad connections took %v", bad, took)
+	}
+	counted(t, listener, func(c HandshakeCounts) bool { return c.Malformed == bad && c.Sessions == 1 })
+}
+
 func TestAClientThatSaysNothingDelaysNobody(t *testing.T) {
 	const silent = 40
 	endpoint := newEndpoint(t)

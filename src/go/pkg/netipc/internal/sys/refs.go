@@ -15,11 +15,17 @@ const (
 
 // enter is false once closing has begun; otherwise leave must follow.
 func (r *refs) enter() bool {
-	if r.state.Add(1)&refsClosed == 0 {
-		return true
+	// Never counted and taken back: he who leaves last in between would see somebody inside, and nobody
+	// would release the resource.
+	for {
+		state := r.state.Load()
+		if state&refsClosed != 0 {
+			return false
+		}
+		if r.state.CompareAndSwap(state, state+1) {
+			return true
+		}
 	}
-	r.state.Add(-1)
-	return false
 }
 
 // leave is true for the one who must release the resource.
