@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/netipc/netipc/src/go/pkg/netipc/cgroupslookup"
 	"github.com/netipc/netipc/src/go/pkg/netipc/cgroupssnapshot"
 	"github.com/netipc/netipc/src/go/pkg/netipc/increment"
+	"github.com/netipc/netipc/src/go/pkg/netipc/iptoasn"
 	"github.com/netipc/netipc/src/go/pkg/netipc/protocol/payload"
 	"github.com/netipc/netipc/src/go/pkg/netipc/service"
 	"github.com/netipc/netipc/src/go/pkg/netipc/stringreverse"
@@ -37,6 +39,8 @@ func newCaller(o *options, place int) (caller, error) {
 		return newBatches(o, place)
 	case "reverse":
 		return newReverses(o)
+	case "reverse-batch":
+		return newReverseBatches(o, place)
 	case "pipeline", "pipeline-batch":
 		return newPipelined(o, place)
 	case "snapshot", "snapshot-changing":
@@ -49,6 +53,8 @@ func newCaller(o *options, place int) (caller, error) {
 		return newCgroupsLookups(o)
 	case "apps-lookup":
 		return newAppsLookups(o)
+	case "asn-lookup":
+		return newASNLookups(o)
 	case "codec-cgroups-lookup":
 		return newCgroupsCodec(o)
 	case "codec-apps-lookup":
@@ -211,6 +217,60 @@ func (r *reverses) turn() (time.Duration, error) {
 	r.calls++
 	return 0, nil
 }
+
+// reverseBatches asks for random numbers of strings backwards in one message each. Each string says which
+// it is.
+type reverseBatches struct {
+	single
+	client   *stringreverse.Client
+	requests []stringreverse.Request
+	bytes    int
+	random   random
+	so       answered
+}
+
+func newReverseBatches(o *options, place int) (*reverseBatches, error) {
+	endpoint, err := o.endpoint()
+	if err != nil {
+		return nil, err
+	}
+	client, err := connect(o, stringreverse.NewClient(endpoint, o.clientConfig()))
+	return &reverseBatches{
+		client: client, requests: make([]stringreverse.Request, o.items), bytes: o.bytes, random: newRandom(place),
+	}, err
+}
+
+func (r *reverseBatches) turn() (time.Duration, error) {
+	requests := r.requests
+	// The first, while warming up, is as long as any: what limits must grow to.
+	if r.so.calls > 0 {
+		requests = requests[:r.random.upTo(len(requests))]
+	}
+	for i := range requests {
+		number := binary.BigEndian.AppendUint64(nil, r.so.items+uint64(i))
+		requests[i].Bytes = string(bytes.Repeat(number, r.bytes/len(number)+1)[:r.bytes])
+	}
+	answers, err := r.client.Batch(background, requests)
+	if err != nil {
+		return 0, err
+	}
+	if answers.Len() != len(requests) {
+		return 0, wrong("how many items", uint64(len(requests)), uint64(answers.Len()))
+	}
+	for i, answer := range answers.All() {
+		backwards := []byte(requests[i].Bytes)
+		slices.Reverse(backwards)
+		if !bytes.Equal(answer.Bytes(), backwards) {
+			return 0, fmt.Errorf("wrong answer to string %d", r.so.items+uint64(i))
+		}
+	}
+	r.so.calls++
+	r.so.requests += uint64(len(requests))
+	r.so.items += uint64(len(requests))
+	return 0, nil
+}
+
+func (r *reverseBatches) answered() answered { return r.so }
 
 // refreshes refreshes a cache, and reads all of it.
 type refreshes struct {
@@ -428,6 +488,31 @@ func rightApp(with []payload.Label) func(appslookup.ItemView, *thing) bool {
 			item.Starttime() == uint64(t.pid) && item.Comm().Equal(t.comm) && item.CgroupPath().Equal(t.path) &&
 			item.CgroupName().Equal(t.name) && hasLabels(item.Labels(), with)
 	}
+}
+
+func newASNLookups(o *options) (caller, error) {
+	endpoint, err := o.endpoint()
+	if err != nil {
+		return nil, err
+	}
+	client, err := connect(o, iptoasn.NewClient(endpoint, o.clientConfig()))
+	l := &lookups[string, iptoasn.ItemView]{
+		things: things(o.items, o.mix), status: client.Status,
+		look: func(keys []string) (service.Answer[iptoasn.ItemView], error) {
+			return client.Lookup(background, keys)
+		},
+	}
+	for _, t := range l.things {
+		l.keys = append(l.keys, t.ip)
+	}
+	l.right = func(item iptoasn.ItemView, t *thing) bool {
+		if !item.IP().Equal(t.ip) || !t.known {
+			return item.IP().Equal(t.ip) && item.Status() == iptoasn.StatusUnknown && item.ASN() == 0
+		}
+		return item.Status() == iptoasn.StatusKnown && item.ASN() == t.pid && item.AsName().Equal(t.name) &&
+			item.Country().Equal(country)
+	}
+	return l, err
 }
 
 func hasLabels(given payload.Labels, wanted []payload.Label) bool {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/netipc/netipc/src/go/pkg/netipc/protocol/payload"
@@ -14,6 +16,11 @@ const (
 	// firstPID that is known is this one plus the item's index; an unknown one comes after all of those.
 	firstPID        = 1_000
 	firstUnknownPID = 10_000_000
+	// firstIP and firstUnknownIP are the same of addresses: the networks 10.0.0.0/8 and 11.0.0.0/8.
+	firstIP        = 10 << 24
+	firstUnknownIP = 11 << 24
+	// country is where all known addresses are.
+	country = "GR"
 	// hashFactor is Knuth's multiplicative hash: spreads indices over 32 bits.
 	hashFactor uint32 = 2_654_435_761
 )
@@ -38,9 +45,9 @@ func groups(count int) []group {
 
 // thing can be looked up.
 type thing struct {
-	path, name, comm string
-	pid              uint32
-	known            bool
+	path, name, comm, ip string
+	pid                  uint32
+	known                bool
 }
 
 // things are what a lookup asks for.
@@ -48,13 +55,15 @@ func things(count int, mix string) []thing {
 	all := make([]thing, count)
 	for i := range all {
 		known := mix == "known" || mix == "plain" || mix == "mixed" && i%2 == 0
-		kind, pid := "absent", uint32(firstUnknownPID)
+		kind, pid, ip := "absent", uint32(firstUnknownPID), uint32(firstUnknownIP)
 		if known {
-			kind, pid = "docker", firstPID
+			kind, pid, ip = "docker", firstPID, firstIP
 		}
+		address := [4]byte(binary.BigEndian.AppendUint32(nil, ip+uint32(i)))
 		all[i] = thing{
 			path: fmt.Sprintf("/system.slice/%s-%06d", kind, i), name: fmt.Sprintf("name-%05d", i),
 			comm: fmt.Sprintf("comm-%05d", i), pid: pid + uint32(i), known: known,
+			ip: netip.AddrFrom4(address).String(),
 		}
 	}
 	return all
@@ -96,4 +105,18 @@ func ofPID(all []thing, pid uint32) *thing {
 		return nil
 	}
 	return &all[pid-firstPID]
+}
+
+// ofIP is the thing that an address asks for.
+func ofIP(all []thing, ip payload.StringView) *thing {
+	address, err := netip.ParseAddr(string(ip))
+	if err != nil || !address.Is4() {
+		return nil
+	}
+	four := address.As4()
+	number := binary.BigEndian.Uint32(four[:])
+	if number < firstIP || number >= firstUnknownIP || int(number-firstIP) >= len(all) {
+		return nil
+	}
+	return &all[number-firstIP]
 }

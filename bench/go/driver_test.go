@@ -9,12 +9,13 @@ func TestAProviderFindsWhatIsKnownAndNothingElse(t *testing.T) {
 	all := things(300, "mixed")
 	for i := range all {
 		thing := &all[i]
-		byPath, byPID := ofPath(all, []byte(thing.path)), ofPID(all, thing.pid)
-		if (byPath != nil) != thing.known || (byPID != nil) != thing.known {
-			t.Fatalf("%s is found: %v, %v", thing.path, byPath != nil, byPID != nil)
+		wanted := thing
+		if !thing.known {
+			wanted = nil
 		}
-		if thing.known && (byPath != thing || byPID != thing) {
-			t.Fatalf("%s is another", thing.path)
+		byPath, byPID, byIP := ofPath(all, []byte(thing.path)), ofPID(all, thing.pid), ofIP(all, []byte(thing.ip))
+		if byPath != wanted || byPID != wanted || byIP != wanted {
+			t.Fatalf("%s is found as %v, %v, %v", thing.path, byPath, byPID, byIP)
 		}
 		if len(thing.path) != 27 || len(thing.name) != 10 || len(thing.comm) > 15 {
 			t.Fatalf("%+v", thing)

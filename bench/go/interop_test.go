@@ -10,7 +10,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
+	"text/tabwriter"
 )
 
 // Go and Rust against each other, live: every service, on sockets and in shared memory, alone, in batches,
@@ -23,31 +27,54 @@ const rustDriverEnv = "NETIPC_RUST_DRIVER"
 
 // interopRow is a scenario with its sizes.
 type interopRow struct {
+	service   string
 	name      string
 	arguments []string
 	// socketsOnly: what shared memory has not.
 	socketsOnly bool
+	// split: each call takes several requests.
+	split bool
+}
+
+func row(service, name string, arguments ...string) interopRow {
+	return interopRow{service: service, name: name, arguments: append([]string{"--scenario"}, arguments...)}
+}
+
+func (r interopRow) onSockets() interopRow {
+	r.socketsOnly = true
+	return r
+}
+
+func (r interopRow) inParts() interopRow {
+	r.split = true
+	return r
 }
 
 var interopRows = []interopRow{
-	{"level 1", []string{"--scenario", "ping-level1"}, false},
-	{"single calls", []string{"--scenario", "ping-level2"}, false},
-	{"strings", []string{"--scenario", "reverse", "--bytes", "1000"}, false},
-	{"chunked and larger requests", []string{"--scenario", "reverse", "--bytes", "300000"}, false},
-	{"batches", []string{"--scenario", "batch", "--items", "1000"}, false},
-	{"pipelined", []string{"--scenario", "pipeline"}, true},
-	{"pipelined batches", []string{"--scenario", "pipeline-batch", "--items", "1000"}, true},
-	{"snapshot", []string{"--scenario", "snapshot", "--items", "16"}, false},
-	{"empty snapshot", []string{"--scenario", "snapshot", "--items", "0"}, false},
-	{"long snapshot", []string{"--scenario", "snapshot", "--items", "5000"}, false},
-	{"changing snapshot", []string{"--scenario", "snapshot-changing", "--items", "16"}, false},
-	{"fetched snapshot", []string{"--scenario", "fetch", "--items", "16"}, false},
-	{"paths", []string{"--scenario", "cgroups-lookup", "--items", "16"}, false},
-	{"paths, split", []string{"--scenario", "cgroups-lookup", "--items", "5000", "--mix", "mixed"}, false},
-	{"unknown paths", []string{"--scenario", "cgroups-lookup", "--items", "100", "--mix", "unknown"}, false},
-	{"processes", []string{"--scenario", "apps-lookup", "--items", "16"}, false},
-	{"processes, split", []string{"--scenario", "apps-lookup", "--items", "5000", "--mix", "mixed"}, false},
-	{"plain processes", []string{"--scenario", "apps-lookup", "--items", "100", "--mix", "plain"}, false},
+	row("increment", "level 1", "ping-level1"),
+	row("increment", "single", "ping-level2"),
+	row("increment", "batch", "batch", "--items", "1000"),
+	row("increment", "pipelined", "pipeline").onSockets(),
+	row("increment", "pipelined batches", "pipeline-batch", "--items", "1000").onSockets(),
+	row("string-reverse", "single", "reverse", "--bytes", "1000"),
+	row("string-reverse", "batch", "reverse-batch", "--bytes", "100", "--items", "200"),
+	// On shared memory these are what they are on sockets, in one piece.
+	row("string-reverse", "chunked, grown limits", "reverse", "--bytes", "300000"),
+	row("string-reverse", "chunked batch", "reverse-batch", "--bytes", "10000", "--items", "60"),
+	row("cgroups-snapshot", "single", "snapshot", "--items", "16"),
+	row("cgroups-snapshot", "empty", "snapshot", "--items", "0"),
+	row("cgroups-snapshot", "changing", "snapshot-changing", "--items", "16"),
+	row("cgroups-snapshot", "in place", "fetch", "--items", "16"),
+	row("cgroups-snapshot", "chunked", "snapshot", "--items", "5000"),
+	row("cgroups-lookup", "single", "cgroups-lookup", "--items", "16"),
+	row("cgroups-lookup", "unknown", "cgroups-lookup", "--items", "100", "--mix", "unknown"),
+	row("cgroups-lookup", "split", "cgroups-lookup", "--items", "60000", "--mix", "mixed").inParts(),
+	row("apps-lookup", "single", "apps-lookup", "--items", "16"),
+	row("apps-lookup", "plain", "apps-lookup", "--items", "100", "--mix", "plain"),
+	row("apps-lookup", "split", "apps-lookup", "--items", "60000", "--mix", "mixed").inParts(),
+	row("ip-to-asn", "single", "asn-lookup", "--items", "16"),
+	row("ip-to-asn", "unknown", "asn-lookup", "--items", "100", "--mix", "unknown"),
+	row("ip-to-asn", "split", "asn-lookup", "--items", "60000", "--mix", "mixed").inParts(),
 }
 
 func TestInterop(t *testing.T) {
@@ -59,25 +86,47 @@ func TestInterop(t *testing.T) {
 	if output, err := exec.Command("go", "build", "-o", ours, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, output)
 	}
-	for _, pair := range []struct{ name, client, server string }{
+	var table strings.Builder
+	results := tabwriter.NewWriter(&table, 0, 0, 2, ' ', tabwriter.AlignRight)
+	pairs := []struct{ name, client, server string }{
 		{"Go asks Rust", ours, rust}, {"Rust asks Go", rust, ours}, {"Go asks Go", ours, ours},
-	} {
-		for _, transport := range []string{"socket", "shm"} {
-			for _, row := range interopRows {
-				if row.socketsOnly && transport != "socket" {
-					continue
-				}
-				t.Run(fmt.Sprintf("%s/%s/%s", pair.name, transport, row.name), func(t *testing.T) {
-					play(t, pair.client, pair.server, append(row.arguments, "--transport", transport,
-						"--run-dir", t.TempDir(), "--service", "interop", "--clients", "1"))
-				})
-			}
+	}
+	transports := []string{"socket", "shm"}
+	head := "answers verified\t\t"
+	for _, pair := range pairs {
+		for _, transport := range transports {
+			head += pair.name + ", " + transport + "\t"
 		}
 	}
+	fmt.Fprintln(results, head)
+	for _, row := range interopRows {
+		fmt.Fprintf(results, "%s\t%s\t", row.service, row.name)
+		for _, pair := range pairs {
+			for _, transport := range transports {
+				cell := "-"
+				if !row.socketsOnly || transport == "socket" {
+					t.Run(fmt.Sprintf("%s/%s/%s/%s", pair.name, transport, row.service, row.name), func(t *testing.T) {
+						cell = "FAILED"
+						items := play(t, pair.client, pair.server, row, transport)
+						if !t.Failed() {
+							cell = strconv.FormatFloat(items, 'f', 0, 64)
+						}
+					})
+				}
+				fmt.Fprintf(results, "%s\t", cell)
+			}
+		}
+		fmt.Fprintln(results)
+	}
+	_ = results.Flush()
+	fmt.Print(table.String())
 }
 
-// play has a client ask a server for a moment.
-func play(t *testing.T, clientPath, serverPath string, arguments []string) {
+// play has a client ask a server for a moment. It answers how many items were verified, or calls where
+// these have no items.
+func play(t *testing.T, clientPath, serverPath string, row interopRow, transport string) float64 {
+	arguments := append(slices.Clip(row.arguments), "--transport", transport, "--run-dir", t.TempDir(),
+		"--service", "interop", "--clients", "1")
 	server := startDriver(t, serverPath, append([]string{"server"}, arguments...))
 	server.event(t, "ready")
 	// Warming up brings larger limits: what is refused for that is handled, and not answered.
@@ -93,8 +142,13 @@ func play(t *testing.T, clientPath, serverPath string, arguments []string) {
 	if calls := measured["calls"].(float64); calls < 1 || measured["requests"].(float64) != handled {
 		t.Errorf("%v calls, %v requests answered, %v handled", calls, measured["requests"], handled)
 	}
+	calls, requests := measured["calls"].(float64), measured["requests"].(float64)
+	if row.split && requests <= calls {
+		t.Errorf("%v calls took %v requests: nothing was split", calls, requests)
+	}
 	client.end(t)
 	server.end(t)
+	return max(calls, measured["items"].(float64))
 }
 
 // driver is a running one.

@@ -40,8 +40,8 @@ type options struct {
 
 // scenarios are those that this driver plays.
 var scenarios = []string{
-	"ping-level1", "ping-level2", "reverse", "batch", "pipeline", "pipeline-batch", "snapshot",
-	"snapshot-changing", "fetch", "cache", "cache-load", "cgroups-lookup", "apps-lookup",
+	"ping-level1", "ping-level2", "reverse", "reverse-batch", "batch", "pipeline", "pipeline-batch", "snapshot",
+	"snapshot-changing", "fetch", "cache", "cache-load", "cgroups-lookup", "apps-lookup", "asn-lookup",
 	"codec-cgroups-lookup", "codec-apps-lookup", "idle",
 }
 

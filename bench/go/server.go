@@ -12,6 +12,7 @@ import (
 	"github.com/netipc/netipc/src/go/pkg/netipc/cgroupslookup"
 	"github.com/netipc/netipc/src/go/pkg/netipc/cgroupssnapshot"
 	"github.com/netipc/netipc/src/go/pkg/netipc/increment"
+	"github.com/netipc/netipc/src/go/pkg/netipc/iptoasn"
 	"github.com/netipc/netipc/src/go/pkg/netipc/protocol"
 	"github.com/netipc/netipc/src/go/pkg/netipc/protocol/payload"
 	"github.com/netipc/netipc/src/go/pkg/netipc/service"
@@ -76,7 +77,7 @@ func start(o *options) (stop func() error, err error) {
 
 func bind(o *options, endpoint service.Endpoint, config service.ServerConfig) (*service.Server, error) {
 	switch o.scenario {
-	case "reverse":
+	case "reverse", "reverse-batch":
 		return stringreverse.NewServer(endpoint, config, o.reverse)
 	case "snapshot", "snapshot-changing", "fetch", "cache", "cache-load":
 		return cgroupssnapshot.NewServer(endpoint, config, o.snapshot())
@@ -84,6 +85,8 @@ func bind(o *options, endpoint service.Endpoint, config service.ServerConfig) (*
 		return cgroupslookup.NewServer(endpoint, config, o.cgroups())
 	case "apps-lookup":
 		return appslookup.NewServer(endpoint, config, o.apps())
+	case "asn-lookup":
+		return iptoasn.NewServer(endpoint, config, o.asns())
 	}
 	return increment.NewServer(endpoint, config, o.increment)
 }
@@ -195,6 +198,30 @@ func answerApps(all []thing, with []payload.Label) func(appslookup.RequestView, 
 					Starttime(uint64(pid)).Comm(t.comm).CgroupPath(t.path).CgroupName(t.name).Labels(with...).Finish()
 			} else {
 				err = response.Unknown(pid)
+			}
+			if err != nil {
+				return err
+			}
+			if response.Full() {
+				break
+			}
+		}
+		return nil
+	}
+}
+
+// asns answers every address, as a provider with a table does: a system's number is the thing's pid, and its
+// name the thing's.
+func (o *options) asns() iptoasn.Handler {
+	all := things(o.items, o.mix)
+	return func(_ *service.Context, request iptoasn.RequestView, response *iptoasn.ResponseBuilder) error {
+		response.Generation(o.generation())
+		for ip := range request.Keys() {
+			var err error
+			if t := ofIP(all, ip); t != nil {
+				err = response.Known(ip).ASN(t.pid).AsName(t.name).Country(country).Finish()
+			} else {
+				err = response.Unknown(ip)
 			}
 			if err != nil {
 				return err

@@ -184,6 +184,60 @@ impl Caller for Reverse {
     }
 }
 
+/// Asks for random numbers of strings backwards in one message each. Each string says which it is.
+pub(super) struct ReverseBatches {
+    client: string_reverse::Client,
+    bytes: usize,
+    most_items: usize,
+    random: Random,
+    answered: Answered,
+}
+
+impl ReverseBatches {
+    pub(super) fn new(options: &ClientOptions, place: usize) -> Result<Self, Failure> {
+        Ok(Self {
+            client: connected(&options.options)?,
+            bytes: options.options.bytes,
+            most_items: options.options.items,
+            random: Random::new(place),
+            answered: Answered::default(),
+        })
+    }
+}
+
+impl Caller for ReverseBatches {
+    fn turn(&mut self) -> Result<Option<Duration>, Failure> {
+        // The first, while warming up, is as long as any: what limits must grow to.
+        let count = match self.answered.calls {
+            0 => self.most_items,
+            _ => self.random.up_to(self.most_items),
+        };
+        let (bytes, first) = (self.bytes, self.answered.items);
+        let text = |index: usize| -> Vec<u8> {
+            let number = (first + index as u64).to_be_bytes();
+            number.into_iter().cycle().take(bytes).collect()
+        };
+        let answers =
+            self.client.batch(count, |index, request| request.bytes(&text(index)).finish())?;
+        if answers.len() != count {
+            return Err(wrong("how many items", count as u64, answers.len() as u64));
+        }
+        for (index, answer) in answers.iter().enumerate() {
+            if !answer.bytes().iter().rev().eq(&text(index)) {
+                return Err(format!("wrong answer to string {}", first + index as u64).into());
+            }
+        }
+        self.answered.calls += 1;
+        self.answered.requests += count as u64;
+        self.answered.items += count as u64;
+        Ok(None)
+    }
+
+    fn answered(&self) -> Answered {
+        self.answered
+    }
+}
+
 /// Sessions that were used once and then idle: each turn makes one.
 pub(super) struct Idle {
     options: Options,

@@ -4,7 +4,7 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use netipc_services::{apps_lookup, cgroups_lookup};
+use netipc_services::{apps_lookup, cgroups_lookup, ip_to_asn};
 
 use super::measure::{Answered, Caller, Latencies, Pace, run as run_calls, turns_per_timing};
 use super::process::{clock_hz, cpu_ns, hear, rss_kib, say};
@@ -21,6 +21,7 @@ pub(super) fn run(options: &ClientOptions) -> Result<(), Failure> {
         Scenario::PingLevel1 => measure(&options, level1::Ping::new),
         Scenario::PingLevel2 => ping(&options),
         Scenario::Reverse => measure(&options, |options, _| calls::Reverse::new(options)),
+        Scenario::ReverseBatch => measure(&options, calls::ReverseBatches::new),
         Scenario::Batch => measure(&options, calls::Batches::new),
         Scenario::Pipeline => measure(&options, level1::Pipelined::<false>::new),
         Scenario::PipelineBatch => measure(&options, level1::Pipelined::<true>::new),
@@ -37,6 +38,9 @@ pub(super) fn run(options: &ClientOptions) -> Result<(), Failure> {
         }
         Scenario::AppsLookup => {
             measure(&options, |options, _| typed::Lookups::<apps_lookup::Service>::new(options))
+        }
+        Scenario::AsnLookup => {
+            measure(&options, |options, _| typed::Lookups::<ip_to_asn::Service>::new(options))
         }
         Scenario::CodecCgroupsLookup => {
             measure(&options, |options, _| codec::Codec::<cgroups_lookup::Service>::new(options))

@@ -1,6 +1,8 @@
 //! What providers know and clients expect: made from an index, so that both ends have it without
 //! asking. README.md says it in words, for drivers of other languages.
 
+use std::net::Ipv4Addr;
+
 use crate::work::Mix;
 
 /// Every answer carries it.
@@ -11,6 +13,11 @@ pub(super) const LABELS: [(&str, &str); 2] =
 /// A pid that is known is this one plus the item's index; an unknown one comes after all of those.
 pub(super) const FIRST_PID: u32 = 1_000;
 const FIRST_UNKNOWN_PID: u32 = 10_000_000;
+/// The same of addresses: the networks 10.0.0.0/8 and 11.0.0.0/8.
+const FIRST_IP: u32 = 10 << 24;
+const FIRST_UNKNOWN_IP: u32 = 11 << 24;
+/// Where all known addresses are.
+pub(super) const COUNTRY: &str = "GR";
 /// Knuth's multiplicative hash: spreads indices over 32 bits.
 const HASH_FACTOR: u32 = 2_654_435_761;
 
@@ -47,6 +54,7 @@ pub(super) struct Thing {
     /// 15 bytes at most.
     pub(super) comm: String,
     pub(super) pid: u32,
+    pub(super) ip: String,
     pub(super) is_known: bool,
 }
 
@@ -65,6 +73,10 @@ pub(super) fn things(count: usize, mix: Mix) -> Vec<Thing> {
                 name: format!("name-{index:05}"),
                 comm: format!("comm-{index:05}"),
                 pid: index as u32 + if is_known { FIRST_PID } else { FIRST_UNKNOWN_PID },
+                ip: Ipv4Addr::from(
+                    index as u32 + if is_known { FIRST_IP } else { FIRST_UNKNOWN_IP },
+                )
+                .to_string(),
                 is_known,
             }
         })
@@ -93,6 +105,13 @@ pub(super) fn index_of_pid(pid: u32) -> Option<usize> {
     (FIRST_PID..FIRST_UNKNOWN_PID).contains(&pid).then(|| (pid - FIRST_PID) as usize)
 }
 
+/// Which item an address asks for.
+pub(super) fn index_of_ip(ip: &[u8]) -> Option<usize> {
+    let ip: Ipv4Addr = str::from_utf8(ip).ok()?.parse().ok()?;
+    let ip = u32::from(ip);
+    (FIRST_IP..FIRST_UNKNOWN_IP).contains(&ip).then(|| (ip - FIRST_IP) as usize)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +122,7 @@ mod tests {
             let found = thing.is_known.then_some(index);
             assert_eq!(index_of_path(thing.path.as_bytes()), found);
             assert_eq!(index_of_pid(thing.pid), found);
+            assert_eq!(index_of_ip(thing.ip.as_bytes()), found);
             assert_eq!((thing.path.len(), thing.name.len()), (27, 10));
             assert!(thing.comm.len() <= 15);
         }

@@ -3,9 +3,9 @@
 
 use netipc::codec::{BuildError, Labels, LookupItem};
 use netipc::service::{AsKey, Lookup, LookupItemView};
-use netipc_services::{apps_lookup, cgroups_lookup};
+use netipc_services::{apps_lookup, cgroups_lookup, ip_to_asn};
 
-use super::contents::{Thing, index_of_path, index_of_pid, labels};
+use super::contents::{COUNTRY, Thing, index_of_ip, index_of_path, index_of_pid, labels};
 use crate::work::Mix;
 
 /// A lookup service that has contents for the benchmark.
@@ -130,6 +130,50 @@ impl Looked for apps_lookup::Service {
             && *item.cgroup_path() == *thing.path.as_bytes()
             && *item.cgroup_name() == *thing.name.as_bytes()
             && has_labels(item.labels(), mix)
+    }
+}
+
+/// The number of a known address's system is the pid of the thing, its name the thing's.
+impl Looked for ip_to_asn::Service {
+    type Key = String;
+
+    fn key(thing: &Thing) -> String {
+        thing.ip.clone()
+    }
+
+    fn answer(
+        request: &Self::Request<'_>,
+        response: &mut Self::ResponseBuilder<'_>,
+        things: &[Thing],
+        _: Mix,
+        generation: u64,
+    ) -> Result<(), BuildError> {
+        response.generation(generation);
+        for ip in request.keys() {
+            let Some(thing) = index_of_ip(ip).and_then(|index| things.get(index)) else {
+                response.unknown(ip)?;
+                continue;
+            };
+            response.known(ip).asn(thing.pid).as_name(&thing.name).country(COUNTRY).finish()?;
+            if response.is_full() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_right(item: &LookupItemView<'_, Self>, thing: &Thing, _: Mix) -> bool {
+        use ip_to_asn::Status;
+        if *item.ip() != *thing.ip.as_bytes() {
+            return false;
+        }
+        if !thing.is_known {
+            return item.status() == Status::Unknown && item.asn() == 0;
+        }
+        item.status() == Status::Known
+            && item.asn() == thing.pid
+            && *item.as_name() == *thing.name.as_bytes()
+            && *item.country() == *COUNTRY.as_bytes()
     }
 }
 

@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use netipc::codec::BuildError;
 use netipc::server::{LookupServer, RunningServer, ServerConfig};
-use netipc_services::{apps_lookup, cgroups_lookup, cgroups_snapshot, increment, string_reverse};
+use netipc_services::{
+    apps_lookup, cgroups_lookup, cgroups_snapshot, increment, ip_to_asn, string_reverse,
+};
 
 use super::contents::{GENERATION, Group, groups, things};
 use super::lookups::Looked;
@@ -50,13 +52,14 @@ fn serve(options: &ServerOptions) -> Result<Option<RunningServer>, Failure> {
             level1::serve(work, &work.endpoint()?, wrong_after)?;
             return Ok(None);
         }
-        Scenario::Reverse => reverse(options)?,
+        Scenario::Reverse | Scenario::ReverseBatch => reverse(options)?,
         Scenario::SnapshotChanging => changing_snapshot(options)?,
         Scenario::Snapshot | Scenario::Fetch | Scenario::Cache | Scenario::CacheLoad => {
             snapshot(options)?
         }
         Scenario::CgroupsLookup => lookup::<cgroups_lookup::Service>(options)?,
         Scenario::AppsLookup => lookup::<apps_lookup::Service>(options)?,
+        Scenario::AsnLookup => lookup::<ip_to_asn::Service>(options)?,
         _ => increments(options)?,
     }))
 }

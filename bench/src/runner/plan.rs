@@ -134,6 +134,7 @@ impl Work {
             self.scenario,
             Scenario::CgroupsLookup
                 | Scenario::AppsLookup
+                | Scenario::AsnLookup
                 | Scenario::CodecCgroupsLookup
                 | Scenario::CodecAppsLookup
         )
