@@ -174,7 +174,7 @@ fn a_driver_plays_what_it_says_with_every_other() {
     let script = "[ \"$1\" = scenarios ] && { echo ping-level2; exit; }\nexec \"$DRIVER\" \"$@\"";
     let driver = place.scripted(script).replace("rust=", "other=");
     let only = ["→rust unpinned max", "→other unpinned max"];
-    assert_done(&place.run("quick", &only, &["--driver", &driver, "--transports", "socket"]));
+    assert_done(&place.run("core", &only, &["--driver", &driver, "--transports", "socket"]));
     let rows = place.rows();
     let of_other: Vec<_> =
         rows.iter().filter(|row| row["client"] == "other" || row["server"] == "other").collect();

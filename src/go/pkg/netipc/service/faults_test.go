@@ -150,7 +150,7 @@ func TestAClientThatDoesNotReadHurtsNobodyElse(t *testing.T) {
 	for range id {
 		header, err := protocol.DecodeHeader(raw.read(t))
 		if err != nil || header.Status != protocol.StatusOK {
-			t.Fatalf("%+v, %v", header, err)
+			t.Fatalf("%+v, %v: %+v", header, err, server.Status())
 		}
 	}
 }

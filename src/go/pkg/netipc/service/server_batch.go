@@ -17,6 +17,9 @@ import (
 // Whoever finishes the last part puts the answer together, so nobody ever waits for another. A batch fails
 // as its first failing item does, whatever the order in which parts were answered. No goroutines, no session
 // and no queue here.
+//
+// A split allocates: each part has its own buffer for answers, as long as the session's response limit. Only
+// batches that take longer than batchSharedAfter are split, and beside that time the buffers cost little.
 
 // itemHandler answers one item of a batch at the start of out.
 type itemHandler func(request, out []byte) (int, failure)
