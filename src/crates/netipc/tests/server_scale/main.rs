@@ -24,6 +24,10 @@ const SERVICE: &str = "scale";
 const LIMITS: Limits = Limits { payload_bytes: 65_536, batch_items: 1024 };
 /// Clients that are killed one after the other, times [`rounds`].
 const KILLS: usize = 100;
+/// A dead client is noticed by then.
+const NOTICED: Duration = Duration::from_millis(100);
+/// Other processes want the CPUs, too: so few may be noticed later.
+const LATE_AT_MOST_ONE_IN: usize = 20;
 /// Set for a child that is a client: the run directory.
 const CLIENT_ENV: &str = "NETIPC_TEST_CLIENT";
 /// By how much to multiply what is counted.
@@ -32,6 +36,15 @@ const ROUNDS_ENV: &str = "NETIPC_TEST_ROUNDS";
 fn rounds(count: usize) -> usize {
     let factor = std::env::var(ROUNDS_ENV).ok().and_then(|factor| factor.parse().ok());
     count * factor.unwrap_or(1)
+}
+
+/// Kills so many clients, each by `kill`, which answers how long it took until all of it was gone.
+fn killed_are_noticed(count: usize, kill: impl Fn() -> Duration) {
+    let times: Vec<Duration> = (0..count).map(|_| kill()).collect();
+    let slowest = times.iter().max().expect("some");
+    println!("{count} killed clients: the slowest was gone after {slowest:?}");
+    let late = times.iter().filter(|time| **time >= NOTICED).count();
+    assert!(late <= count / LATE_AT_MOST_ONE_IN, "{late} of {count} late, the last by {slowest:?}");
 }
 
 fn shared_memory() -> Profiles {
@@ -295,10 +308,7 @@ fn killed_clients_leave_nothing() {
         eventually("no session", || server.status().sessions == 0);
         eventually("nothing open", || server.status().ended.left == 1);
         let threads = proc_status("Threads:");
-        let slowest = (0..rounds(2 * KILLS)).map(|_| kill_a_client(test, endpoint, &server));
-        let slowest = slowest.max().expect("some");
-        println!("{} killed clients: the slowest was gone after {slowest:?}", rounds(2 * KILLS));
-        assert!(slowest < Duration::from_millis(100), "{slowest:?}");
+        killed_are_noticed(rounds(2 * KILLS), || kill_a_client(test, endpoint, &server));
         assert_eq!(proc_status("Threads:"), threads);
         eventually("nothing in flight", || server.status().in_flight == 0);
         Client::new(endpoint).ping();
