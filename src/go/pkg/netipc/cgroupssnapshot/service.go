@@ -25,10 +25,8 @@ var description = service.SnapshotService[Identity, RequestView, ResponseView, I
 	Generation:     ResponseView.Generation,
 	Items:          itemsOf,
 	ViewItem:       viewItem,
-	HashIdentity:   hashIdentity,
-	HashItem:       hashItem,
-	Is:             is,
-	SameIdentity:   sameIdentity,
+	Identities:     payload.Identities{Quick: quickItem, Seeded: hashItem, Same: sameItem},
+	Find:           find,
 	ResetResponse:  (*ResponseBuilder).Reset,
 	FinishResponse: (*ResponseBuilder).Finish,
 }
@@ -40,25 +38,61 @@ func encodeRequest(out []byte) (int, error) {
 
 func itemsOf(response ResponseView) payload.Directory { return response.items }
 
-func hashIdentity(seed payload.HashSeed, identity Identity) uint64 {
-	hash := payload.BeginHash(seed)
-	hash = payload.MixHash(hash, uint64(identity.Hash))
-	hash = payload.MixText(hash, identity.Name)
-	return hash
-}
-
-func hashItem(seed payload.HashSeed, item ItemView) uint64 {
-	hash := payload.BeginHash(seed)
-	hash = payload.MixHash(hash, uint64(item.Hash()))
-	hash = payload.MixText(hash, item.Name())
-	return hash
+// find is the item with this identity. The index says how it is searched.
+func find(index *payload.Index, identity Identity) (ItemView, bool) {
+	hash := quickIdentity(identity)
+	if seed, seeded := index.Seed(); seeded {
+		hash = hashIdentity(seed, identity)
+	}
+	for at, end := index.Probe(hash); at != end; at++ {
+		slot := index.Slot(at)
+		if slot.IsFree() {
+			break
+		}
+		if !slot.Holds(hash) {
+			continue
+		}
+		if item := viewItem(index.Record(slot)); is(item, identity) {
+			return item, true
+		}
+	}
+	return ItemView{}, false
 }
 
 func is(item ItemView, identity Identity) bool {
 	return item.Hash() == identity.Hash && item.Name().Equal(identity.Name)
 }
 
-func sameIdentity(a, b ItemView) bool {
+// quickIdentity hashes the identity's numbers: its strings are compared.
+func quickIdentity(identity Identity) uint64 {
+	var hash uint64
+	hash = payload.MixQuick(hash, uint64(identity.Hash))
+	return hash
+}
+
+func quickItem(record []byte) uint64 {
+	var hash uint64
+	item := viewItem(record)
+	hash = payload.MixQuick(hash, uint64(item.Hash()))
+	return hash
+}
+
+func hashIdentity(seed payload.HashSeed, identity Identity) uint64 {
+	hash := payload.BeginHash(seed)
+	hash = payload.MixHash(hash, uint64(identity.Hash))
+	hash = payload.MixText(hash, identity.Name)
+	return payload.FinishHash(hash)
+}
+
+func hashItem(seed payload.HashSeed, record []byte) uint64 {
+	item, hash := viewItem(record), payload.BeginHash(seed)
+	hash = payload.MixHash(hash, uint64(item.Hash()))
+	hash = payload.MixText(hash, item.Name())
+	return payload.FinishHash(hash)
+}
+
+func sameItem(one, other []byte) bool {
+	a, b := viewItem(one), viewItem(other)
 	return a.Hash() == b.Hash() && string(a.Name()) == string(b.Name())
 }
 

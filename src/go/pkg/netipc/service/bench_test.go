@@ -51,3 +51,37 @@ func BenchmarkCacheGet(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkContentsGet looks up what is held: 16 items, names of 16 bytes.
+func BenchmarkContentsGet(b *testing.B) {
+	const count = 16
+	name := func(i int) string { return fmt.Sprintf("cgroup-%09d", i) }
+	endpoint := endpointOf(b, cgroupssnapshot.Service)
+	server, err := cgroupssnapshot.NewServer(endpoint, service.ServerConfig{},
+		func(_ *service.Context, _ cgroupssnapshot.RequestView, response *cgroupssnapshot.ResponseBuilder) error {
+			for i := range count {
+				if err := response.Item().Hash(uint32(i)).Name(name(i)).Path("/" + name(i)).Finish(); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	start(b, server, err)
+	cache := cgroupssnapshot.NewCache(endpoint, service.ClientConfig{})
+	defer cache.Close()
+	if err := cache.Refresh(background); err != nil {
+		b.Fatal(err)
+	}
+	wanted := make([]cgroupssnapshot.Identity, count)
+	for i := range wanted {
+		wanted[i] = cgroupssnapshot.Identity{Hash: uint32(i), Name: name(i)}
+	}
+	contents := cache.Load()
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		if _, found := contents.Get(wanted[i%count]); !found {
+			b.Fatal("an item is lost")
+		}
+	}
+}

@@ -3,7 +3,6 @@ package service
 import (
 	"bytes"
 	"iter"
-	"math/bits"
 
 	"github.com/netipc/netipc/src/go/pkg/netipc/protocol/payload"
 )
@@ -16,19 +15,7 @@ type Contents[I comparable, Req, Resp, Item, RespB any] struct {
 	records    payload.Directory
 	response   Resp
 	generation uint64
-	// index is a hash table with open addressing, at most half full.
-	index []indexEntry
-	// seed is drawn for each snapshot: a provider cannot choose names that collide.
-	seed payload.HashSeed
-}
-
-// indexEntry is an item in the index.
-type indexEntry struct {
-	// tag is the half of the hash that did not choose the slot.
-	tag uint32
-	// start and end are where the item lies in the payload. An item has an identity, and so is not
-	// empty: an end of zero is a free slot.
-	start, end uint32
+	index      payload.Index
 }
 
 // newContents is a copy of an answer, which was checked, with its index. Of items with one identity the
@@ -37,64 +24,20 @@ func newContents[I comparable, Req, Resp, Item, RespB any](
 	service *SnapshotService[I, Req, Resp, Item, RespB], answer []byte,
 ) (*Contents[I, Req, Resp, Item, RespB], error) {
 	c := &Contents[I, Req, Resp, Item, RespB]{
-		service: service, payload: bytes.Clone(answer), seed: payload.NewHashSeed(),
+		service: service, payload: bytes.Clone(answer),
 	}
 	response, err := service.DecodeResponse(c.payload)
 	if err != nil {
 		return nil, err
 	}
 	c.response, c.generation, c.records = response, service.Generation(response), service.Items(response)
-	count := c.records.Len()
-	if count == 0 {
-		return c, nil
-	}
-	c.index = make([]indexEntry, 1<<bits.Len(uint(2*count-1)))
-	for item := range count {
-		c.insert(item)
-	}
+	c.index = payload.NewIndex(c.records, &service.Identities)
 	return c, nil
-}
-
-func (c *Contents[I, Req, Resp, Item, RespB]) insert(index int) {
-	item := c.At(index)
-	hash := payload.FinishHash(c.service.HashItem(c.seed, item))
-	tag, mask := uint32(hash>>32), uint32(len(c.index)-1)
-	for at := uint32(hash) & mask; ; at = (at + 1) & mask {
-		entry := &c.index[at]
-		if entry.end == 0 {
-			start, end := c.records.Place(index)
-			*entry = indexEntry{tag: tag, start: start, end: end}
-			return
-		}
-		if entry.tag == tag && c.service.SameIdentity(c.view(entry), item) {
-			return
-		}
-	}
-}
-
-func (c *Contents[I, Req, Resp, Item, RespB]) view(entry *indexEntry) Item {
-	return c.service.ViewItem(c.payload[entry.start:entry.end:entry.end])
 }
 
 // Get is the item with this identity: the fields of identity in the schema.
 func (c *Contents[I, Req, Resp, Item, RespB]) Get(identity I) (Item, bool) {
-	var none Item
-	if len(c.index) == 0 {
-		return none, false
-	}
-	hash := payload.FinishHash(c.service.HashIdentity(c.seed, identity))
-	tag, mask := uint32(hash>>32), uint32(len(c.index)-1)
-	for at := uint32(hash) & mask; ; at = (at + 1) & mask {
-		entry := &c.index[at]
-		if entry.end == 0 {
-			return none, false
-		}
-		if entry.tag == tag {
-			if item := c.view(entry); c.service.Is(item, identity) {
-				return item, true
-			}
-		}
-	}
+	return c.service.Find(&c.index, identity)
 }
 
 // Len is how many items there are.

@@ -98,15 +98,10 @@ type SnapshotService[I comparable, Req, Resp, Item, RespB any] struct {
 	Items func(response Resp) payload.Directory
 	// ViewItem opens an item that was checked.
 	ViewItem func(record []byte) Item
-	// HashIdentity is the hash of an identity: payload.BeginHash, then MixHash or MixText for each of its fields.
-	HashIdentity func(seed payload.HashSeed, identity I) uint64
-	// HashItem is the hash of an item's identity, the same as HashIdentity's (MixText of bytes agrees with
-	// that of a string).
-	HashItem func(seed payload.HashSeed, item Item) uint64
-	// Is tells whether an item is the one with this identity.
-	Is func(item Item, identity I) bool
-	// SameIdentity tells whether two items have one identity.
-	SameIdentity func(a, b Item) bool
+	// Identities hashes and compares the identities of items, for the index that Find searches.
+	Identities payload.Identities
+	// Find is the item with this identity; false if there is none. It is the one call of a cache's lookup.
+	Find func(index *payload.Index, identity I) (Item, bool)
 	// ResetResponse makes builder a response for about expected items, to be written at the start of out.
 	ResetResponse func(builder *RespB, out []byte, expected int) error
 	// FinishResponse ends a response, and answers its length in bytes. It fails with the first error of
