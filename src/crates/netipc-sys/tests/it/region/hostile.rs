@@ -219,10 +219,12 @@ fn a_missing_or_short_file_is_waited_for_a_while() {
     let short = AttachError::NotReady(RegionDefect::Short { file_bytes: 63, needed: 64 });
     assert_eq!(attach(&path, SIZES, &socket).map(|_| ()), Err(short));
     fs::remove_file(&path).expect("removed");
-    // One that comes in time is used.
+    // One that comes in time, whole, is used.
     std::thread::scope(|threads| {
         let client = threads.spawn(|| attach(&path, SIZES, &socket));
-        let _server = RegionChannel::create(&path, SIZES).expect("created");
+        let in_the_making = path.with_extension("new");
+        let _server = RegionChannel::create(&in_the_making, SIZES).expect("created");
+        fs::rename(&in_the_making, &path).expect("renamed");
         client.join().expect("done").expect("attached");
     });
     // A deadline and an abort end it earlier, and so does the peer.
