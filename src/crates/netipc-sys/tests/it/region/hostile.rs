@@ -227,6 +227,7 @@ fn a_missing_or_short_file_is_waited_for_a_while() {
         fs::rename(&in_the_making, &path).expect("renamed");
         client.join().expect("done").expect("attached");
     });
+    fs::remove_file(&path).expect("removed");
     // A deadline and an abort end it earlier, and so does the peer.
     let until = |deadline, stop: &netipc_sys::Abort| {
         let done = RegionChannel::attach(&path, SIZES, own_uid(), &socket, deadline, stop);
