@@ -51,9 +51,9 @@ func newTestTable(t *testing.T, items [][]byte) *testTable {
 }
 
 var testIdentities = Identities{
-	Quick: func(item []byte) uint64 { return MixQuick(0, load64(item)) },
+	Quick: func(item []byte) uint64 { return MixQuick(0, binary.NativeEndian.Uint64(item)) },
 	Seeded: func(seed HashSeed, item []byte) uint64 {
-		return FinishHash(MixText(MixHash(BeginHash(seed), load64(item)), item[8:]))
+		return FinishHash(MixText(MixHash(BeginHash(seed), binary.NativeEndian.Uint64(item)), item[8:]))
 	},
 }
 
