@@ -97,8 +97,9 @@ fn killed_clients_of_shared_memory_leave_nothing() {
             None,
         );
         let kill = || kill_a_client(test, endpoint, &server);
-        // What is made once is made by the first.
+        // What is made once is made by the first; its thread may end a moment after its region.
         kill();
+        eventually("its thread ended", || threads_named("netipc-shm").is_empty());
         let kept = (proc_status("Threads:"), descriptors(), regions(endpoint), mappings());
         assert_eq!((kept.2, kept.3), (0, 0));
         let memory_kib = proc_status("VmRSS:");
