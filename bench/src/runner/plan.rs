@@ -177,6 +177,7 @@ pub(crate) const PROCESSES: Work = Work::of(Scenario::AppsLookup).items(FEW_ITEM
 pub(crate) const CACHE: Work = Work::of(Scenario::Cache).items(FEW_ITEMS);
 pub(crate) const IDLE: Work = Work::of(Scenario::Idle).clients(IDLE_SESSIONS);
 pub(crate) const LINE: Work = Work::of(Scenario::RawLine);
+pub(crate) const SPLIT: Work = Work::of(Scenario::RawLineSplit);
 pub(crate) const SEQPACKET: Work = Work::of(Scenario::RawSeqpacket);
 pub(crate) const FUTEX: Work = Work::of(Scenario::RawFutex);
 
@@ -259,8 +260,7 @@ fn is_measured(
 /// The limits of the machine, at the rates that something is held against them.
 fn limits(mode: Mode) -> Vec<(Work, &'static [Rate])> {
     let rates = if mode == Mode::Full { ALL_RATES } else { TO_TEN_THOUSAND };
-    let split = Work::of(Scenario::RawLineSplit);
-    vec![(LINE, ONLY_MAX), (split, ONLY_MAX), (SEQPACKET, rates), (FUTEX, rates)]
+    vec![(LINE, ONLY_MAX), (SPLIT, ONLY_MAX), (SEQPACKET, rates), (FUTEX, rates)]
 }
 
 fn over_transport(mode: Mode, transport: Transport) -> Vec<(Work, &'static [Rate])> {

@@ -114,7 +114,8 @@ fn stay(
     let mut inbox = served.inbox();
     let may_look = inbox.begin_wait();
     let shares_cpu = !may_look && inbox.peer_shares_cpu();
-    let expects_soon = !may_look && inbox.expects_soon() && engine.has_one_of_each();
+    let is_only_one = engine.has_one_of_each();
+    let expects_soon = !may_look && inbox.expects_soon() && is_only_one;
     drop(inbox);
     if !(may_look || shares_cpu || expects_soon) || !served.hold(engine) {
         served.release(engine);
@@ -123,7 +124,9 @@ fn stay(
     let begun = if may_look {
         look(engine, served, place, scratch, events)
     } else {
-        (shares_cpu && give_way(engine, served, place, scratch, events))
+        (shares_cpu
+            && (is_only_one || !another_waits(engine, served.token, events))
+            && give_way(engine, served, place, scratch))
             || (expects_soon && doze(engine, served, scratch))
     };
     if !begun {
@@ -167,18 +170,9 @@ fn look(
 
 /// Lets the client go first: it shares this CPU, and its next request comes as soon as it runs.
 /// That spares both ends a sleep, and this one the arming. Not when others wait for this worker.
-fn give_way(
-    engine: &Engine,
-    served: &Arc<Served>,
-    place: &Place,
-    scratch: &mut Scratch,
-    events: &mut Events,
-) -> bool {
+fn give_way(engine: &Engine, served: &Arc<Served>, place: &Place, scratch: &mut Scratch) -> bool {
     keep(engine, served, place);
-    if engine.phase() != Phase::Running
-        || !engine.work.is_empty()
-        || another_waits(engine, served.token, events)
-    {
+    if engine.phase() != Phase::Running || !engine.work.is_empty() {
         return false;
     }
     receive(engine, served, scratch, |session, inbox| Ok(session.give_way(inbox)?.map(payload_len)))
