@@ -277,6 +277,27 @@ fn nobody_is_let_first_once_the_message_is_there() {
     assert_eq!((found, looks.get()), (Some("message"), 1));
 }
 
+/// Gives way to a peer whose message is there after `took_ns`; whether the next wait looks.
+fn looks_after_turns_of(took_ns: u64) -> bool {
+    let mut end = End::new(SpinLimit::default());
+    for start_ns in [SECOND_NS, SECOND_NS + 1_000] {
+        end.wait(start_ns, NEVER_NS);
+    }
+    let now_ns = Rc::clone(&end.clock.now_ns);
+    let found = end.spin.give_way(|| {
+        now_ns.set(now_ns.get() + took_ns);
+        Some(())
+    });
+    assert_eq!(found, Some(()));
+    end.spin.begin()
+}
+
+#[test]
+fn an_answer_from_another_cpu_makes_hot_without_a_trial() {
+    assert!(looks_after_turns_of(OTHER_CPU_NS - 1));
+    assert!(!looks_after_turns_of(OTHER_CPU_NS), "the peer may share this CPU");
+}
+
 #[test]
 fn no_turns_are_given_for_a_while_where_others_take_them() {
     let mut crowd = Crowd::default();
