@@ -21,43 +21,46 @@ use crate::ir::{Enum, Service, Shape, Variant};
 /// Where the packages live that generated ones import.
 const MODULE: &str = "github.com/netipc/netipc/src/go/pkg/netipc";
 
-const CODEC: [(&str, &str); 5] = [
-    ("enums", include_str!("templates/enums.go.j2")),
+/// The files of a package, and what they are made of.
+const FILES: [(&str, &str); 6] = [
+    ("constants", include_str!("templates/constants.go.j2")),
     ("views", include_str!("templates/views.go.j2")),
     ("builders", include_str!("templates/builders.go.j2")),
     ("owned", include_str!("templates/owned.go.j2")),
     ("checks", include_str!("templates/checks.go.j2")),
+    ("service", include_str!("templates/service.go.j2")),
 ];
-const SERVICE: &str = include_str!("templates/service.go.j2");
+/// The one that tells of the whole package.
+const FILE_OF_PACKAGE_DOC: &str = "constants";
 
-/// Two files a service: its codec, and what makes it a service.
 pub(super) fn generate(services: &[Service]) -> Vec<Output> {
-    services.iter().flat_map(|service| [codec(service), engines(service)]).collect()
+    services.iter().flat_map(package).collect()
 }
 
-fn codec(service: &Service) -> Output {
+fn package(service: &Service) -> Vec<Output> {
     let context = model(service);
-    let parts = CODEC.iter().map(|(name, template)| render(name, template, &context));
-    let body: String = parts.collect();
     let package = service.name.go_package();
-    let opening = format!(
-        "// {}\n\n// Package {package} is the service `{}`. {}\n//\n{PACKAGE_DOC}package {package}\n",
-        go_marker(service),
+    let files = FILES.iter().map(|(name, template)| {
+        let doc = match *name {
+            FILE_OF_PACKAGE_DOC => package_doc(service),
+            _ => String::new(),
+        };
+        let opening = format!("// {}\n\n{doc}package {package}\n", go_marker(service));
+        let body = render(name, template, &context);
+        Output { file_name: format!("{package}/{name}.go"), text: text::file(&opening, &body) }
+    });
+    files.collect()
+}
+
+fn package_doc(service: &Service) -> String {
+    format!(
+        "// Package {} is the service `{}`. {}\n//\n\
+         // Reading a view cannot fail: its payload was checked when it was decoded. The zero value of a\n\
+         // view is none, and reading it panics.\n",
+        service.name.go_package(),
         service.name,
         text::sentence(&service.doc),
-    );
-    Output { file_name: format!("{package}/codec.go"), text: text::file(&opening, &body) }
-}
-
-const PACKAGE_DOC: &str = "\
-// Reading a view cannot fail: its payload was checked when it was decoded. The zero value of a view is\n\
-// none, and reading it panics.\n";
-
-fn engines(service: &Service) -> Output {
-    let package = service.name.go_package();
-    let opening = format!("// {}\n\npackage {package}\n", go_marker(service));
-    let body = render("service", SERVICE, &model(service));
-    Output { file_name: format!("{package}/service.go"), text: text::file(&opening, &body) }
+    )
 }
 
 /// # Panics

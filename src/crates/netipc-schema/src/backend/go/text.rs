@@ -56,8 +56,8 @@ fn uses(body: &str, package: &str) -> bool {
     let code = body.lines().filter(|line| !line.trim_start().starts_with("//"));
     let part_of_name = |letter: char| letter.is_ascii_alphanumeric() || "_.`\"".contains(letter);
     let needle = format!("{package}.");
-    code.into_iter()
-        .any(|line| line.match_indices(&needle).any(|(at, _)| !line[..at].ends_with(part_of_name)))
+    let begins = |before: &str| before.ends_with("...") || !before.ends_with(part_of_name);
+    code.into_iter().any(|line| line.match_indices(&needle).any(|(at, _)| begins(&line[..at])))
 }
 
 /// The text without the blank lines that templates leave behind: none doubled, none at the start or end
@@ -105,6 +105,7 @@ mod tests {
     #[test]
     fn packages_are_used_where_code_names_them() {
         assert!(uses("x := payload.Fits(out)", "payload"));
+        assert!(uses("func f(all ...payload.Label)", "payload"));
         assert!(!uses("x := my_payload.Fits(out)", "payload"));
         assert!(!uses("// payload.Fits", "payload"));
         assert!(!uses("m.iter.All()", "iter"));
