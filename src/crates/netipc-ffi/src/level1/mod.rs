@@ -1,0 +1,1 @@
+//! Level 1, for programs with a loop of their own: listeners, sessions, messages.
