@@ -144,7 +144,8 @@ pub(crate) fn cut_text<const N: usize>(pieces: &[&str]) -> [c_char; N] {
         let fits = piece.floor_char_boundary(room.len());
         // A NUL inside would end the text for C.
         let bytes = piece.bytes().take(fits).map(|byte| if byte == 0 { b'?' } else { byte });
-        for (to, byte) in room.by_ref().zip(bytes) {
+        // Bytes first: a pair that lacks its second would lose a place.
+        for (byte, to) in bytes.zip(room.by_ref()) {
             *to = byte.cast_signed();
         }
         if fits < piece.len() {
