@@ -108,7 +108,7 @@ pub unsafe extern "C" fn nipc_client_ready(client: *const nipc_client_ctx_t) -> 
     ready.unwrap_or(false)
 }
 
-/// What the client is: one of enum nipc_client_state.
+/// What the client is: one of enum nipc_client_state_kind.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nipc_client_state(
     client: *const nipc_client_ctx_t,

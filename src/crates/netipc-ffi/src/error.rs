@@ -8,7 +8,7 @@ use crate::boundary;
 pub type nipc_error_t = i32;
 
 /// What can go wrong. A later version may add to these: treat what you do not know as a failure.
-#[repr(i32)]
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum nipc_error {
     /// Done.

@@ -39,6 +39,7 @@ mod boundary;
 mod failure;
 #[rustfmt::skip]
 mod generated;
-mod handler;
+pub mod handler;
+mod layout;
 mod typed;
 mod words;

@@ -9,13 +9,13 @@ use netipc::{Limits, PeerIdentity, Terms};
 
 use crate::text::{NIPC_TEXT_BYTES, cut_text};
 
-/// One of enum nipc_client_state.
+/// One of enum nipc_client_state_kind.
 pub type nipc_client_state_t = i32;
 
 /// What a client is.
-#[repr(i32)]
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum nipc_client_state {
+pub enum nipc_client_state_kind {
     /// No session: never tried, or refused for a passing reason.
     NIPC_CLIENT_DISCONNECTED = 0,
     /// A connection or handshake is under way.
@@ -39,24 +39,28 @@ pub extern "C" fn nipc_client_state_name(client_state: nipc_client_state_t) -> *
     known.map_or(c"unknown", |(_, _, name)| *name).as_ptr()
 }
 
-const STATES: [(ClientState, nipc_client_state, &std::ffi::CStr); 7] = [
-    (ClientState::Disconnected, nipc_client_state::NIPC_CLIENT_DISCONNECTED, c"disconnected"),
-    (ClientState::Connecting, nipc_client_state::NIPC_CLIENT_CONNECTING, c"connecting"),
-    (ClientState::Ready, nipc_client_state::NIPC_CLIENT_READY, c"ready"),
-    (ClientState::NotFound, nipc_client_state::NIPC_CLIENT_NOT_FOUND, c"not found"),
-    (ClientState::AuthFailed, nipc_client_state::NIPC_CLIENT_AUTH_FAILED, c"authentication failed"),
-    (ClientState::Incompatible, nipc_client_state::NIPC_CLIENT_INCOMPATIBLE, c"incompatible"),
-    (ClientState::Broken, nipc_client_state::NIPC_CLIENT_BROKEN, c"broken"),
+const STATES: [(ClientState, nipc_client_state_kind, &std::ffi::CStr); 7] = [
+    (ClientState::Disconnected, nipc_client_state_kind::NIPC_CLIENT_DISCONNECTED, c"disconnected"),
+    (ClientState::Connecting, nipc_client_state_kind::NIPC_CLIENT_CONNECTING, c"connecting"),
+    (ClientState::Ready, nipc_client_state_kind::NIPC_CLIENT_READY, c"ready"),
+    (ClientState::NotFound, nipc_client_state_kind::NIPC_CLIENT_NOT_FOUND, c"not found"),
+    (
+        ClientState::AuthFailed,
+        nipc_client_state_kind::NIPC_CLIENT_AUTH_FAILED,
+        c"authentication failed",
+    ),
+    (ClientState::Incompatible, nipc_client_state_kind::NIPC_CLIENT_INCOMPATIBLE, c"incompatible"),
+    (ClientState::Broken, nipc_client_state_kind::NIPC_CLIENT_BROKEN, c"broken"),
 ];
 
 /// A state, as C knows it.
 pub(crate) fn state(state: ClientState) -> nipc_client_state_t {
     let known = STATES.iter().find(|(known, _, _)| *known == state);
-    known.map_or(nipc_client_state::NIPC_CLIENT_DISCONNECTED, |(_, state, _)| *state) as i32
+    known.map_or(nipc_client_state_kind::NIPC_CLIENT_DISCONNECTED, |(_, state, _)| *state) as i32
 }
 
 /// In nipc_client_status_t.next_try: what the next refresh does without a session.
-#[repr(i32)]
+#[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum nipc_next_try {
     /// It connects at once.
@@ -105,7 +109,7 @@ pub struct nipc_terms_t {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct nipc_client_status_t {
-    /// What it is: one of enum nipc_client_state.
+    /// What it is: one of enum nipc_client_state_kind.
     pub state: nipc_client_state_t,
     /// What the next refresh does: one of enum nipc_next_try.
     pub next_try: i32,

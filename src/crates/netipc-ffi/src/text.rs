@@ -1,13 +1,14 @@
 //! Strings and labels, as C passes and reads them.
 
 use std::ffi::c_char;
+use std::mem::MaybeUninit;
 
 use netipc::codec::Labels;
 
 use crate::boundary::{Caller, boundary};
 use crate::error::nipc_error_t;
 use crate::failure::Failure;
-use crate::words::{self, Words};
+use crate::words;
 
 /// Bytes of a text in a status, and of nipc_last_error(), its NUL included. Longer ones are cut.
 pub const NIPC_TEXT_BYTES: usize = 256;
@@ -45,7 +46,7 @@ pub struct nipc_labels_view_t {
     /// How many there are.
     pub count: usize,
     /// The library's.
-    opaque_: Words<LABEL_WORDS>,
+    opaque_: [MaybeUninit<u64>; 5],
 }
 
 /// Reads label `index` of an item: its strings are borrowed from what the item was read from. Takes as

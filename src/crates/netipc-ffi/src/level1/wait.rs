@@ -7,7 +7,7 @@ use netipc::Deadline;
 use crate::status::millis_up;
 
 /// For timeouts: until the object's abort, or something, ends the call.
-pub const NIPC_WAIT_FOREVER: u32 = u32::MAX;
+pub const NIPC_WAIT_FOREVER: u32 = 0xFFFF_FFFF;
 
 /// What a timeout means from now on.
 pub(super) fn deadline(timeout_ms: u32) -> Deadline {
