@@ -74,9 +74,8 @@ fn config(layout: &str) -> Config {
     let mut config = Config {
         language: Language::C,
         cpp_compat: true,
-        include_guard: Some("NIPC_NETIPC_H".to_owned()),
         header: Some(INTRODUCTION.trim_end().to_owned()),
-        trailer: Some([TRAILER, &assertions(layout)].concat().trim_end().to_owned()),
+        trailer: Some([TRAILER, &assertions(layout), "\n#endif"].concat()),
         no_includes: true,
         sys_includes: ["stdbool.h", "stddef.h", "stdint.h"].map(str::to_owned).to_vec(),
         style: Style::Both,

@@ -31,7 +31,6 @@
  * The library reads no environment variable, installs no signal handler but the one for SIGBUS that
  * shared memory needs, prints nothing, and survives fork() in no child: make clients after it.
  */
-
 #ifndef NIPC_NETIPC_H
 #define NIPC_NETIPC_H
 
@@ -952,8 +951,6 @@ nipc_error_t nipc_session_close(struct nipc_session_t *session);
 }  // extern "C"
 #endif  // __cplusplus
 
-#endif  /* NIPC_NETIPC_H */
-
 /* What zeroed objects and configurations are initialised with, in C and in C++. */
 #ifdef __cplusplus
 #define NIPC_ZEROED {}
@@ -1041,3 +1038,5 @@ NIPC_ASSERT_BYTES(nipc_server_status_t, 496);
 NIPC_ASSERT_ALIGNMENT(nipc_server_status_t, 8);
 NIPC_ASSERT_BYTES(nipc_cache_status_t, 1064);
 NIPC_ASSERT_ALIGNMENT(nipc_cache_status_t, 8);
+
+#endif
