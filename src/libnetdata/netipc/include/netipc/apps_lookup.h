@@ -89,7 +89,7 @@ typedef struct nipc_apps_lookup_request_view {
     size_t count;
     uint64_t opaque_[8];
 } nipc_apps_lookup_request_view_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_apps_lookup_request_view_t) == 72, "nipc_apps_lookup_request_view_t");
+NIPC_ASSERT_BYTES(nipc_apps_lookup_request_view_t, 72);
 
 /** Reads key `index`. NIPC_ERR_OUT_OF_RANGE past the last. */
 nipc_error_t nipc_apps_lookup_request_view_key(const nipc_apps_lookup_request_view_t *request, size_t index, uint32_t *key);
@@ -106,7 +106,7 @@ nipc_error_t nipc_apps_lookup_request_decode(const void *payload, size_t len, ni
 typedef struct nipc_apps_lookup_request_builder {
     uint64_t opaque_[12];
 } nipc_apps_lookup_request_builder_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_apps_lookup_request_builder_t) == 96, "nipc_apps_lookup_request_builder_t");
+NIPC_ASSERT_BYTES(nipc_apps_lookup_request_builder_t, 96);
 
 /**
  * Begins a request at the start of `out`, for about `expected` keys: where they turn out to be more or fewer,
@@ -150,7 +150,7 @@ typedef struct nipc_apps_lookup_item {
     /** How many there are. */
     size_t label_count;
 } nipc_apps_lookup_item_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_apps_lookup_item_t) == 96, "nipc_apps_lookup_item_t");
+NIPC_ASSERT_BYTES(nipc_apps_lookup_item_t, 96);
 
 /** A blank nipc_apps_lookup_item_t. */
 #define NIPC_APPS_LOOKUP_ITEM_INIT { \
@@ -195,7 +195,7 @@ typedef struct nipc_apps_lookup_item_view {
     /** What the orchestrator says of the group. Read each with nipc_labels_view_get(). */
     nipc_labels_view_t labels;
 } nipc_apps_lookup_item_view_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_apps_lookup_item_view_t) == 128, "nipc_apps_lookup_item_view_t");
+NIPC_ASSERT_BYTES(nipc_apps_lookup_item_view_t, 128);
 
 /**
  * A response that was decoded. Borrows its payload.
@@ -207,7 +207,7 @@ typedef struct nipc_apps_lookup_response_view {
     size_t count;
     uint64_t opaque_[8];
 } nipc_apps_lookup_response_view_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_apps_lookup_response_view_t) == 80, "nipc_apps_lookup_response_view_t");
+NIPC_ASSERT_BYTES(nipc_apps_lookup_response_view_t, 80);
 
 /** Reads item `index`, in the provider's order. NIPC_ERR_OUT_OF_RANGE past the last. */
 nipc_error_t nipc_apps_lookup_response_view_item(const nipc_apps_lookup_response_view_t *response, size_t index,
@@ -222,7 +222,7 @@ typedef struct nipc_apps_lookup_response {
     /** How many there are. */
     size_t item_count;
 } nipc_apps_lookup_response_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_apps_lookup_response_t) == 24, "nipc_apps_lookup_response_t");
+NIPC_ASSERT_BYTES(nipc_apps_lookup_response_t, 24);
 
 /** A blank nipc_apps_lookup_response_t, without items. */
 #define NIPC_APPS_LOOKUP_RESPONSE_INIT { \
@@ -258,7 +258,7 @@ typedef struct nipc_apps_lookup_answer_view {
     size_t count;
     uint64_t opaque_[2];
 } nipc_apps_lookup_answer_view_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_apps_lookup_answer_view_t) == 32, "nipc_apps_lookup_answer_view_t");
+NIPC_ASSERT_BYTES(nipc_apps_lookup_answer_view_t, 32);
 
 /**
  * Asks for `count` keys: one item each, in their order.
@@ -282,7 +282,7 @@ nipc_error_t nipc_apps_lookup_answer_view_item(const nipc_apps_lookup_answer_vie
 typedef struct nipc_apps_lookup_response_builder {
     uint64_t opaque_[25];
 } nipc_apps_lookup_response_builder_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_apps_lookup_response_builder_t) == 200, "nipc_apps_lookup_response_builder_t");
+NIPC_ASSERT_BYTES(nipc_apps_lookup_response_builder_t, 200);
 
 /**
  * Begins a response to `request` at the start of `out`, whose `capacity` is its limit: for tests and other
@@ -324,7 +324,7 @@ typedef struct nipc_apps_lookup_response_copy {
     uint64_t tag_;
     void *inner_;
 } nipc_apps_lookup_response_copy_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_apps_lookup_response_copy_t) == 16, "nipc_apps_lookup_response_copy_t");
+NIPC_ASSERT_BYTES(nipc_apps_lookup_response_copy_t, 16);
 
 /**
  * Copies a response out of what it was read from. Allocates.

@@ -47,7 +47,7 @@ typedef struct nipc_cgroups_snapshot_item {
     /** Its path below the cgroup mount. */
     nipc_str_t path;
 } nipc_cgroups_snapshot_item_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_cgroups_snapshot_item_t) == 48, "nipc_cgroups_snapshot_item_t");
+NIPC_ASSERT_BYTES(nipc_cgroups_snapshot_item_t, 48);
 
 /** A blank nipc_cgroups_snapshot_item_t. */
 #define NIPC_CGROUPS_SNAPSHOT_ITEM_INIT { \
@@ -73,7 +73,7 @@ typedef struct nipc_cgroups_snapshot_item_view {
     /** Its path below the cgroup mount. */
     nipc_str_t path;
 } nipc_cgroups_snapshot_item_view_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_cgroups_snapshot_item_view_t) == 48, "nipc_cgroups_snapshot_item_view_t");
+NIPC_ASSERT_BYTES(nipc_cgroups_snapshot_item_view_t, 48);
 
 /**
  * A response that was decoded. Borrows its payload.
@@ -87,7 +87,7 @@ typedef struct nipc_cgroups_snapshot_response_view {
     size_t count;
     uint64_t opaque_[8];
 } nipc_cgroups_snapshot_response_view_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_cgroups_snapshot_response_view_t) == 88, "nipc_cgroups_snapshot_response_view_t");
+NIPC_ASSERT_BYTES(nipc_cgroups_snapshot_response_view_t, 88);
 
 /** Reads item `index`, in the provider's order. NIPC_ERR_OUT_OF_RANGE past the last. */
 nipc_error_t nipc_cgroups_snapshot_response_view_item(const nipc_cgroups_snapshot_response_view_t *response, size_t index,
@@ -104,7 +104,7 @@ typedef struct nipc_cgroups_snapshot_response {
     /** How many there are. */
     size_t item_count;
 } nipc_cgroups_snapshot_response_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_cgroups_snapshot_response_t) == 32, "nipc_cgroups_snapshot_response_t");
+NIPC_ASSERT_BYTES(nipc_cgroups_snapshot_response_t, 32);
 
 /** A blank nipc_cgroups_snapshot_response_t, without items. */
 #define NIPC_CGROUPS_SNAPSHOT_RESPONSE_INIT { \
@@ -146,7 +146,7 @@ nipc_error_t nipc_cgroups_snapshot_call(nipc_client_ctx_t *client, nipc_cgroups_
 typedef struct nipc_cgroups_snapshot_response_builder {
     uint64_t opaque_[26];
 } nipc_cgroups_snapshot_response_builder_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_cgroups_snapshot_response_builder_t) == 208, "nipc_cgroups_snapshot_response_builder_t");
+NIPC_ASSERT_BYTES(nipc_cgroups_snapshot_response_builder_t, 208);
 
 /**
  * Begins a response at the start of `out`, for about `expected` items: for tests and other transports; handlers
@@ -180,7 +180,7 @@ typedef struct nipc_cgroups_cache {
     uint64_t tag_;
     void *inner_;
 } nipc_cgroups_cache_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_cgroups_cache_t) == 16, "nipc_cgroups_cache_t");
+NIPC_ASSERT_BYTES(nipc_cgroups_cache_t, 16);
 
 /**
  * What a cache held at one moment: it stays as it is while the guard is held, whatever is refreshed meanwhile,
@@ -191,7 +191,7 @@ NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_cgroups_cache_t) == 16, "n
 typedef struct nipc_cgroups_cache_guard {
     uint64_t opaque_[6];
 } nipc_cgroups_cache_guard_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_cgroups_cache_guard_t) == 48, "nipc_cgroups_cache_guard_t");
+NIPC_ASSERT_BYTES(nipc_cgroups_cache_guard_t, 48);
 
 /**
  * Makes an empty cache, which has not connected yet: a refresh does. `config` may be NULL. As
@@ -243,7 +243,7 @@ typedef struct nipc_cgroups_snapshot_response_copy {
     uint64_t tag_;
     void *inner_;
 } nipc_cgroups_snapshot_response_copy_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_cgroups_snapshot_response_copy_t) == 16, "nipc_cgroups_snapshot_response_copy_t");
+NIPC_ASSERT_BYTES(nipc_cgroups_snapshot_response_copy_t, 16);
 
 /**
  * Copies a response out of what it was read from. Allocates.

@@ -34,7 +34,7 @@ typedef struct nipc_increment_request {
     /** The number to increment. */
     uint64_t value;
 } nipc_increment_request_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_increment_request_t) == 8, "nipc_increment_request_t");
+NIPC_ASSERT_BYTES(nipc_increment_request_t, 8);
 
 /** A blank nipc_increment_request_t. */
 #define NIPC_INCREMENT_REQUEST_INIT { \
@@ -48,7 +48,7 @@ typedef struct nipc_increment_request_view {
     /** The number to increment. */
     uint64_t value;
 } nipc_increment_request_view_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_increment_request_view_t) == 8, "nipc_increment_request_view_t");
+NIPC_ASSERT_BYTES(nipc_increment_request_view_t, 8);
 
 /**
  * The response, as handlers write it.
@@ -59,7 +59,7 @@ typedef struct nipc_increment_response {
     /** The number that was asked plus one, wrapping. */
     uint64_t value;
 } nipc_increment_response_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_increment_response_t) == 8, "nipc_increment_response_t");
+NIPC_ASSERT_BYTES(nipc_increment_response_t, 8);
 
 /** A blank nipc_increment_response_t. */
 #define NIPC_INCREMENT_RESPONSE_INIT { \
@@ -74,7 +74,7 @@ typedef struct nipc_increment_response_view {
     uint64_t value;
     uint64_t opaque_[5];
 } nipc_increment_response_view_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_increment_response_view_t) == 48, "nipc_increment_response_view_t");
+NIPC_ASSERT_BYTES(nipc_increment_response_view_t, 48);
 
 /**
  * Checks a payload, all of it, and reads it: for payloads that came some other way than through a client.
@@ -114,7 +114,7 @@ typedef struct nipc_increment_batch_view {
     size_t count;
     uint64_t opaque_[8];
 } nipc_increment_batch_view_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_increment_batch_view_t) == 72, "nipc_increment_batch_view_t");
+NIPC_ASSERT_BYTES(nipc_increment_batch_view_t, 72);
 
 /**
  * `count` requests in one message, their answers in the same order. As nipc_increment_call(), all of it within one call
@@ -131,7 +131,7 @@ nipc_error_t nipc_increment_batch_view_get(const nipc_increment_batch_view_t *an
 typedef struct nipc_increment_response_builder {
     uint64_t opaque_[13];
 } nipc_increment_response_builder_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_increment_response_builder_t) == 104, "nipc_increment_response_builder_t");
+NIPC_ASSERT_BYTES(nipc_increment_response_builder_t, 104);
 
 /**
  * Writes the response, once: NIPC_ERR_CALLER the second time.
@@ -149,7 +149,7 @@ typedef struct nipc_increment_response_copy {
     uint64_t tag_;
     void *inner_;
 } nipc_increment_response_copy_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_increment_response_copy_t) == 16, "nipc_increment_response_copy_t");
+NIPC_ASSERT_BYTES(nipc_increment_response_copy_t, 16);
 
 /**
  * Copies a response out of what it was read from. Allocates.

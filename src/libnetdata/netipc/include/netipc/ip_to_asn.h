@@ -49,7 +49,7 @@ typedef struct nipc_ip_to_asn_request_view {
     size_t count;
     uint64_t opaque_[8];
 } nipc_ip_to_asn_request_view_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_ip_to_asn_request_view_t) == 72, "nipc_ip_to_asn_request_view_t");
+NIPC_ASSERT_BYTES(nipc_ip_to_asn_request_view_t, 72);
 
 /** Reads key `index`. NIPC_ERR_OUT_OF_RANGE past the last. */
 nipc_error_t nipc_ip_to_asn_request_view_key(const nipc_ip_to_asn_request_view_t *request, size_t index, nipc_str_t *key);
@@ -66,7 +66,7 @@ nipc_error_t nipc_ip_to_asn_request_decode(const void *payload, size_t len, nipc
 typedef struct nipc_ip_to_asn_request_builder {
     uint64_t opaque_[12];
 } nipc_ip_to_asn_request_builder_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_ip_to_asn_request_builder_t) == 96, "nipc_ip_to_asn_request_builder_t");
+NIPC_ASSERT_BYTES(nipc_ip_to_asn_request_builder_t, 96);
 
 /**
  * Begins a request at the start of `out`, for about `expected` keys: where they turn out to be more or fewer,
@@ -96,7 +96,7 @@ typedef struct nipc_ip_to_asn_item {
     /** The country it is registered in: two letters, or empty. At most 2 bytes. */
     nipc_str_t country;
 } nipc_ip_to_asn_item_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_ip_to_asn_item_t) == 56, "nipc_ip_to_asn_item_t");
+NIPC_ASSERT_BYTES(nipc_ip_to_asn_item_t, 56);
 
 /** A blank nipc_ip_to_asn_item_t. */
 #define NIPC_IP_TO_ASN_ITEM_INIT { \
@@ -122,7 +122,7 @@ typedef struct nipc_ip_to_asn_item_view {
     /** The country it is registered in: two letters, or empty. At most 2 bytes. */
     nipc_str_t country;
 } nipc_ip_to_asn_item_view_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_ip_to_asn_item_view_t) == 56, "nipc_ip_to_asn_item_view_t");
+NIPC_ASSERT_BYTES(nipc_ip_to_asn_item_view_t, 56);
 
 /**
  * A response that was decoded. Borrows its payload.
@@ -134,7 +134,7 @@ typedef struct nipc_ip_to_asn_response_view {
     size_t count;
     uint64_t opaque_[8];
 } nipc_ip_to_asn_response_view_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_ip_to_asn_response_view_t) == 80, "nipc_ip_to_asn_response_view_t");
+NIPC_ASSERT_BYTES(nipc_ip_to_asn_response_view_t, 80);
 
 /** Reads item `index`, in the provider's order. NIPC_ERR_OUT_OF_RANGE past the last. */
 nipc_error_t nipc_ip_to_asn_response_view_item(const nipc_ip_to_asn_response_view_t *response, size_t index,
@@ -149,7 +149,7 @@ typedef struct nipc_ip_to_asn_response {
     /** How many there are. */
     size_t item_count;
 } nipc_ip_to_asn_response_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_ip_to_asn_response_t) == 24, "nipc_ip_to_asn_response_t");
+NIPC_ASSERT_BYTES(nipc_ip_to_asn_response_t, 24);
 
 /** A blank nipc_ip_to_asn_response_t, without items. */
 #define NIPC_IP_TO_ASN_RESPONSE_INIT { \
@@ -185,7 +185,7 @@ typedef struct nipc_ip_to_asn_answer_view {
     size_t count;
     uint64_t opaque_[2];
 } nipc_ip_to_asn_answer_view_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_ip_to_asn_answer_view_t) == 32, "nipc_ip_to_asn_answer_view_t");
+NIPC_ASSERT_BYTES(nipc_ip_to_asn_answer_view_t, 32);
 
 /**
  * Asks for `count` keys: one item each, in their order.
@@ -209,7 +209,7 @@ nipc_error_t nipc_ip_to_asn_answer_view_item(const nipc_ip_to_asn_answer_view_t 
 typedef struct nipc_ip_to_asn_response_builder {
     uint64_t opaque_[25];
 } nipc_ip_to_asn_response_builder_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_ip_to_asn_response_builder_t) == 200, "nipc_ip_to_asn_response_builder_t");
+NIPC_ASSERT_BYTES(nipc_ip_to_asn_response_builder_t, 200);
 
 /**
  * Begins a response to `request` at the start of `out`, whose `capacity` is its limit: for tests and other
@@ -251,7 +251,7 @@ typedef struct nipc_ip_to_asn_response_copy {
     uint64_t tag_;
     void *inner_;
 } nipc_ip_to_asn_response_copy_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_ip_to_asn_response_copy_t) == 16, "nipc_ip_to_asn_response_copy_t");
+NIPC_ASSERT_BYTES(nipc_ip_to_asn_response_copy_t, 16);
 
 /**
  * Copies a response out of what it was read from. Allocates.

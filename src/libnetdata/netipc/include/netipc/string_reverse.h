@@ -34,7 +34,7 @@ typedef struct nipc_string_reverse_request {
     /** The bytes to reverse; any bytes, NUL included. */
     nipc_str_t bytes;
 } nipc_string_reverse_request_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_string_reverse_request_t) == 16, "nipc_string_reverse_request_t");
+NIPC_ASSERT_BYTES(nipc_string_reverse_request_t, 16);
 
 /** A blank nipc_string_reverse_request_t. */
 #define NIPC_STRING_REVERSE_REQUEST_INIT { \
@@ -48,7 +48,7 @@ typedef struct nipc_string_reverse_request_view {
     /** The bytes to reverse; any bytes, NUL included. */
     nipc_str_t bytes;
 } nipc_string_reverse_request_view_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_string_reverse_request_view_t) == 16, "nipc_string_reverse_request_view_t");
+NIPC_ASSERT_BYTES(nipc_string_reverse_request_view_t, 16);
 
 /**
  * The response, as handlers write it.
@@ -59,7 +59,7 @@ typedef struct nipc_string_reverse_response {
     /** The same bytes, last one first. */
     nipc_str_t bytes;
 } nipc_string_reverse_response_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_string_reverse_response_t) == 16, "nipc_string_reverse_response_t");
+NIPC_ASSERT_BYTES(nipc_string_reverse_response_t, 16);
 
 /** A blank nipc_string_reverse_response_t. */
 #define NIPC_STRING_REVERSE_RESPONSE_INIT { \
@@ -74,7 +74,7 @@ typedef struct nipc_string_reverse_response_view {
     nipc_str_t bytes;
     uint64_t opaque_[5];
 } nipc_string_reverse_response_view_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_string_reverse_response_view_t) == 56, "nipc_string_reverse_response_view_t");
+NIPC_ASSERT_BYTES(nipc_string_reverse_response_view_t, 56);
 
 /**
  * Checks a payload, all of it, and reads it: for payloads that came some other way than through a client.
@@ -114,7 +114,7 @@ typedef struct nipc_string_reverse_batch_view {
     size_t count;
     uint64_t opaque_[8];
 } nipc_string_reverse_batch_view_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_string_reverse_batch_view_t) == 72, "nipc_string_reverse_batch_view_t");
+NIPC_ASSERT_BYTES(nipc_string_reverse_batch_view_t, 72);
 
 /**
  * `count` requests in one message, their answers in the same order. As nipc_string_reverse_call(), all of it within one call
@@ -131,7 +131,7 @@ nipc_error_t nipc_string_reverse_batch_view_get(const nipc_string_reverse_batch_
 typedef struct nipc_string_reverse_response_builder {
     uint64_t opaque_[14];
 } nipc_string_reverse_response_builder_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_string_reverse_response_builder_t) == 112, "nipc_string_reverse_response_builder_t");
+NIPC_ASSERT_BYTES(nipc_string_reverse_response_builder_t, 112);
 
 /**
  * Writes the response, once: NIPC_ERR_CALLER the second time.
@@ -149,7 +149,7 @@ typedef struct nipc_string_reverse_response_copy {
     uint64_t tag_;
     void *inner_;
 } nipc_string_reverse_response_copy_t;
-NIPC_STATIC_ASSERT(sizeof(void *) != 8 || sizeof(nipc_string_reverse_response_copy_t) == 16, "nipc_string_reverse_response_copy_t");
+NIPC_ASSERT_BYTES(nipc_string_reverse_response_copy_t, 16);
 
 /**
  * Copies a response out of what it was read from. Allocates.
