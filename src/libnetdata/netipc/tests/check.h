@@ -1,54 +1,63 @@
-/* Checks for tests: the first one that fails says where, and ends the process. */
-#ifndef NETIPC_TESTS_CHECK_H_
-#define NETIPC_TESTS_CHECK_H_
+/* What the tests of the C library share: a check that says where it failed, a run directory, a thread. */
+#ifndef NIPC_TESTS_CHECK_H
+#define NIPC_TESTS_CHECK_H
 
-#include <netipc/netipc.h>
-
-#include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-/* What is being tested, for the words of a failure. */
-extern const char *check_case;
+#include <netipc/netipc.h>
 
-#define FAIL(...) \
-    do { \
-        fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, check_case); \
-        fprintf(stderr, __VA_ARGS__); \
-        fputc('\n', stderr); \
-        abort(); \
+/* For waits that end long before. */
+#define SOON_MS 10000u
+
+#define CHECK(condition)                                                                                     \
+    do {                                                                                                     \
+        if (!(condition)) {                                                                                  \
+            fprintf(stderr, "%s:%d: not so: %s (last error: %s)\n", __FILE__, __LINE__, #condition,          \
+                    nipc_last_error());                                                                      \
+            exit(EXIT_FAILURE);                                                                              \
+        }                                                                                                    \
     } while (0)
 
-#define CHECK(condition) \
-    do { \
-        if (!(condition)) FAIL("not so: %s", #condition); \
+#define CHECK_ERROR(expected, call)                                                                          \
+    do {                                                                                                     \
+        nipc_error_t met_ = (call);                                                                          \
+        if (met_ != (expected)) {                                                                            \
+            fprintf(stderr, "%s:%d: %s: %s in place of %s: %s\n", __FILE__, __LINE__, #call,                 \
+                    nipc_error_name(met_), nipc_error_name(expected), nipc_last_error());                    \
+            exit(EXIT_FAILURE);                                                                              \
+        }                                                                                                    \
     } while (0)
 
-/* The error that a function answers. */
-#define CHECK_IS(call, wanted) \
-    do { \
-        nipc_error_t is_ = (call); \
-        if (is_ != (nipc_error_t)(wanted)) \
-            FAIL("%s: %s (%s), wanted %s", #call, nipc_error_name(is_), \
-                 is_ == NIPC_OK ? "" : nipc_last_error(), nipc_error_name((nipc_error_t)(wanted))); \
-    } while (0)
+#define CHECK_OK(call) CHECK_ERROR(NIPC_OK, call)
 
-#define CHECK_OK(call) CHECK_IS(call, NIPC_OK)
+/* An empty run directory of this process's own. */
+static inline const char *make_run_dir(void)
+{
+    static char run_dir[] = "/tmp/netipc-c-XXXXXX";
+    CHECK(mkdtemp(run_dir) != NULL);
+    return run_dir;
+}
 
-#define CHECK_NUMBER(is, wanted) \
-    do { \
-        uint64_t is_ = (uint64_t)(is), wanted_ = (uint64_t)(wanted); \
-        if (is_ != wanted_) FAIL("%s is %" PRIu64 ", wanted %" PRIu64, #is, is_, wanted_); \
-    } while (0)
+/* Removes it, with the lock files that servers leave. */
+static inline void remove_run_dir(const char *run_dir, const char *const *services)
+{
+    for (; *services != NULL; services++) {
+        char path[256];
+        snprintf(path, sizeof path, "%s/%s.lock", run_dir, *services);
+        unlink(path);
+    }
+    CHECK(rmdir(run_dir) == 0); /* nothing else is left */
+}
 
-/* A string of a view: the wanted bytes, and a NUL behind them. */
-#define CHECK_TEXT(is, wanted) \
-    do { \
-        nipc_str_t is_ = (is), wanted_ = (wanted); \
-        if (is_.len != wanted_.len || (is_.len > 0 && memcmp(is_.ptr, wanted_.ptr, is_.len) != 0)) \
-            FAIL("%s is \"%.*s\", wanted \"%.*s\"", #is, (int)is_.len, is_.ptr, (int)wanted_.len, wanted_.ptr); \
-        if (is_.ptr[is_.len] != '\0') FAIL("%s does not end in NUL", #is); \
-    } while (0)
+static inline pthread_t start_thread(void *(*body)(void *), void *argument)
+{
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, body, argument) == 0);
+    return thread;
+}
 
 #endif
