@@ -2,7 +2,7 @@
 #ifndef NIPC_TESTS_VALUES_H
 #define NIPC_TESTS_VALUES_H
 
-#include "check.h"
+#include "support.h"
 
 #include <inttypes.h>
 
