@@ -15,9 +15,10 @@
 #![forbid(unsafe_code)]
 
 pub mod driver;
+pub mod drivers;
+pub mod lines;
 pub mod runner;
 
-mod lines;
 mod work;
 
 /// Why a run ends early: in words, for who runs it.
