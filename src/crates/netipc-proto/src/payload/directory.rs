@@ -181,6 +181,12 @@ impl<'a, E: Element> Iterator for Records<'a, E> {
         self.entries.next().map(|entry| E::view(element_at(self.packed, entry)))
     }
 
+    /// Looks at no element on the way.
+    #[inline]
+    fn nth(&mut self, index: usize) -> Option<E::View<'a>> {
+        self.entries.nth(index).map(|entry| E::view(element_at(self.packed, entry)))
+    }
+
     #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
         self.entries.size_hint()

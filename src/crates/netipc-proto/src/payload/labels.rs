@@ -138,7 +138,13 @@ impl<'a> Iterator for Labels<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Label<'a>> {
-        let entry = self.entries.next()?;
+        self.nth(0)
+    }
+
+    /// Looks at no label on the way.
+    #[inline]
+    fn nth(&mut self, index: usize) -> Option<Label<'a>> {
+        let entry = self.entries.nth(index)?;
         Some(Label {
             key: string_at(self.record, get_u32::<0, _>(entry), get_u32::<4, _>(entry)),
             value: string_at(self.record, get_u32::<8, _>(entry), get_u32::<12, _>(entry)),

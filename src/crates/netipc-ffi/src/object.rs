@@ -1,0 +1,223 @@
+//! Objects that callers allocate: a tag, and one pointer to what the library keeps.
+//!
+//! ```text
+//!   C struct { tag_, inner_ } ──▶ Arc<Inner>
+//!     zeroed: closed      tag set: live      anything else: never zeroed, refused
+//! ```
+//!
+//! Zeroed is valid and closed; the struct may be moved, for nothing points at it, and not copied, for
+//! closing one copy frees what the other points at. What `Inner` is made of keeps threads apart: a
+//! client is behind a lock that nobody waits for, a server may be called from anywhere.
+
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+
+use crate::boundary::Caller;
+use crate::error::nipc_error;
+use crate::failure::Failure;
+
+/// A C struct of the layout of [`Words`]: see [`object!`](crate::object::object).
+///
+/// # Safety
+/// The struct is `repr(C)` and has exactly the fields of [`Words`].
+pub(crate) unsafe trait Object {
+    /// Tells its kind apart from other objects, and from memory that was never zeroed.
+    const TAG: u64;
+    /// What to call it in words.
+    const NAME: &'static str;
+    /// What the library keeps.
+    type Inner: Send + Sync + 'static;
+}
+
+/// What every object's struct holds. Atomic, so that a thread which closes an object races with none
+/// that merely looks whether it is live.
+#[repr(C)]
+struct Words {
+    tag: AtomicU64,
+    inner: AtomicPtr<c_void>,
+}
+
+/// The size of every object, in bytes, as the header asserts it.
+pub(crate) const OBJECT_BYTES: usize = 16;
+
+const _: () = assert!(size_of::<Words>() == OBJECT_BYTES && align_of::<Words>() == 8);
+
+/// Makes a C struct of two words an [`Object`].
+macro_rules! object {
+    ($type:ty, $name:literal, $tag:literal, $inner:ty) => {
+        const _: () =
+            assert!(size_of::<$type>() == $crate::object::OBJECT_BYTES && align_of::<$type>() == 8);
+        // SAFETY: the size and alignment are those of two words, as was just asserted, and the
+        // struct is declared with the two fields of `Words`, `repr(C)`.
+        unsafe impl $crate::object::Object for $type {
+            const TAG: u64 = u64::from_be_bytes(*$tag);
+            const NAME: &'static str = $name;
+            type Inner = $inner;
+        }
+    };
+}
+pub(crate) use object;
+
+impl<'c> Caller<'c> {
+    /// What a live object keeps.
+    pub(crate) fn object<O: Object>(self, object: *const O) -> Result<&'c O::Inner, Failure> {
+        let words = self.words(object)?;
+        live::<O>(words)?;
+        let inner = words.inner.load(Ordering::Relaxed).cast::<O::Inner>();
+        self.in_ref(inner, O::NAME)
+    }
+
+    /// [`object`](Self::object) to be kept beyond the call's own look at it: for calls that wait while
+    /// another thread may close the object.
+    pub(crate) fn shared<O: Object>(self, object: *const O) -> Result<Arc<O::Inner>, Failure> {
+        let inner = std::ptr::from_ref(self.object(object)?);
+        // SAFETY: `inner` came from `Arc::into_raw` in `Vacant::fill`, and the object holds its count
+        // while it is live, which it is during the call.
+        unsafe { Arc::increment_strong_count(inner) };
+        // SAFETY: as above; the count that was just added is this one's.
+        Ok(unsafe { Arc::from_raw(inner) })
+    }
+
+    /// An object that is zeroed or closed, to be made live.
+    pub(crate) fn vacant<O: Object>(self, object: *mut O) -> Result<Vacant<'c, O>, Failure> {
+        let words = self.words(object)?;
+        match words.tag.load(Ordering::Acquire) {
+            0 => Ok(Vacant { words, object: std::marker::PhantomData }),
+            tag if tag == O::TAG => Err(Failure::new(
+                nipc_error::NIPC_ERR_ALREADY_INITIALIZED,
+                format!("the {} is live already: close it first", O::NAME),
+            )),
+            _ => Err(Failure::argument(format!(
+                "the {} was not zeroed before its first use: write `= {{0}}`",
+                O::NAME
+            ))),
+        }
+    }
+
+    /// Closes a live object: what it kept is the caller's of this.
+    pub(crate) fn close<O: Object>(self, object: *mut O) -> Result<Arc<O::Inner>, Failure> {
+        let words = self.words(object)?;
+        live::<O>(words)?;
+        // One of several threads that close it at once wins; what it kept is seen by it, for the tag
+        // was set after it: Acquire, against the Release in `fill`.
+        let won = words.tag.compare_exchange(O::TAG, 0, Ordering::Acquire, Ordering::Relaxed);
+        won.map_err(|_| closed::<O>())?;
+        let inner = words.inner.swap(std::ptr::null_mut(), Ordering::Relaxed).cast::<O::Inner>();
+        // SAFETY: `inner` came from `Arc::into_raw` in `Vacant::fill`, and the tag, which only one
+        // thread can take away, stood for its count.
+        Ok(unsafe { Arc::from_raw(inner) })
+    }
+
+    fn words<O: Object>(self, object: *const O) -> Result<&'c Words, Failure> {
+        // The same two words, by `Object`'s promise; atomics may be shared, whoever writes them.
+        self.in_ref(object.cast::<Words>(), O::NAME)
+    }
+}
+
+/// An object that is closed.
+pub(crate) struct Vacant<'c, O> {
+    words: &'c Words,
+    object: std::marker::PhantomData<*mut O>,
+}
+
+impl<O: Object> Vacant<'_, O> {
+    /// Makes it live.
+    pub(crate) fn fill(self, inner: O::Inner) {
+        let inner = Arc::into_raw(Arc::new(inner)).cast_mut();
+        self.words.inner.store(inner.cast(), Ordering::Relaxed);
+        // Against the Acquire of `live` and `close`: whoever sees the tag sees what is kept.
+        self.words.tag.store(O::TAG, Ordering::Release);
+    }
+}
+
+fn live<O: Object>(words: &Words) -> Result<(), Failure> {
+    // Against the Release in `Vacant::fill`.
+    if words.tag.load(Ordering::Acquire) == O::TAG { Ok(()) } else { Err(closed::<O>()) }
+}
+
+#[cold]
+fn closed<O: Object>() -> Failure {
+    let words = format!("the {} is not live: it was never initialised, or is closed", O::NAME);
+    Failure::new(nipc_error::NIPC_ERR_NOT_INITIALIZED, words)
+}
+
+/// What one thread uses at a time. Nobody waits: who comes second is told so.
+#[derive(Debug, Default)]
+pub(crate) struct Exclusive<T: ?Sized>(Mutex<T>);
+
+impl<T> Exclusive<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(Mutex::new(value))
+    }
+
+    /// `NIPC_ERR_IN_USE` while another thread has it (or this one, further up).
+    pub(crate) fn lock(&self) -> Result<MutexGuard<'_, T>, Failure> {
+        match self.0.try_lock() {
+            Ok(value) => Ok(value),
+            // A panic under the lock was contained and told; what it left is valid.
+            Err(TryLockError::Poisoned(value)) => Ok(value.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(in_use()),
+        }
+    }
+}
+
+#[cold]
+fn in_use() -> Failure {
+    Failure::new(
+        nipc_error::NIPC_ERR_IN_USE,
+        "another thread is in a call with this object: use one a thread, or take turns",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boundary::boundary;
+
+    #[repr(C)]
+    struct thing_t {
+        tag_: u64,
+        inner_: *mut c_void,
+    }
+    object!(thing_t, "thing", b"NIPCtest", Arc<str>);
+
+    fn run(body: impl for<'c> FnOnce(Caller<'c>) -> Result<(), Failure>) -> i32 {
+        // SAFETY: the bodies of these tests pass pointers to what lives.
+        unsafe { boundary(body) }
+    }
+
+    #[test]
+    fn an_object_is_live_between_its_filling_and_its_closing() {
+        let kept: Arc<str> = "kept".into();
+        let mut thing = thing_t { tag_: 0, inner_: std::ptr::null_mut() };
+        let at = &raw mut thing;
+        let not_live = nipc_error::NIPC_ERR_NOT_INITIALIZED.code();
+        assert_eq!(run(|c| c.object(at).map(drop)), not_live);
+        assert_eq!(run(|c| c.close(at).map(drop)), not_live);
+        assert_eq!(run(|c| c.vacant(at).map(|vacant| vacant.fill(Arc::clone(&kept)))), 0);
+        let again = nipc_error::NIPC_ERR_ALREADY_INITIALIZED.code();
+        assert_eq!(run(|c| c.vacant(at).map(drop)), again);
+        // Moved, it is what it was.
+        let mut moved = thing_t { tag_: thing.tag_, inner_: thing.inner_ };
+        let at = &raw mut moved;
+        assert_eq!(run(|c| c.object(at).map(|kept| assert_eq!(&**kept, "kept"))), 0);
+        let mut shared = None;
+        assert_eq!(run(|c| c.shared(at).map(|kept| shared = Some(kept))), 0);
+        assert_eq!(run(|c| c.close(at).map(drop)), 0);
+        assert_eq!(run(|c| c.close(at).map(drop)), not_live);
+        assert_eq!(Arc::strong_count(&kept), 2, "the one that waits keeps it");
+        drop(shared);
+        assert_eq!(Arc::strong_count(&kept), 1, "nothing leaks");
+    }
+
+    #[test]
+    fn memory_that_was_never_zeroed_is_refused() {
+        let mut thing = thing_t { tag_: 0x5555_5555, inner_: std::ptr::without_provenance_mut(64) };
+        let at = &raw mut thing;
+        let refused = nipc_error::NIPC_ERR_INVALID_ARGUMENT.code();
+        assert_eq!(run(|c| c.vacant(at).map(drop)), refused);
+        assert_eq!(run(|c| c.object(at).map(drop)), nipc_error::NIPC_ERR_NOT_INITIALIZED.code());
+        assert_eq!(run(|c| c.close(at).map(drop)), nipc_error::NIPC_ERR_NOT_INITIALIZED.code());
+    }
+}

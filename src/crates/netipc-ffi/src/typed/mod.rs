@@ -1,0 +1,1 @@
+//! What the glue of all services shares, once a shape.
