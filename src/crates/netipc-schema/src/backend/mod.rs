@@ -1,6 +1,7 @@
 //! Backends: text in one language from the checked model. They see nothing else.
 
 mod bodies;
+mod c;
 mod docs;
 mod fuzz;
 mod go;
@@ -25,6 +26,10 @@ pub enum Target {
     Go,
     /// Tests of those codecs in Go: a file a service, beside its codec.
     GoTests,
+    /// Headers in C: one a service, and one that includes them all.
+    C,
+    /// What the headers declare, in Rust: a module a service, and one that lists them.
+    CGlue,
 }
 
 /// A generated file.
@@ -38,8 +43,16 @@ pub struct Output {
 
 impl Target {
     /// Every target.
-    pub const ALL: [Self; 6] =
-        [Self::Rust, Self::RustTests, Self::Docs, Self::Fuzz, Self::Go, Self::GoTests];
+    pub const ALL: [Self; 8] = [
+        Self::Rust,
+        Self::RustTests,
+        Self::Docs,
+        Self::Fuzz,
+        Self::Go,
+        Self::GoTests,
+        Self::C,
+        Self::CGlue,
+    ];
 
     /// The name that `--lang` takes.
     #[must_use]
@@ -51,6 +64,8 @@ impl Target {
             Self::Fuzz => "fuzz",
             Self::Go => "go",
             Self::GoTests => "go-tests",
+            Self::C => "c",
+            Self::CGlue => "c-glue",
         }
     }
 
@@ -64,6 +79,8 @@ impl Target {
             Self::Fuzz => "a fuzz target a service, for crate netipc-services alone",
             Self::Go => "a package a service",
             Self::GoTests => "tests of those packages, for this repository's module alone",
+            Self::C => "a header a service, and services.h that includes them",
+            Self::CGlue => "what those headers declare, for a build of crate netipc-ffi",
         }
     }
 
@@ -71,7 +88,7 @@ impl Target {
     /// not: they name crates, helpers and files of this tree.
     #[must_use]
     pub const fn is_for_users(self) -> bool {
-        matches!(self, Self::Rust | Self::Go)
+        matches!(self, Self::Rust | Self::Go | Self::C | Self::CGlue)
     }
 
     /// Generates everything that this target makes of `services`.
@@ -84,6 +101,8 @@ impl Target {
             Self::Fuzz => fuzz::generate(services),
             Self::Go => go::generate(services),
             Self::GoTests => go::tests::generate(services),
+            Self::C => c::generate(services),
+            Self::CGlue => c::generate_glue(services),
         }
     }
 }

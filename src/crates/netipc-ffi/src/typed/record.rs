@@ -1,0 +1,145 @@
+//! Structs of C: what keeps a value of the library's, what callers have filled in.
+
+use netipc::codec::{BuildError, DecodeError};
+
+use crate::boundary::Caller;
+use crate::error::nipc_error;
+use crate::failure::Failure;
+use crate::words::{self, Words};
+
+/// A struct of C whose words keep a value: see [`keeper!`](super::keeper).
+///
+/// # Safety
+/// The words are zeroed, or were made by [`words::keep`] for a `Kept`.
+pub(crate) unsafe trait Keeper<const N: usize>: 'static {
+    /// What it keeps.
+    type Kept<'k>;
+
+    fn words(&self) -> &Words<N>;
+    fn words_mut(&mut self) -> &mut Words<N>;
+}
+
+impl<'c> Caller<'c> {
+    /// What a struct of the caller's keeps; what that borrows lives during the call, as the header
+    /// asks.
+    #[inline]
+    pub(crate) fn kept<K: Keeper<N>, const N: usize>(
+        self,
+        keeper: *const K,
+        name: &'static str,
+    ) -> Result<&'c K::Kept<'c>, Failure> {
+        let keeper = self.in_ref(keeper, name)?;
+        // SAFETY: `Keeper` promises the type; the header asks that what is borrowed lives.
+        unsafe { words::kept::<K::Kept<'c>, N>(keeper.words()) }
+    }
+
+    /// [`kept`](Self::kept), to be changed. It takes nothing in that it keeps beyond the call.
+    #[inline]
+    pub(crate) fn kept_mut<K: Keeper<N>, const N: usize>(
+        self,
+        keeper: *mut K,
+        name: &'static str,
+    ) -> Result<&'c mut K::Kept<'c>, Failure> {
+        let keeper = self.in_mut(keeper, name)?;
+        // SAFETY: as in `kept`.
+        unsafe { words::kept_mut::<K::Kept<'c>, N>(keeper.words_mut()) }
+    }
+
+    /// Takes the value out, and leaves the struct zeroed.
+    pub(crate) fn take<K: Keeper<N>, const N: usize>(
+        self,
+        keeper: *mut K,
+        name: &'static str,
+    ) -> Result<K::Kept<'c>, Failure> {
+        let keeper = self.in_mut(keeper, name)?;
+        // SAFETY: as in `kept`.
+        unsafe { words::take::<K::Kept<'c>, N>(keeper.words_mut()) }
+    }
+}
+
+/// Why what a caller has filled in cannot be written: it is not what C may pass, or not what the schema
+/// allows.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    Argument(Failure),
+    Build(BuildError),
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self::Argument(failure)
+    }
+}
+
+impl From<BuildError> for Refused {
+    fn from(error: BuildError) -> Self {
+        Self::Build(error)
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Argument(failure) => failure,
+            Refused::Build(error) => error.into(),
+        }
+    }
+}
+
+/// The value of a closed enumeration, which a caller has passed as a number.
+#[inline]
+pub(crate) fn known<T>(
+    value: Option<T>,
+    field: &'static str,
+    number: impl Into<u64>,
+) -> Result<T, Failure> {
+    value.ok_or_else(|| unknown(field, number.into()))
+}
+
+#[cold]
+fn unknown(field: &'static str, number: u64) -> Failure {
+    let words = format!("`{field}` is {number}, which is no value of the schema");
+    Failure::new(nipc_error::NIPC_ERR_BUILD, words)
+}
+
+/// Decodes a payload into a view of the caller's.
+#[inline]
+pub(crate) fn decoded<'c, D, V: From<D>>(
+    caller: Caller<'c>,
+    payload: &'c [u8],
+    view: *mut V,
+    decode: impl FnOnce(&'c [u8]) -> Result<D, DecodeError>,
+) -> Result<(), Failure> {
+    let out = caller.out(view, "the view")?;
+    out.write(V::from(decode(payload)?));
+    Ok(())
+}
+
+/// Writes a payload into the caller's buffer.
+#[inline]
+pub(crate) fn encoded<'c>(
+    caller: Caller<'c>,
+    out: *mut std::ffi::c_void,
+    capacity: usize,
+    len: *mut usize,
+    encode: impl FnOnce(&'c mut [u8]) -> Result<usize, Refused>,
+) -> Result<(), Failure> {
+    let len = caller.out(len, "len")?;
+    len.write(encode(caller.out_bytes(out, capacity, "out")?)?);
+    Ok(())
+}
+
+/// Reads element `index` of something into a view of the caller's.
+#[inline]
+pub(crate) fn element<E, V: From<E>>(
+    caller: Caller<'_>,
+    view: *mut V,
+    index: usize,
+    get: impl FnOnce(usize) -> Option<E>,
+    count: impl FnOnce() -> usize,
+) -> Result<(), Failure> {
+    let out = caller.out(view, "the view")?;
+    let element = get(index).ok_or_else(|| Failure::out_of_range(index, count()))?;
+    out.write(V::from(element));
+    Ok(())
+}
