@@ -1,7 +1,9 @@
-//! The layout of everything that C allocates, in bytes: size and alignment.
+//! The layout of everything that C allocates, in bytes: size and alignment, on hosts with 64 bits.
 //!
 //! Asserted here, and in netipc.h: netipc-headers reads these lines. A change to one of them is a change
 //! of the ABI, and needs another SONAME.
+
+#![cfg(target_pointer_width = "64")]
 
 use crate::client::nipc_client_ctx_t;
 use crate::config::{nipc_access_policy_t, nipc_client_config_t, nipc_server_config_t};
@@ -16,6 +18,7 @@ use crate::status::{
     nipc_server_status_t, nipc_terms_t,
 };
 use crate::text::{nipc_label_t, nipc_labels_view_t, nipc_str_t};
+use crate::typed::cache::nipc_cache_status_t;
 
 macro_rules! layout {
     ($($type:ty: $size:literal, $align:literal;)+) => {
@@ -47,4 +50,5 @@ layout! {
     nipc_client_counters_t: 160, 8;
     nipc_client_status_t: 752, 8;
     nipc_server_status_t: 496, 8;
+    nipc_cache_status_t: 1064, 8;
 }

@@ -31,3 +31,5 @@
  * The library reads no environment variable, installs no signal handler but the one for SIGBUS that
  * shared memory needs, prints nothing, and survives fork() in no child: make clients after it.
  */
+#ifndef NIPC_NETIPC_H
+#define NIPC_NETIPC_H

@@ -20,7 +20,7 @@ const INTRODUCTION: &str = include_str!("introduction.h");
 const TRAILER: &str = include_str!("trailer.h");
 
 /// The modules with something for C, in the order in which a reader wants them.
-const MODULES: [&str; 11] = [
+const MODULES: [&str; 12] = [
     "error.rs",
     "text.rs",
     "config.rs",
@@ -28,6 +28,7 @@ const MODULES: [&str; 11] = [
     "client.rs",
     "handler.rs",
     "server.rs",
+    "typed/cache.rs",
     "level1/wait.rs",
     "level1/message.rs",
     "level1/listener.rs",
@@ -37,8 +38,10 @@ const MODULES: [&str; 11] = [
 /// The module with the sizes and alignments that both sides assert.
 const LAYOUT: &str = "layout.rs";
 
-/// Enumerations that no function takes by value: C gives and gets their numbers.
-const ENUMERATIONS: [&str; 3] = ["nipc_error", "nipc_client_state_kind", "nipc_next_try"];
+/// What no function of these modules takes by its type: enumerations, of which C gives and gets the
+/// numbers, and what the services' functions alone take.
+const UNUSED: [&str; 4] =
+    ["nipc_error", "nipc_client_state_kind", "nipc_next_try", "nipc_cache_status_t"];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
@@ -71,9 +74,8 @@ fn config(layout: &str) -> Config {
     let mut config = Config {
         language: Language::C,
         cpp_compat: true,
-        include_guard: Some("NIPC_NETIPC_H".to_owned()),
         header: Some(INTRODUCTION.trim_end().to_owned()),
-        trailer: Some([TRAILER, &assertions(layout)].concat().trim_end().to_owned()),
+        trailer: Some([TRAILER, &assertions(layout), "\n#endif"].concat()),
         no_includes: true,
         sys_includes: ["stdbool.h", "stddef.h", "stdint.h"].map(str::to_owned).to_vec(),
         style: Style::Both,
@@ -84,7 +86,7 @@ fn config(layout: &str) -> Config {
         tab_width: 4,
         ..Config::default()
     };
-    config.export.include = ENUMERATIONS.map(str::to_owned).to_vec();
+    config.export.include = UNUSED.map(str::to_owned).to_vec();
     config
 }
 
@@ -99,7 +101,7 @@ fn assertions(layout: &str) -> String {
             continue;
         };
         text += &format!(
-            "NIPC_STATIC_ASSERT(sizeof({name}) == {size} && NIPC_ALIGNOF({name}) == {align}, \"{name}\");\n"
+            "NIPC_ASSERT_BYTES({name}, {size});\nNIPC_ASSERT_ALIGNMENT({name}, {align});\n"
         );
     }
     text

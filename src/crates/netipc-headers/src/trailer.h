@@ -9,6 +9,7 @@
 #define NIPC_HOST_INIT NIPC_ZEROED
 #define NIPC_LISTENER_INIT NIPC_ZEROED
 #define NIPC_SESSION_INIT NIPC_ZEROED
+#define NIPC_CACHE_INIT NIPC_ZEROED
 #define NIPC_CLIENT_CONFIG_INIT NIPC_ZEROED
 #define NIPC_SERVER_CONFIG_INIT NIPC_ZEROED
 #define NIPC_LISTENER_CONFIG_INIT NIPC_ZEROED
@@ -26,11 +27,13 @@ static inline nipc_str_t nipc_str(const char *c_string)
     return text;
 }
 
-/* Both sides of the ABI agree on the layout: the library asserts the same. */
+/* Both sides of the ABI agree on the layout: the library asserts the same. The numbers are those of hosts
+ * with 64 bits. */
+#define NIPC_HOST_HAS_64_BITS (sizeof(void *) == 8)
 #ifdef __cplusplus
-#define NIPC_STATIC_ASSERT(condition, words) static_assert(condition, words)
-#define NIPC_ALIGNOF(type) alignof(type)
+#define NIPC_ASSERT_BYTES(type, bytes) static_assert(!NIPC_HOST_HAS_64_BITS || sizeof(type) == (bytes), #type)
+#define NIPC_ASSERT_ALIGNMENT(type, bytes) static_assert(!NIPC_HOST_HAS_64_BITS || alignof(type) == (bytes), #type)
 #else
-#define NIPC_STATIC_ASSERT(condition, words) _Static_assert(condition, words)
-#define NIPC_ALIGNOF(type) _Alignof(type)
+#define NIPC_ASSERT_BYTES(type, bytes) _Static_assert(!NIPC_HOST_HAS_64_BITS || sizeof(type) == (bytes), #type)
+#define NIPC_ASSERT_ALIGNMENT(type, bytes) _Static_assert(!NIPC_HOST_HAS_64_BITS || _Alignof(type) == (bytes), #type)
 #endif

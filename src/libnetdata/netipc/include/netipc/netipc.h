@@ -31,7 +31,6 @@
  * The library reads no environment variable, installs no signal handler but the one for SIGBUS that
  * shared memory needs, prints nothing, and survives fork() in no child: make clients after it.
  */
-
 #ifndef NIPC_NETIPC_H
 #define NIPC_NETIPC_H
 
@@ -590,6 +589,28 @@ typedef struct nipc_message_view_t {
     size_t payload_len;
 } nipc_message_view_t;
 
+// What a cache holds, how old that is, and what its refreshes met.
+typedef struct nipc_cache_status_t {
+    // Whether it was ever filled.
+    bool filled;
+    // The number of the provider's state that it holds; 0 before it was filled.
+    uint64_t generation;
+    // Items that it holds.
+    size_t items;
+    // Bytes of the payload that it holds.
+    size_t payload_bytes;
+    // How long ago it was filled, in milliseconds; 0 before.
+    uint64_t age_ms;
+    // Refreshes that filled it.
+    uint64_t refreshes;
+    // Refreshes that failed: what it held before was kept.
+    uint64_t failures;
+    // Why the last refresh failed; "" when it did not.
+    char last_error[NIPC_TEXT_BYTES];
+    // Its client.
+    struct nipc_client_status_t client;
+} nipc_cache_status_t;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -930,8 +951,6 @@ nipc_error_t nipc_session_close(struct nipc_session_t *session);
 }  // extern "C"
 #endif  // __cplusplus
 
-#endif  /* NIPC_NETIPC_H */
-
 /* What zeroed objects and configurations are initialised with, in C and in C++. */
 #ifdef __cplusplus
 #define NIPC_ZEROED {}
@@ -943,6 +962,7 @@ nipc_error_t nipc_session_close(struct nipc_session_t *session);
 #define NIPC_HOST_INIT NIPC_ZEROED
 #define NIPC_LISTENER_INIT NIPC_ZEROED
 #define NIPC_SESSION_INIT NIPC_ZEROED
+#define NIPC_CACHE_INIT NIPC_ZEROED
 #define NIPC_CLIENT_CONFIG_INIT NIPC_ZEROED
 #define NIPC_SERVER_CONFIG_INIT NIPC_ZEROED
 #define NIPC_LISTENER_CONFIG_INIT NIPC_ZEROED
@@ -960,34 +980,63 @@ static inline nipc_str_t nipc_str(const char *c_string)
     return text;
 }
 
-/* Both sides of the ABI agree on the layout: the library asserts the same. */
+/* Both sides of the ABI agree on the layout: the library asserts the same. The numbers are those of hosts
+ * with 64 bits. */
+#define NIPC_HOST_HAS_64_BITS (sizeof(void *) == 8)
 #ifdef __cplusplus
-#define NIPC_STATIC_ASSERT(condition, words) static_assert(condition, words)
-#define NIPC_ALIGNOF(type) alignof(type)
+#define NIPC_ASSERT_BYTES(type, bytes) static_assert(!NIPC_HOST_HAS_64_BITS || sizeof(type) == (bytes), #type)
+#define NIPC_ASSERT_ALIGNMENT(type, bytes) static_assert(!NIPC_HOST_HAS_64_BITS || alignof(type) == (bytes), #type)
 #else
-#define NIPC_STATIC_ASSERT(condition, words) _Static_assert(condition, words)
-#define NIPC_ALIGNOF(type) _Alignof(type)
+#define NIPC_ASSERT_BYTES(type, bytes) _Static_assert(!NIPC_HOST_HAS_64_BITS || sizeof(type) == (bytes), #type)
+#define NIPC_ASSERT_ALIGNMENT(type, bytes) _Static_assert(!NIPC_HOST_HAS_64_BITS || _Alignof(type) == (bytes), #type)
 #endif
-NIPC_STATIC_ASSERT(sizeof(nipc_client_ctx_t) == 16 && NIPC_ALIGNOF(nipc_client_ctx_t) == 8, "nipc_client_ctx_t");
-NIPC_STATIC_ASSERT(sizeof(nipc_managed_server_t) == 16 && NIPC_ALIGNOF(nipc_managed_server_t) == 8, "nipc_managed_server_t");
-NIPC_STATIC_ASSERT(sizeof(nipc_host_t) == 16 && NIPC_ALIGNOF(nipc_host_t) == 8, "nipc_host_t");
-NIPC_STATIC_ASSERT(sizeof(nipc_listener_t) == 16 && NIPC_ALIGNOF(nipc_listener_t) == 8, "nipc_listener_t");
-NIPC_STATIC_ASSERT(sizeof(nipc_session_t) == 16 && NIPC_ALIGNOF(nipc_session_t) == 8, "nipc_session_t");
-NIPC_STATIC_ASSERT(sizeof(nipc_str_t) == 16 && NIPC_ALIGNOF(nipc_str_t) == 8, "nipc_str_t");
-NIPC_STATIC_ASSERT(sizeof(nipc_label_t) == 32 && NIPC_ALIGNOF(nipc_label_t) == 8, "nipc_label_t");
-NIPC_STATIC_ASSERT(sizeof(nipc_labels_view_t) == 48 && NIPC_ALIGNOF(nipc_labels_view_t) == 8, "nipc_labels_view_t");
-NIPC_STATIC_ASSERT(sizeof(nipc_client_config_t) == 56 && NIPC_ALIGNOF(nipc_client_config_t) == 8, "nipc_client_config_t");
-NIPC_STATIC_ASSERT(sizeof(nipc_server_config_t) == 64 && NIPC_ALIGNOF(nipc_server_config_t) == 8, "nipc_server_config_t");
-NIPC_STATIC_ASSERT(sizeof(nipc_access_policy_t) == 32 && NIPC_ALIGNOF(nipc_access_policy_t) == 8, "nipc_access_policy_t");
-NIPC_STATIC_ASSERT(sizeof(nipc_listener_config_t) == 80 && NIPC_ALIGNOF(nipc_listener_config_t) == 8, "nipc_listener_config_t");
-NIPC_STATIC_ASSERT(sizeof(nipc_proposal_t) == 40 && NIPC_ALIGNOF(nipc_proposal_t) == 8, "nipc_proposal_t");
-NIPC_STATIC_ASSERT(sizeof(nipc_handler_t) == 24 && NIPC_ALIGNOF(nipc_handler_t) == 8, "nipc_handler_t");
-NIPC_STATIC_ASSERT(sizeof(nipc_request_context_t) == 32 && NIPC_ALIGNOF(nipc_request_context_t) == 8, "nipc_request_context_t");
-NIPC_STATIC_ASSERT(sizeof(nipc_header_t) == 24 && NIPC_ALIGNOF(nipc_header_t) == 8, "nipc_header_t");
-NIPC_STATIC_ASSERT(sizeof(nipc_message_view_t) == 40 && NIPC_ALIGNOF(nipc_message_view_t) == 8, "nipc_message_view_t");
-NIPC_STATIC_ASSERT(sizeof(nipc_peer_t) == 12 && NIPC_ALIGNOF(nipc_peer_t) == 4, "nipc_peer_t");
-NIPC_STATIC_ASSERT(sizeof(nipc_terms_t) == 40 && NIPC_ALIGNOF(nipc_terms_t) == 8, "nipc_terms_t");
-NIPC_STATIC_ASSERT(sizeof(nipc_handshake_counts_t) == 88 && NIPC_ALIGNOF(nipc_handshake_counts_t) == 8, "nipc_handshake_counts_t");
-NIPC_STATIC_ASSERT(sizeof(nipc_client_counters_t) == 160 && NIPC_ALIGNOF(nipc_client_counters_t) == 8, "nipc_client_counters_t");
-NIPC_STATIC_ASSERT(sizeof(nipc_client_status_t) == 752 && NIPC_ALIGNOF(nipc_client_status_t) == 8, "nipc_client_status_t");
-NIPC_STATIC_ASSERT(sizeof(nipc_server_status_t) == 496 && NIPC_ALIGNOF(nipc_server_status_t) == 8, "nipc_server_status_t");
+NIPC_ASSERT_BYTES(nipc_client_ctx_t, 16);
+NIPC_ASSERT_ALIGNMENT(nipc_client_ctx_t, 8);
+NIPC_ASSERT_BYTES(nipc_managed_server_t, 16);
+NIPC_ASSERT_ALIGNMENT(nipc_managed_server_t, 8);
+NIPC_ASSERT_BYTES(nipc_host_t, 16);
+NIPC_ASSERT_ALIGNMENT(nipc_host_t, 8);
+NIPC_ASSERT_BYTES(nipc_listener_t, 16);
+NIPC_ASSERT_ALIGNMENT(nipc_listener_t, 8);
+NIPC_ASSERT_BYTES(nipc_session_t, 16);
+NIPC_ASSERT_ALIGNMENT(nipc_session_t, 8);
+NIPC_ASSERT_BYTES(nipc_str_t, 16);
+NIPC_ASSERT_ALIGNMENT(nipc_str_t, 8);
+NIPC_ASSERT_BYTES(nipc_label_t, 32);
+NIPC_ASSERT_ALIGNMENT(nipc_label_t, 8);
+NIPC_ASSERT_BYTES(nipc_labels_view_t, 48);
+NIPC_ASSERT_ALIGNMENT(nipc_labels_view_t, 8);
+NIPC_ASSERT_BYTES(nipc_client_config_t, 56);
+NIPC_ASSERT_ALIGNMENT(nipc_client_config_t, 8);
+NIPC_ASSERT_BYTES(nipc_server_config_t, 64);
+NIPC_ASSERT_ALIGNMENT(nipc_server_config_t, 8);
+NIPC_ASSERT_BYTES(nipc_access_policy_t, 32);
+NIPC_ASSERT_ALIGNMENT(nipc_access_policy_t, 8);
+NIPC_ASSERT_BYTES(nipc_listener_config_t, 80);
+NIPC_ASSERT_ALIGNMENT(nipc_listener_config_t, 8);
+NIPC_ASSERT_BYTES(nipc_proposal_t, 40);
+NIPC_ASSERT_ALIGNMENT(nipc_proposal_t, 8);
+NIPC_ASSERT_BYTES(nipc_handler_t, 24);
+NIPC_ASSERT_ALIGNMENT(nipc_handler_t, 8);
+NIPC_ASSERT_BYTES(nipc_request_context_t, 32);
+NIPC_ASSERT_ALIGNMENT(nipc_request_context_t, 8);
+NIPC_ASSERT_BYTES(nipc_header_t, 24);
+NIPC_ASSERT_ALIGNMENT(nipc_header_t, 8);
+NIPC_ASSERT_BYTES(nipc_message_view_t, 40);
+NIPC_ASSERT_ALIGNMENT(nipc_message_view_t, 8);
+NIPC_ASSERT_BYTES(nipc_peer_t, 12);
+NIPC_ASSERT_ALIGNMENT(nipc_peer_t, 4);
+NIPC_ASSERT_BYTES(nipc_terms_t, 40);
+NIPC_ASSERT_ALIGNMENT(nipc_terms_t, 8);
+NIPC_ASSERT_BYTES(nipc_handshake_counts_t, 88);
+NIPC_ASSERT_ALIGNMENT(nipc_handshake_counts_t, 8);
+NIPC_ASSERT_BYTES(nipc_client_counters_t, 160);
+NIPC_ASSERT_ALIGNMENT(nipc_client_counters_t, 8);
+NIPC_ASSERT_BYTES(nipc_client_status_t, 752);
+NIPC_ASSERT_ALIGNMENT(nipc_client_status_t, 8);
+NIPC_ASSERT_BYTES(nipc_server_status_t, 496);
+NIPC_ASSERT_ALIGNMENT(nipc_server_status_t, 8);
+NIPC_ASSERT_BYTES(nipc_cache_status_t, 1064);
+NIPC_ASSERT_ALIGNMENT(nipc_cache_status_t, 8);
+
+#endif
