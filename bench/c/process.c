@@ -1,5 +1,4 @@
 /* What a process knows of itself: its CPUs, its clocks, its memory; and what it says to its runner. */
-#define _GNU_SOURCE
 #include "driver.h"
 
 #include <errno.h>
