@@ -1,0 +1,287 @@
+/* Managed servers and hosts: handlers that answer, fail, and outlive a stop; clients that are aborted, or
+ * used by two threads at once. */
+#include "check.h"
+
+#include <sched.h>
+#include <sys/eventfd.h>
+
+#include <netipc/services.h>
+
+static const char *run_dir;
+
+/* What a handler does, by the number that it is asked for. */
+enum { FAILS = 1000, FAILS_WITH_WORDS, ANSWERS_TWICE, ANSWERS_NOTHING, WAITS, FAILS_ODDLY };
+
+/* The context of the handler. */
+typedef struct context {
+    int began; /* eventfds: a handler that waits has begun, and may go on */
+    int go_on;
+} context_t;
+
+static nipc_error_t increment(void *argument, const nipc_request_context_t *who,
+                              const nipc_increment_request_view_t *request,
+                              nipc_increment_response_builder_t *response)
+{
+    context_t *context = (context_t *)argument;
+    CHECK(who->peer_pid == (uint32_t)getpid() && who->peer_uid == geteuid());
+    CHECK(who->session_id >= 1);
+    nipc_increment_response_t answer = {request->value + 1};
+    eventfd_t one;
+    switch (request->value) {
+    case FAILS:
+        return NIPC_ERR_SYSTEM;
+    case FAILS_ODDLY:
+        return -12345;
+    case FAILS_WITH_WORDS:
+        return nipc_token_from_session_uuid("none", NULL);
+    case ANSWERS_NOTHING:
+        return NIPC_OK;
+    case ANSWERS_TWICE:
+        CHECK_OK(nipc_increment_response_builder_set(response, &answer));
+        return nipc_increment_response_builder_set(response, &answer);
+    case WAITS:
+        CHECK(eventfd_write(context->began, 1) == 0);
+        CHECK(eventfd_read(context->go_on, &one) == 0);
+        break;
+    default:
+        CHECK(!nipc_request_context_stop_requested(who));
+    }
+    return nipc_increment_response_builder_set(response, &answer);
+}
+
+static context_t make_context(void)
+{
+    context_t context = {eventfd(0, EFD_CLOEXEC), eventfd(0, EFD_CLOEXEC)};
+    CHECK(context.began >= 0 && context.go_on >= 0);
+    return context;
+}
+
+static void free_context(context_t *context)
+{
+    close(context->began);
+    close(context->go_on);
+}
+
+static void connect_client(nipc_client_ctx_t *client)
+{
+    (void)nipc_client_close(client); /* made anew: no back-off is left of what it met before */
+    CHECK_OK(nipc_client_init(client, run_dir, NIPC_INCREMENT_SERVICE, NULL));
+    CHECK_OK(nipc_client_refresh(client, NULL));
+    CHECK(nipc_client_ready(client));
+}
+
+static nipc_error_t ask(nipc_client_ctx_t *client, uint64_t value)
+{
+    nipc_increment_request_t request = {value};
+    nipc_increment_response_view_t response;
+    nipc_error_t error = nipc_increment_call(client, &request, &response);
+    CHECK(error != NIPC_OK || response.value == value + 1);
+    return error;
+}
+
+static void check_failure(nipc_managed_server_t *server, nipc_client_ctx_t *client, uint64_t value,
+                          const char *words)
+{
+    connect_client(client);
+    CHECK_ERROR(NIPC_ERR_STATUS, ask(client, value));
+    nipc_server_status_t status;
+    CHECK_OK(nipc_server_status(server, &status));
+    CHECK(strstr(status.last_error, words) != NULL);
+}
+
+static void handlers_that_fail_cost_one_call(void)
+{
+    context_t context = make_context();
+    nipc_managed_server_t server = NIPC_SERVER_INIT;
+    CHECK_OK(nipc_increment_server_init(&server, run_dir, NULL, 2, increment, &context));
+    nipc_managed_server_t second = NIPC_SERVER_INIT;
+    CHECK_ERROR(NIPC_ERR_ADDRESS_IN_USE,
+                nipc_increment_server_init(&second, run_dir, NULL, 2, increment, &context));
+    nipc_server_status_t status;
+    CHECK_OK(nipc_server_status(&server, &status));
+    CHECK(!status.running);
+    CHECK_OK(nipc_server_start(&server));
+    CHECK_ERROR(NIPC_ERR_ALREADY_INITIALIZED, nipc_server_start(&server));
+
+    nipc_client_ctx_t client = NIPC_CLIENT_INIT;
+    check_failure(&server, &client, FAILS, "NIPC_ERR_SYSTEM");
+    check_failure(&server, &client, FAILS_ODDLY, "-12345");
+    check_failure(&server, &client, FAILS_WITH_WORDS, "token is NULL");
+    connect_client(&client);
+    CHECK_ERROR(NIPC_ERR_STATUS, ask(&client, ANSWERS_TWICE));
+    connect_client(&client);
+    CHECK_ERROR(NIPC_ERR_STATUS, ask(&client, ANSWERS_NOTHING));
+    connect_client(&client);
+    CHECK_OK(ask(&client, 1));
+    CHECK_OK(nipc_server_status(&server, &status));
+    CHECK(status.running && status.calls_ok == 1 && status.calls_internal_error == 5);
+    CHECK(status.workers == 2 && status.sessions >= 1);
+
+    CHECK_OK(nipc_server_drain(&server));
+    CHECK_OK(nipc_server_stop(&server));
+    CHECK_OK(nipc_server_status(&server, &status));
+    CHECK(!status.running && status.sessions == 0 && status.calls_ok == 1);
+    CHECK(ask(&client, 1) != NIPC_OK);
+    CHECK_OK(nipc_server_destroy(&server));
+    CHECK_ERROR(NIPC_ERR_NOT_INITIALIZED, nipc_server_destroy(&server));
+    CHECK_OK(nipc_client_close(&client));
+    free_context(&context);
+}
+
+static void *ask_to_wait(void *argument)
+{
+    nipc_error_t error = ask((nipc_client_ctx_t *)argument, WAITS);
+    return (void *)(intptr_t)error;
+}
+
+static void a_handler_that_stays_keeps_the_server(void)
+{
+    context_t context = make_context();
+    nipc_managed_server_t server = NIPC_SERVER_INIT;
+    CHECK_OK(nipc_increment_server_init(&server, run_dir, NULL, 1, increment, &context));
+    CHECK_OK(nipc_server_start(&server));
+    nipc_client_ctx_t client = NIPC_CLIENT_INIT;
+    connect_client(&client);
+    pthread_t asking = start_thread(ask_to_wait, &client);
+    eventfd_t one;
+    CHECK(eventfd_read(context.began, &one) == 0);
+
+    /* A second thread in one client is told so; nothing else happens. */
+    CHECK_ERROR(NIPC_ERR_IN_USE, ask(&client, 1));
+    CHECK_ERROR(NIPC_ERR_IN_USE, nipc_client_refresh(&client, NULL));
+    CHECK_ERROR(NIPC_ERR_IN_USE, nipc_client_close(&client));
+    CHECK(nipc_client_ready(&client));
+
+    /* The handler stays, so the server does. */
+    CHECK_ERROR(NIPC_ERR_HANDLERS_RUNNING, nipc_server_destroy(&server));
+    nipc_server_status_t status;
+    CHECK_OK(nipc_server_status(&server, &status));
+    CHECK(!status.running);
+
+    CHECK_OK(nipc_client_abort(&client)); /* the server may have ended the session: then it is lost */
+    void *outcome = NULL;
+    pthread_join(asking, &outcome);
+    nipc_error_t error = (nipc_error_t)(intptr_t)outcome;
+    CHECK(error == NIPC_ERR_ABORTED || error == NIPC_ERR_LOST);
+
+    CHECK(eventfd_write(context.go_on, 1) == 0);
+    CHECK_OK(nipc_server_destroy(&server));
+    CHECK_OK(nipc_client_close(&client));
+    free_context(&context);
+}
+
+static void an_abort_ends_a_call(void)
+{
+    context_t context = make_context();
+    nipc_managed_server_t server = NIPC_SERVER_INIT;
+    CHECK_OK(nipc_increment_server_init(&server, run_dir, NULL, 1, increment, &context));
+    CHECK_OK(nipc_server_start(&server));
+    nipc_client_ctx_t client = NIPC_CLIENT_INIT;
+    connect_client(&client);
+    pthread_t asking = start_thread(ask_to_wait, &client);
+    eventfd_t one;
+    CHECK(eventfd_read(context.began, &one) == 0);
+    CHECK_OK(nipc_client_abort(&client));
+    void *outcome = NULL;
+    pthread_join(asking, &outcome);
+    CHECK((nipc_error_t)(intptr_t)outcome == NIPC_ERR_ABORTED);
+    CHECK(eventfd_write(context.go_on, 1) == 0);
+
+    CHECK(!nipc_client_ready(&client));
+    CHECK_OK(nipc_client_refresh(&client, NULL));
+    CHECK(!nipc_client_ready(&client)); /* it stays set */
+    CHECK_OK(nipc_client_abort_clear(&client));
+    connect_client(&client);
+    CHECK_OK(ask(&client, 1));
+    CHECK_OK(nipc_client_close(&client));
+    CHECK_OK(nipc_server_destroy(&server));
+    free_context(&context);
+}
+
+static void *run_server(void *argument)
+{
+    CHECK_OK(nipc_server_run((nipc_managed_server_t *)argument));
+    return NULL;
+}
+
+static void run_returns_once_another_thread_stops_it(void)
+{
+    nipc_managed_server_t server = NIPC_SERVER_INIT;
+    CHECK_OK(nipc_server_init_typed(&server, run_dir, NIPC_INCREMENT_SERVICE, NULL, 1,
+                                    nipc_increment_handler(increment, NULL)));
+    pthread_t running = start_thread(run_server, &server);
+    nipc_client_ctx_t client = NIPC_CLIENT_INIT;
+    connect_client(&client); /* waits until it is served */
+    CHECK_OK(ask(&client, 7));
+    CHECK_OK(nipc_server_stop(&server));
+    pthread_join(running, NULL);
+    CHECK_OK(nipc_server_destroy(&server));
+
+    /* Stopped before it was started: the name is free again, run returns at once, start says so. */
+    CHECK_OK(nipc_increment_server_init(&server, run_dir, NULL, 1, increment, NULL));
+    CHECK_OK(nipc_server_stop(&server));
+    CHECK_OK(nipc_server_run(&server));
+    CHECK_ERROR(NIPC_ERR_ABORTED, nipc_server_start(&server));
+    nipc_managed_server_t other = NIPC_SERVER_INIT;
+    CHECK_OK(nipc_increment_server_init(&other, run_dir, NULL, 1, increment, NULL));
+    CHECK_OK(nipc_server_destroy(&other));
+    CHECK_OK(nipc_server_destroy(&server));
+    CHECK_OK(nipc_client_close(&client));
+}
+
+static nipc_error_t reverse_nothing(void *context, const nipc_request_context_t *who,
+                                    const nipc_string_reverse_request_view_t *request,
+                                    nipc_string_reverse_response_builder_t *response)
+{
+    (void)context, (void)who, (void)request;
+    nipc_string_reverse_response_t answer = NIPC_STRING_REVERSE_RESPONSE_INIT;
+    return nipc_string_reverse_response_builder_set(response, &answer);
+}
+
+static void a_host_serves_several(void)
+{
+    nipc_host_t host = NIPC_HOST_INIT;
+    nipc_server_status_t status;
+    CHECK_OK(nipc_host_init(&host, 2));
+    CHECK_ERROR(NIPC_ERR_ALREADY_INITIALIZED, nipc_host_init(&host, 2));
+    CHECK_ERROR(NIPC_ERR_OUT_OF_RANGE, nipc_host_status(&host, 0, &status));
+    CHECK_OK(nipc_host_add(&host, run_dir, NIPC_INCREMENT_SERVICE, NULL,
+                           nipc_increment_handler(increment, NULL)));
+    CHECK_ERROR(NIPC_ERR_ADDRESS_IN_USE, nipc_host_add(&host, run_dir, NIPC_INCREMENT_SERVICE, NULL,
+                                                       nipc_increment_handler(increment, NULL)));
+    CHECK_OK(nipc_host_add(&host, run_dir, NIPC_STRING_REVERSE_SERVICE, NULL,
+                           nipc_string_reverse_handler(reverse_nothing, NULL)));
+    CHECK_OK(nipc_host_start(&host));
+    CHECK_ERROR(NIPC_ERR_ALREADY_INITIALIZED,
+                nipc_host_add(&host, run_dir, "third", NULL, nipc_increment_handler(increment, NULL)));
+
+    nipc_client_ctx_t client = NIPC_CLIENT_INIT;
+    connect_client(&client);
+    CHECK_OK(ask(&client, 7));
+    CHECK_OK(nipc_client_close(&client));
+    CHECK_OK(nipc_client_init(&client, run_dir, NIPC_STRING_REVERSE_SERVICE, NULL));
+    CHECK_OK(nipc_client_refresh(&client, NULL));
+    CHECK(nipc_client_ready(&client));
+    CHECK_OK(nipc_client_close(&client));
+
+    CHECK_OK(nipc_host_status(&host, 0, &status));
+    CHECK(status.running && status.calls_ok == 1);
+    CHECK_OK(nipc_host_status(&host, 1, &status));
+    CHECK(status.calls_ok == 0 && status.handshakes.sessions == 1);
+    CHECK_ERROR(NIPC_ERR_OUT_OF_RANGE, nipc_host_status(&host, 2, &status));
+    CHECK_OK(nipc_host_drain(&host));
+    CHECK_OK(nipc_host_destroy(&host));
+    CHECK_ERROR(NIPC_ERR_NOT_INITIALIZED, nipc_host_destroy(&host));
+}
+
+int main(void)
+{
+    run_dir = make_run_dir();
+    handlers_that_fail_cost_one_call();
+    a_handler_that_stays_keeps_the_server();
+    an_abort_ends_a_call();
+    run_returns_once_another_thread_stops_it();
+    a_host_serves_several();
+    remove_run_dir(run_dir, (const char *const[]){NIPC_INCREMENT_SERVICE, NIPC_STRING_REVERSE_SERVICE, NULL});
+    return EXIT_SUCCESS;
+}
