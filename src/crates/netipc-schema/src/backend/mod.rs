@@ -30,6 +30,8 @@ pub enum Target {
     C,
     /// What the headers declare, in Rust: a module a service, and one that lists them.
     CGlue,
+    /// Tests of the headers in C: a file a service, and one that lists them.
+    CTests,
 }
 
 /// A generated file.
@@ -43,7 +45,7 @@ pub struct Output {
 
 impl Target {
     /// Every target.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Rust,
         Self::RustTests,
         Self::Docs,
@@ -52,6 +54,7 @@ impl Target {
         Self::GoTests,
         Self::C,
         Self::CGlue,
+        Self::CTests,
     ];
 
     /// The name that `--lang` takes.
@@ -66,6 +69,7 @@ impl Target {
             Self::GoTests => "go-tests",
             Self::C => "c",
             Self::CGlue => "c-glue",
+            Self::CTests => "c-tests",
         }
     }
 
@@ -81,6 +85,7 @@ impl Target {
             Self::GoTests => "tests of those packages, for this repository's module alone",
             Self::C => "a header a service, and services.h that includes them",
             Self::CGlue => "what those headers declare, for a build of crate netipc-ffi",
+            Self::CTests => "tests of those headers, for this repository alone",
         }
     }
 
@@ -103,6 +108,7 @@ impl Target {
             Self::GoTests => go::tests::generate(services),
             Self::C => c::generate(services),
             Self::CGlue => c::generate_glue(services),
+            Self::CTests => c::tests::generate(services),
         }
     }
 }

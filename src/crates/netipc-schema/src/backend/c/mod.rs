@@ -14,6 +14,7 @@ mod glue;
 mod layout;
 mod record;
 mod shape;
+pub(super) mod tests;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, Value, context};
@@ -27,7 +28,7 @@ pub(super) use glue::generate as generate_glue;
 /// The header that includes all others.
 const ALL_SERVICES: &str = "services.h";
 
-const TEMPLATES: [(&str, &str); 10] = [
+const TEMPLATES: [(&str, &str); 11] = [
     ("macros", include_str!("templates/macros.j2")),
     ("header", include_str!("templates/header.h.j2")),
     ("elements", include_str!("templates/elements.h.j2")),
@@ -37,6 +38,7 @@ const TEMPLATES: [(&str, &str); 10] = [
     ("glue", include_str!("templates/glue.rs.j2")),
     ("glue_elements", include_str!("templates/glue_elements.rs.j2")),
     ("glue_macros", include_str!("templates/glue_macros.j2")),
+    ("vectors", include_str!("templates/vectors.c.j2")),
     ("glue_call", include_str!("templates/glue_call.rs.j2")),
 ];
 
