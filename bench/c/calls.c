@@ -28,6 +28,7 @@ nipc_client_config_t client_config(const struct options *o) {
     nipc_client_config_t config = {0};
     config.supported_profiles = o->supported;
     config.preferred_profiles = o->preferred;
+    config.call_timeout_ms = PATIENCE_MS;
     if ((plays(o, "batch") || plays(o, "reverse-batch")) && o->items > DEFAULT_BATCH_ITEMS)
         config.max_request_batch_items = (uint32_t)o->items;
     return config;

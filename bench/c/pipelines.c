@@ -67,13 +67,13 @@ static void submit(struct pipeline *p) {
         header.flags = NIPC_FLAG_BATCH;
         header.item_count = (uint32_t)slot->count;
     }
-    must(nipc_session_send(&p->session, &header, p->payload, len, PATIENCE_MS), "sending");
+    must(nipc_session_send(&p->session, &header, p->payload, len, NIPC_WAIT_FOREVER), "sending");
     p->flying++;
 }
 
 static uint64_t take(struct pipeline *p) {
     nipc_message_view_t message;
-    must(nipc_session_receive(&p->session, PATIENCE_MS, &message), "receiving");
+    must(nipc_session_receive(&p->session, NIPC_WAIT_FOREVER, &message), "receiving");
     struct asked *slot = p->in_flight;
     while (slot < p->in_flight + DEPTH && slot->message_id != message.header.message_id)
         slot++;

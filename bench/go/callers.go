@@ -73,9 +73,13 @@ func newCaller(o *options, place int) (caller, error) {
 	return nil, fmt.Errorf("this driver does not play %s", o.scenario)
 }
 
+// patience is how long one answer may take: on a machine that is busy with other things for as long, only
+// what hangs takes longer.
+const patience = 5 * time.Minute
+
 func (o *options) clientConfig() service.ClientConfig {
 	supported, preferred := o.profiles()
-	config := service.ClientConfig{SupportedProfiles: supported, PreferredProfiles: preferred}
+	config := service.ClientConfig{SupportedProfiles: supported, PreferredProfiles: preferred, CallTimeout: patience}
 	if strings.HasSuffix(o.scenario, "batch") && o.items > defaultBatchItems {
 		config.MaxRequestBatchItems = uint32(o.items)
 	}

@@ -10,8 +10,6 @@ import (
 )
 
 const (
-	// patience is what is waited for a message at most.
-	patience = 30 * time.Second
 	// batchBytes is a request of all items that a batch may have, and more.
 	batchBytes = 65_536
 	batchItems = 1_024

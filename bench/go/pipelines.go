@@ -77,11 +77,11 @@ func (p *pipelined) submit() error {
 	if p.batches {
 		header = header.BatchOf(uint32(what.count))
 	}
-	return p.pipeline.Submit(&header, payload, asked{what, at}, transport.Until(transport.After(patience)))
+	return p.pipeline.Submit(&header, payload, asked{what, at}, transport.Wait{})
 }
 
 func (p *pipelined) take() (time.Duration, error) {
-	what, message, err := p.pipeline.Receive(transport.Until(transport.After(patience)))
+	what, message, err := p.pipeline.Receive(transport.Wait{})
 	if err != nil {
 		return 0, err
 	}

@@ -11,12 +11,10 @@ use netipc_services::increment;
 use super::calls::{chain_start, wrong};
 use super::measure::{Answered, Caller};
 use super::{ClientOptions, Options, tally};
-use crate::Failure;
+use crate::{Failure, PATIENCE};
 
 /// Bytes of a request, and of an answer.
 pub(super) const NUMBER_BYTES: usize = size_of::<u64>();
-/// What is waited for a message at most.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// A request of all items that a batch may have, and more.
 pub(super) const BATCH_BYTES: u32 = 65_536;
 pub(super) const BATCH_ITEMS: u32 = 1_024;

@@ -10,7 +10,7 @@ use netipc_services::{cgroups_snapshot, increment, string_reverse};
 
 use super::calls::{Random, chain_start, wrong};
 use super::contents::{Group, Thing, groups, things};
-use super::level1::{BATCH_BYTES, BATCH_ITEMS, NUMBER_BYTES, PATIENCE, connect};
+use super::level1::{BATCH_BYTES, BATCH_ITEMS, NUMBER_BYTES, connect};
 use super::lookups::Looked;
 use super::measure::{Answered, Caller};
 use super::typed::{check_groups, other};
@@ -64,12 +64,12 @@ impl<Q: Questions> Pipelined<Q> {
         self.submitted += 1;
         let header = Header::request(Q::METHOD, self.submitted, self.payload.len() as u32);
         let header = batch.map_or(header, |count| header.batch_of(count));
-        let deadline = Deadline::after(PATIENCE);
+        let deadline = Deadline::never();
         Ok(self.pipeline.submit(&header, &self.payload, (about, at), deadline, &self.abort)?)
     }
 
     fn take(&mut self) -> Result<Duration, Failure> {
-        let deadline = Deadline::after(PATIENCE);
+        let deadline = Deadline::never();
         let ((about, at), message) = self.pipeline.receive(deadline, &self.abort)?;
         let latency = at.elapsed();
         if !message.header.status.is_ok() {

@@ -11,8 +11,8 @@ use netipc_bench::lines::{AWAY, Checked, GO, Line};
 
 use crate::rows::{Offer, Offers, Play, Row};
 
-/// What a driver may be silent for.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// What a driver may be silent for: as long as one of its answers may take, and more.
+const PATIENCE: Duration = Duration::from_secs(330);
 /// The endpoint's name in each run directory.
 const SERVICE: &str = "interop";
 /// The generation of the first server; each that comes after it has the next.

@@ -1,5 +1,5 @@
 /* Level 1: messages both ways, over each transport, and everything that can be done wrong with it. */
-#include "check.h"
+#include "support.h"
 
 #include <fcntl.h>
 #include <sched.h>

@@ -1,6 +1,6 @@
 /* Whatever a program does wrong gives an error with words, and never a crash: NULL, memory that was never
  * zeroed, closing twice, using what is closed, the client of another service, outputs on failure. */
-#include "check.h"
+#include "support.h"
 
 #include <netipc/services.h>
 

@@ -1,6 +1,6 @@
 /* Managed servers and hosts: handlers that answer, fail, and outlive a stop; clients that are aborted, or
  * used by two threads at once. */
-#include "check.h"
+#include "support.h"
 
 #include <sched.h>
 #include <sys/eventfd.h>
@@ -114,13 +114,14 @@ static void handlers_that_fail_cost_one_call(void)
     connect_client(&client);
     CHECK_OK(ask(&client, 1));
     CHECK_OK(nipc_server_status(&server, &status));
-    CHECK(status.running && status.calls_ok == 1 && status.calls_internal_error == 5);
-    CHECK(status.workers == 2 && status.sessions >= 1);
+    CHECK(status.running && status.workers == 2);
 
     CHECK_OK(nipc_server_drain(&server));
     CHECK_OK(nipc_server_stop(&server));
     CHECK_OK(nipc_server_status(&server, &status));
-    CHECK(!status.running && status.sessions == 0 && status.calls_ok == 1);
+    CHECK(!status.running && status.sessions == 0);
+    /* Counted once the answer is out, so for sure only now. */
+    CHECK(status.calls_ok == 1 && status.calls_internal_error == 5 && status.handshakes.sessions == 6);
     CHECK(ask(&client, 1) != NIPC_OK);
     CHECK_OK(nipc_server_destroy(&server));
     CHECK_ERROR(NIPC_ERR_NOT_INITIALIZED, nipc_server_destroy(&server));
@@ -262,14 +263,20 @@ static void a_host_serves_several(void)
     CHECK_OK(nipc_client_init(&client, run_dir, NIPC_STRING_REVERSE_SERVICE, NULL));
     CHECK_OK(nipc_client_refresh(&client, NULL));
     CHECK(nipc_client_ready(&client));
+    nipc_string_reverse_request_t request = NIPC_STRING_REVERSE_REQUEST_INIT;
+    nipc_string_reverse_response_view_t response;
+    CHECK_OK(nipc_string_reverse_call(&client, &request, &response));
+    CHECK_OK(nipc_string_reverse_call(&client, &request, &response));
     CHECK_OK(nipc_client_close(&client));
 
     CHECK_OK(nipc_host_status(&host, 0, &status));
-    CHECK(status.running && status.calls_ok == 1);
-    CHECK_OK(nipc_host_status(&host, 1, &status));
-    CHECK(status.calls_ok == 0 && status.handshakes.sessions == 1);
+    CHECK(status.running);
     CHECK_ERROR(NIPC_ERR_OUT_OF_RANGE, nipc_host_status(&host, 2, &status));
     CHECK_OK(nipc_host_drain(&host));
+    CHECK_OK(nipc_host_status(&host, 0, &status));
+    CHECK(!status.running && status.calls_ok == 1);
+    CHECK_OK(nipc_host_status(&host, 1, &status));
+    CHECK(status.calls_ok == 2 && status.handshakes.sessions == 1);
     CHECK_OK(nipc_host_destroy(&host));
     CHECK_ERROR(NIPC_ERR_NOT_INITIALIZED, nipc_host_destroy(&host));
 }

@@ -14,7 +14,15 @@
 /* Longer than any vector. */
 #define MAX_PAYLOAD_BYTES (1u << 20)
 
-const char *check_case = "the vectors";
+/* The vector that is being run, for the words of a failure. */
+static const char *running;
+
+static void say_what_was_running(void)
+{
+    if (running != NULL) {
+        fprintf(stderr, "vectors: in %s\n", running);
+    }
+}
 
 /* ------------------------------------------------------------------- memory until a vector is done */
 
@@ -119,13 +127,13 @@ nipc_label_t *json_labels(const json_t *object, const char *name, size_t *count)
 void check_labels(const nipc_labels_view_t *is, const nipc_label_t *wanted, size_t count)
 {
     nipc_label_t label;
-    CHECK_NUMBER(is->count, count);
+    CHECK_NUMBER(count, is->count);
     for (size_t index = 0; index < count; index++) {
         CHECK_OK(nipc_labels_view_get(is, index, &label));
-        CHECK_TEXT(label.key, wanted[index].key);
-        CHECK_TEXT(label.value, wanted[index].value);
+        CHECK_TEXT(wanted[index].key, label.key);
+        CHECK_TEXT(wanted[index].value, label.value);
     }
-    CHECK_IS(nipc_labels_view_get(is, count, &label), NIPC_ERR_OUT_OF_RANGE);
+    CHECK_ERROR(NIPC_ERR_OUT_OF_RANGE, nipc_labels_view_get(is, count, &label));
 }
 
 /* -------------------------------------------------------------------------------- running vectors */
@@ -162,7 +170,8 @@ static size_t run_direction(const char *folder, const char *name, const char *di
     json_error_t error;
     json_t *vectors = json_load_file(path, JSON_ALLOW_NUL, &error);
     if (vectors == NULL) {
-        FAIL("%s:%d: %s", path, error.line, error.text);
+        fprintf(stderr, "%s:%d: %s\n", path, error.line, error.text);
+        exit(EXIT_FAILURE);
     }
     CHECK(json_array_size(vectors) > 0);
     for (size_t index = 0; index < json_array_size(vectors); index++) {
@@ -170,18 +179,18 @@ static size_t run_direction(const char *folder, const char *name, const char *di
         char words[MAX_PATH_BYTES];
         snprintf(words, sizeof(words), "%s%s, %s", name, direction,
                  json_string_value(json_object_get(vector, "name")));
-        check_case = words;
+        running = words;
         nipc_str_t payload = json_bytes(vector, "hex");
         if (json_is_true(json_object_get(vector, "valid"))) {
             run_valid(message, vector, payload);
         } else {
-            CHECK_IS(message->read(payload.ptr, payload.len, NULL), NIPC_ERR_MALFORMED);
+            CHECK_ERROR(NIPC_ERR_MALFORMED, message->read(payload.ptr, payload.len, NULL));
         }
         forget_scratch();
     }
     size_t count = json_array_size(vectors);
     json_decref(vectors);
-    check_case = "the vectors";
+    running = NULL;
     return count;
 }
 
@@ -202,6 +211,7 @@ int main(int argc, char **argv)
         fputs("usage: vectors FOLDER\n", stderr);
         return 2;
     }
+    CHECK(atexit(say_what_was_running) == 0);
     const char *own = argv[1], *named = getenv("NETIPC_VECTORS");
     size_t count = 0;
     for (const struct vector_codec *const *codec = all_vectors; *codec != NULL; codec++) {

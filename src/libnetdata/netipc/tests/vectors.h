@@ -1,8 +1,8 @@
 /* The golden vectors: what a service's file tells the runner, and what the runner reads for it. */
-#ifndef NETIPC_TESTS_VECTORS_H_
-#define NETIPC_TESTS_VECTORS_H_
+#ifndef NIPC_TESTS_VECTORS_H
+#define NIPC_TESTS_VECTORS_H
 
-#include "check.h"
+#include "values.h"
 
 #include <jansson.h>
 

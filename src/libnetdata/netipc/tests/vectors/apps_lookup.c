@@ -10,14 +10,14 @@ static nipc_error_t request_read(const void *payload, size_t len, const json_t *
     nipc_error_t error = nipc_apps_lookup_request_decode(payload, len, &view);
     if (error == NIPC_OK && json != NULL) {
         const json_t *keys = json_list(json, "pids");
-        CHECK_NUMBER(view.count, json_array_size(keys));
+        CHECK_NUMBER(json_array_size(keys), view.count);
         for (size_t index = 0; index < view.count; index++) {
             uint32_t key;
             CHECK_OK(nipc_apps_lookup_request_view_key(&view, index, &key));
-            CHECK_NUMBER(key, json_number_of(json_array_get(keys, index)));
+            CHECK_NUMBER(json_number_of(json_array_get(keys, index)), key);
         }
         uint32_t past;
-        CHECK_IS(nipc_apps_lookup_request_view_key(&view, view.count, &past), NIPC_ERR_OUT_OF_RANGE);
+        CHECK_ERROR(NIPC_ERR_OUT_OF_RANGE, nipc_apps_lookup_request_view_key(&view, view.count, &past));
     }
     return error;
 }
@@ -51,16 +51,16 @@ static void item_from_json(const json_t *json, nipc_apps_lookup_item_t *out)
 
 static void item_compare(const nipc_apps_lookup_item_view_t *view, const nipc_apps_lookup_item_t *wanted)
 {
-    CHECK_NUMBER(view->status, wanted->status);
-    CHECK_NUMBER(view->orchestrator, wanted->orchestrator);
-    CHECK_NUMBER(view->cgroup_status, wanted->cgroup_status);
-    CHECK_NUMBER(view->pid, wanted->pid);
-    CHECK_NUMBER(view->ppid, wanted->ppid);
-    CHECK_NUMBER(view->uid, wanted->uid);
-    CHECK_NUMBER(view->starttime, wanted->starttime);
-    CHECK_TEXT(view->comm, wanted->comm);
-    CHECK_TEXT(view->cgroup_path, wanted->cgroup_path);
-    CHECK_TEXT(view->cgroup_name, wanted->cgroup_name);
+    CHECK_NUMBER(wanted->status, view->status);
+    CHECK_NUMBER(wanted->orchestrator, view->orchestrator);
+    CHECK_NUMBER(wanted->cgroup_status, view->cgroup_status);
+    CHECK_NUMBER(wanted->pid, view->pid);
+    CHECK_NUMBER(wanted->ppid, view->ppid);
+    CHECK_NUMBER(wanted->uid, view->uid);
+    CHECK_NUMBER(wanted->starttime, view->starttime);
+    CHECK_TEXT(wanted->comm, view->comm);
+    CHECK_TEXT(wanted->cgroup_path, view->cgroup_path);
+    CHECK_TEXT(wanted->cgroup_name, view->cgroup_name);
     check_labels(&view->labels, wanted->labels, wanted->label_count);
 }
 
@@ -80,16 +80,16 @@ static void response_from_json(const json_t *json, nipc_apps_lookup_response_t *
 
 static void response_compare(const nipc_apps_lookup_response_view_t *view, const nipc_apps_lookup_response_t *wanted)
 {
-    CHECK_NUMBER(view->generation, wanted->generation);
+    CHECK_NUMBER(wanted->generation, view->generation);
 
-    CHECK_NUMBER(view->count, wanted->item_count);
+    CHECK_NUMBER(wanted->item_count, view->count);
     for (size_t index = 0; index < view->count; index++) {
         nipc_apps_lookup_item_view_t item;
         CHECK_OK(nipc_apps_lookup_response_view_item(view, index, &item));
         item_compare(&item, &wanted->items[index]);
     }
     nipc_apps_lookup_item_view_t past;
-    CHECK_IS(nipc_apps_lookup_response_view_item(view, view->count, &past), NIPC_ERR_OUT_OF_RANGE);
+    CHECK_ERROR(NIPC_ERR_OUT_OF_RANGE, nipc_apps_lookup_response_view_item(view, view->count, &past));
 }
 
 static nipc_error_t response_read(const void *payload, size_t len, const json_t *json)

@@ -10,14 +10,14 @@ static nipc_error_t request_read(const void *payload, size_t len, const json_t *
     nipc_error_t error = nipc_cgroups_lookup_request_decode(payload, len, &view);
     if (error == NIPC_OK && json != NULL) {
         const json_t *keys = json_list(json, "paths");
-        CHECK_NUMBER(view.count, json_array_size(keys));
+        CHECK_NUMBER(json_array_size(keys), view.count);
         for (size_t index = 0; index < view.count; index++) {
             nipc_str_t key;
             CHECK_OK(nipc_cgroups_lookup_request_view_key(&view, index, &key));
-            CHECK_TEXT(key, json_text_of(json_array_get(keys, index)));
+            CHECK_TEXT(json_text_of(json_array_get(keys, index)), key);
         }
         nipc_str_t past;
-        CHECK_IS(nipc_cgroups_lookup_request_view_key(&view, view.count, &past), NIPC_ERR_OUT_OF_RANGE);
+        CHECK_ERROR(NIPC_ERR_OUT_OF_RANGE, nipc_cgroups_lookup_request_view_key(&view, view.count, &past));
     }
     return error;
 }
@@ -45,10 +45,10 @@ static void item_from_json(const json_t *json, nipc_cgroups_lookup_item_t *out)
 
 static void item_compare(const nipc_cgroups_lookup_item_view_t *view, const nipc_cgroups_lookup_item_t *wanted)
 {
-    CHECK_NUMBER(view->status, wanted->status);
-    CHECK_NUMBER(view->orchestrator, wanted->orchestrator);
-    CHECK_TEXT(view->path, wanted->path);
-    CHECK_TEXT(view->name, wanted->name);
+    CHECK_NUMBER(wanted->status, view->status);
+    CHECK_NUMBER(wanted->orchestrator, view->orchestrator);
+    CHECK_TEXT(wanted->path, view->path);
+    CHECK_TEXT(wanted->name, view->name);
     check_labels(&view->labels, wanted->labels, wanted->label_count);
 }
 
@@ -68,16 +68,16 @@ static void response_from_json(const json_t *json, nipc_cgroups_lookup_response_
 
 static void response_compare(const nipc_cgroups_lookup_response_view_t *view, const nipc_cgroups_lookup_response_t *wanted)
 {
-    CHECK_NUMBER(view->generation, wanted->generation);
+    CHECK_NUMBER(wanted->generation, view->generation);
 
-    CHECK_NUMBER(view->count, wanted->item_count);
+    CHECK_NUMBER(wanted->item_count, view->count);
     for (size_t index = 0; index < view->count; index++) {
         nipc_cgroups_lookup_item_view_t item;
         CHECK_OK(nipc_cgroups_lookup_response_view_item(view, index, &item));
         item_compare(&item, &wanted->items[index]);
     }
     nipc_cgroups_lookup_item_view_t past;
-    CHECK_IS(nipc_cgroups_lookup_response_view_item(view, view->count, &past), NIPC_ERR_OUT_OF_RANGE);
+    CHECK_ERROR(NIPC_ERR_OUT_OF_RANGE, nipc_cgroups_lookup_response_view_item(view, view->count, &past));
 }
 
 static nipc_error_t response_read(const void *payload, size_t len, const json_t *json)

@@ -27,11 +27,11 @@ static void item_from_json(const json_t *json, nipc_cgroups_snapshot_item_t *out
 
 static void item_compare(const nipc_cgroups_snapshot_item_view_t *view, const nipc_cgroups_snapshot_item_t *wanted)
 {
-    CHECK_NUMBER(view->hash, wanted->hash);
-    CHECK_NUMBER(view->options, wanted->options);
-    CHECK_NUMBER(view->enabled, wanted->enabled);
-    CHECK_TEXT(view->name, wanted->name);
-    CHECK_TEXT(view->path, wanted->path);
+    CHECK_NUMBER(wanted->hash, view->hash);
+    CHECK_NUMBER(wanted->options, view->options);
+    CHECK_NUMBER(wanted->enabled, view->enabled);
+    CHECK_TEXT(wanted->name, view->name);
+    CHECK_TEXT(wanted->path, view->path);
 }
 
 static void response_from_json(const json_t *json, nipc_cgroups_snapshot_response_t *out)
@@ -51,17 +51,17 @@ static void response_from_json(const json_t *json, nipc_cgroups_snapshot_respons
 
 static void response_compare(const nipc_cgroups_snapshot_response_view_t *view, const nipc_cgroups_snapshot_response_t *wanted)
 {
-    CHECK_NUMBER(view->systemd_enabled, wanted->systemd_enabled);
-    CHECK_NUMBER(view->generation, wanted->generation);
+    CHECK_NUMBER(wanted->systemd_enabled, view->systemd_enabled);
+    CHECK_NUMBER(wanted->generation, view->generation);
 
-    CHECK_NUMBER(view->count, wanted->item_count);
+    CHECK_NUMBER(wanted->item_count, view->count);
     for (size_t index = 0; index < view->count; index++) {
         nipc_cgroups_snapshot_item_view_t item;
         CHECK_OK(nipc_cgroups_snapshot_response_view_item(view, index, &item));
         item_compare(&item, &wanted->items[index]);
     }
     nipc_cgroups_snapshot_item_view_t past;
-    CHECK_IS(nipc_cgroups_snapshot_response_view_item(view, view->count, &past), NIPC_ERR_OUT_OF_RANGE);
+    CHECK_ERROR(NIPC_ERR_OUT_OF_RANGE, nipc_cgroups_snapshot_response_view_item(view, view->count, &past));
 }
 
 static nipc_error_t response_read(const void *payload, size_t len, const json_t *json)

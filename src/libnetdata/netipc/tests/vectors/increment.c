@@ -11,7 +11,7 @@ static void request_from_json(const json_t *json, nipc_increment_request_t *out)
 
 static void request_compare(const nipc_increment_request_view_t *view, const nipc_increment_request_t *wanted)
 {
-    CHECK_NUMBER(view->value, wanted->value);
+    CHECK_NUMBER(wanted->value, view->value);
 }
 
 static nipc_error_t request_read(const void *payload, size_t len, const json_t *json)
@@ -40,7 +40,7 @@ static void response_from_json(const json_t *json, nipc_increment_response_t *ou
 
 static void response_compare(const nipc_increment_response_view_t *view, const nipc_increment_response_t *wanted)
 {
-    CHECK_NUMBER(view->value, wanted->value);
+    CHECK_NUMBER(wanted->value, view->value);
 }
 
 static nipc_error_t response_read(const void *payload, size_t len, const json_t *json)

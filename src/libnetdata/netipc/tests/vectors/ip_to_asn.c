@@ -10,14 +10,14 @@ static nipc_error_t request_read(const void *payload, size_t len, const json_t *
     nipc_error_t error = nipc_ip_to_asn_request_decode(payload, len, &view);
     if (error == NIPC_OK && json != NULL) {
         const json_t *keys = json_list(json, "ips");
-        CHECK_NUMBER(view.count, json_array_size(keys));
+        CHECK_NUMBER(json_array_size(keys), view.count);
         for (size_t index = 0; index < view.count; index++) {
             nipc_str_t key;
             CHECK_OK(nipc_ip_to_asn_request_view_key(&view, index, &key));
-            CHECK_TEXT(key, json_text_of(json_array_get(keys, index)));
+            CHECK_TEXT(json_text_of(json_array_get(keys, index)), key);
         }
         nipc_str_t past;
-        CHECK_IS(nipc_ip_to_asn_request_view_key(&view, view.count, &past), NIPC_ERR_OUT_OF_RANGE);
+        CHECK_ERROR(NIPC_ERR_OUT_OF_RANGE, nipc_ip_to_asn_request_view_key(&view, view.count, &past));
     }
     return error;
 }
@@ -45,11 +45,11 @@ static void item_from_json(const json_t *json, nipc_ip_to_asn_item_t *out)
 
 static void item_compare(const nipc_ip_to_asn_item_view_t *view, const nipc_ip_to_asn_item_t *wanted)
 {
-    CHECK_NUMBER(view->status, wanted->status);
-    CHECK_NUMBER(view->asn, wanted->asn);
-    CHECK_TEXT(view->ip, wanted->ip);
-    CHECK_TEXT(view->as_name, wanted->as_name);
-    CHECK_TEXT(view->country, wanted->country);
+    CHECK_NUMBER(wanted->status, view->status);
+    CHECK_NUMBER(wanted->asn, view->asn);
+    CHECK_TEXT(wanted->ip, view->ip);
+    CHECK_TEXT(wanted->as_name, view->as_name);
+    CHECK_TEXT(wanted->country, view->country);
 }
 
 static void response_from_json(const json_t *json, nipc_ip_to_asn_response_t *out)
@@ -68,16 +68,16 @@ static void response_from_json(const json_t *json, nipc_ip_to_asn_response_t *ou
 
 static void response_compare(const nipc_ip_to_asn_response_view_t *view, const nipc_ip_to_asn_response_t *wanted)
 {
-    CHECK_NUMBER(view->generation, wanted->generation);
+    CHECK_NUMBER(wanted->generation, view->generation);
 
-    CHECK_NUMBER(view->count, wanted->item_count);
+    CHECK_NUMBER(wanted->item_count, view->count);
     for (size_t index = 0; index < view->count; index++) {
         nipc_ip_to_asn_item_view_t item;
         CHECK_OK(nipc_ip_to_asn_response_view_item(view, index, &item));
         item_compare(&item, &wanted->items[index]);
     }
     nipc_ip_to_asn_item_view_t past;
-    CHECK_IS(nipc_ip_to_asn_response_view_item(view, view->count, &past), NIPC_ERR_OUT_OF_RANGE);
+    CHECK_ERROR(NIPC_ERR_OUT_OF_RANGE, nipc_ip_to_asn_response_view_item(view, view->count, &past));
 }
 
 static nipc_error_t response_read(const void *payload, size_t len, const json_t *json)

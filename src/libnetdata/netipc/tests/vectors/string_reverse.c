@@ -11,7 +11,7 @@ static void request_from_json(const json_t *json, nipc_string_reverse_request_t 
 
 static void request_compare(const nipc_string_reverse_request_view_t *view, const nipc_string_reverse_request_t *wanted)
 {
-    CHECK_TEXT(view->bytes, wanted->bytes);
+    CHECK_TEXT(wanted->bytes, view->bytes);
 }
 
 static nipc_error_t request_read(const void *payload, size_t len, const json_t *json)
@@ -40,7 +40,7 @@ static void response_from_json(const json_t *json, nipc_string_reverse_response_
 
 static void response_compare(const nipc_string_reverse_response_view_t *view, const nipc_string_reverse_response_t *wanted)
 {
-    CHECK_TEXT(view->bytes, wanted->bytes);
+    CHECK_TEXT(wanted->bytes, view->bytes);
 }
 
 static nipc_error_t response_read(const void *payload, size_t len, const json_t *json)

@@ -1,6 +1,6 @@
 /* What the tests of the C library share: a check that says where it failed, a run directory, a thread. */
-#ifndef NIPC_TESTS_CHECK_H
-#define NIPC_TESTS_CHECK_H
+#ifndef NIPC_TESTS_SUPPORT_H
+#define NIPC_TESTS_SUPPORT_H
 
 #include <pthread.h>
 #include <stdio.h>
