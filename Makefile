@@ -1,9 +1,11 @@
 # Thin: every target is a script in tools/ or one cargo command. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full check bench microbench codegen fuzz fmt clean
+.PHONY: help demo test test-full check bench microbench codegen fuzz install fmt clean
 
 # Seconds that `make fuzz` spends on each fuzz target.
 TIME ?= 30
+# Where `make install` puts libnetipc.
+PREFIX ?= /usr/local
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,9 +36,15 @@ fuzz: ## Fuzz each target for TIME seconds (default 30)
 	@tools/bootstrap test
 	@tools/fuzz --time $(TIME)
 
+install: ## Build libnetipc and install it, its headers and its packages below PREFIX (DESTDIR is honoured)
+	@tools/bootstrap install
+	@cmake -S src/libnetdata/netipc -B target/install -DCMAKE_INSTALL_PREFIX=$(PREFIX) -DNETIPC_BUILD_TESTS=OFF
+	@cmake --build target/install
+	@cmake --install target/install
+
 fmt: ## Format all Rust code
 	@cargo fmt --all
 	@cargo fmt --manifest-path fuzz/Cargo.toml
 
 clean: ## Remove what builds leave behind
-	@rm -rf target fuzz/target fuzz/artifacts fuzz/coverage build
+	@tools/clean

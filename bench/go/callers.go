@@ -6,13 +6,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
-	"github.com/netipc/netipc/src/go/pkg/netipc/appslookup"
-	"github.com/netipc/netipc/src/go/pkg/netipc/cgroupslookup"
 	"github.com/netipc/netipc/src/go/pkg/netipc/cgroupssnapshot"
 	"github.com/netipc/netipc/src/go/pkg/netipc/increment"
-	"github.com/netipc/netipc/src/go/pkg/netipc/iptoasn"
 	"github.com/netipc/netipc/src/go/pkg/netipc/protocol/payload"
 	"github.com/netipc/netipc/src/go/pkg/netipc/service"
 	"github.com/netipc/netipc/src/go/pkg/netipc/stringreverse"
@@ -23,6 +21,8 @@ var background = context.Background()
 const (
 	// chainDistance: chains of two clients are this far apart, so that no two ask for one number.
 	chainDistance = 1 << 40
+	// defaultBatchItems is the most items of a batch unless configured.
+	defaultBatchItems = 1_024
 	// stringCount is how many strings a client sends in turn.
 	stringCount = 4
 	// findsPerTurn is the items of a cache that are found before the clock is looked at.
@@ -42,7 +42,17 @@ func newCaller(o *options, place int) (caller, error) {
 	case "reverse-batch":
 		return newReverseBatches(o, place)
 	case "pipeline", "pipeline-batch":
-		return newPipelined(o, place)
+		return newPipelined(o, newNumbers(o, place))
+	case "pipeline-reverse":
+		return newPipelined(o, &texts{bytes: o.bytes})
+	case "pipeline-snapshot":
+		return newPipelined(o, &snapshots{groups: groups(o.items), generation: o.current})
+	case "pipeline-cgroups-lookup":
+		return newPipelined(o, cgroupsKeys(o))
+	case "pipeline-apps-lookup":
+		return newPipelined(o, appsKeys(o))
+	case "pipeline-asn-lookup":
+		return newPipelined(o, asnKeys(o))
 	case "snapshot", "snapshot-changing":
 		return newRefreshes(o)
 	case "fetch":
@@ -68,9 +78,12 @@ func newCaller(o *options, place int) (caller, error) {
 const patience = 5 * time.Minute
 
 func (o *options) clientConfig() service.ClientConfig {
-	return service.ClientConfig{
-		SupportedProfiles: o.profiles(), PreferredProfiles: o.profiles(), CallTimeout: patience,
+	supported, preferred := o.profiles()
+	config := service.ClientConfig{SupportedProfiles: supported, PreferredProfiles: preferred, CallTimeout: patience}
+	if strings.HasSuffix(o.scenario, "batch") && o.items > defaultBatchItems {
+		config.MaxRequestBatchItems = uint32(o.items)
 	}
+	return config
 }
 
 // single is what callers are that make one call a turn.
@@ -155,7 +168,11 @@ func newBatches(o *options, place int) (*batches, error) {
 }
 
 func (b *batches) turn() (time.Duration, error) {
-	requests := b.requests[:b.random.upTo(len(b.requests))]
+	requests := b.requests
+	// The first, while warming up, is as long as any: what limits must grow to.
+	if b.so.calls > 0 {
+		requests = requests[:b.random.upTo(len(requests))]
+	}
 	for i := range requests {
 		requests[i].Value = b.value + uint64(i)
 	}
@@ -289,9 +306,9 @@ type refreshes struct {
 
 func newRefreshes(o *options) (*refreshes, error) {
 	cache, all, err := filled(o)
-	r := &refreshes{cache: cache, groups: all, least: generation}
+	r := &refreshes{cache: cache, groups: all, least: o.current}
 	if o.scenario == "snapshot-changing" {
-		r.least, r.step = generation+1, 1
+		r.least, r.step = o.current+1, 1
 	}
 	// The refresh that filled it is a call.
 	r.calls = 1
@@ -311,8 +328,8 @@ func filled(o *options) (*cgroupssnapshot.Cache, []group, error) {
 		return nil, nil, err
 	}
 	contents := cache.Load()
-	if contents.Generation() != generation {
-		return nil, nil, wrong("the generation", generation, contents.Generation())
+	if contents.Generation() != o.current {
+		return nil, nil, wrong("the generation", o.current, contents.Generation())
 	}
 	return cache, all, checkGroups(all, contents.Len(), contents.At)
 }
@@ -324,12 +341,25 @@ func (r *refreshes) turn() (time.Duration, error) {
 	contents := r.cache.Load()
 	// Where it changes, those of other clients lie between two of this one's.
 	now := contents.Generation()
-	if now < r.least || r.step == 0 && now != generation {
+	if now < r.least || r.step == 0 && now != r.least {
 		return 0, wrong("the generation", r.least, now)
 	}
 	r.least = now + r.step
 	r.calls++
 	return 0, checkGroups(r.groups, contents.Len(), contents.At)
+}
+
+func (r *refreshes) expectGeneration(generation uint64) { r.least = generation }
+
+func (r *refreshes) expectNobody() error {
+	if err := r.cache.Refresh(background); err == nil {
+		return fmt.Errorf("a refresh that nobody answered came out well")
+	}
+	contents := r.cache.Load()
+	if contents.Generation() != r.least {
+		return wrong("the generation kept", r.least, contents.Generation())
+	}
+	return checkGroups(r.groups, contents.Len(), contents.At)
 }
 
 func (r *refreshes) answered() answered {
@@ -353,8 +383,9 @@ func checkGroups(all []group, count int, at func(int) cgroupssnapshot.ItemView) 
 // fetches fetches a snapshot, and reads all of it in place.
 type fetches struct {
 	single
-	client *cgroupssnapshot.Client
-	groups []group
+	client     *cgroupssnapshot.Client
+	groups     []group
+	generation uint64
 }
 
 func newFetches(o *options) (*fetches, error) {
@@ -363,7 +394,7 @@ func newFetches(o *options) (*fetches, error) {
 		return nil, err
 	}
 	client, err := connect(o, cgroupssnapshot.NewClient(endpoint, o.clientConfig()))
-	return &fetches{client: client, groups: groups(o.items)}, err
+	return &fetches{client: client, groups: groups(o.items), generation: o.current}, err
 }
 
 func (f *fetches) turn() (time.Duration, error) {
@@ -371,11 +402,20 @@ func (f *fetches) turn() (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	if answer.Generation() != generation {
-		return 0, wrong("the generation", generation, answer.Generation())
-	}
 	f.calls++
-	return 0, checkGroups(f.groups, answer.Len(), answer.At)
+	return 0, checkSnapshot(f.groups, f.generation, answer)
+}
+
+func (f *fetches) expectGeneration(generation uint64) { f.generation = generation }
+
+func checkSnapshot(all []group, generation uint64, answer cgroupssnapshot.ResponseView) error {
+	if answer.Generation() != generation {
+		return wrong("the generation", generation, answer.Generation())
+	}
+	if answer.SystemdEnabled() != 1 {
+		return wrong("whether there is systemd", 1, uint64(answer.SystemdEnabled()))
+	}
+	return checkGroups(all, answer.Len(), answer.At)
 }
 
 func (f *fetches) answered() answered {
@@ -423,136 +463,6 @@ func (c *cacheReads) turn() (time.Duration, error) {
 }
 
 func (c *cacheReads) answered() answered { return answered{c.calls, 0, c.calls} }
-
-// lookups looks things up: Item is the view of an item.
-type lookups[K comparable, Item any] struct {
-	single
-	things []thing
-	keys   []K
-	right  func(item Item, t *thing) bool
-	look   func(keys []K) (service.Answer[Item], error)
-	status func() service.ClientStatus
-}
-
-func newCgroupsLookups(o *options) (caller, error) {
-	endpoint, err := o.endpoint()
-	if err != nil {
-		return nil, err
-	}
-	client, err := connect(o, cgroupslookup.NewClient(endpoint, o.clientConfig()))
-	l := &lookups[string, cgroupslookup.ItemView]{
-		things: things(o.items, o.mix), status: client.Status,
-		look: func(keys []string) (service.Answer[cgroupslookup.ItemView], error) {
-			return client.Lookup(background, keys)
-		},
-	}
-	for _, t := range l.things {
-		l.keys = append(l.keys, t.path)
-	}
-	l.right = rightCgroup(labels(o.mix))
-	return l, err
-}
-
-// rightCgroup tells whether an item is what is known of a thing, all of it.
-func rightCgroup(with []payload.Label) func(cgroupslookup.ItemView, *thing) bool {
-	return func(item cgroupslookup.ItemView, t *thing) bool {
-		if !item.Path().Equal(t.path) || !t.known {
-			return item.Path().Equal(t.path) && item.Status() == cgroupslookup.StatusUnknownPermanent
-		}
-		return item.Status() == cgroupslookup.StatusKnown && item.Orchestrator() == cgroupslookup.OrchestratorDocker &&
-			item.Name().Equal(t.name) && hasLabels(item.Labels(), with)
-	}
-}
-
-func newAppsLookups(o *options) (caller, error) {
-	endpoint, err := o.endpoint()
-	if err != nil {
-		return nil, err
-	}
-	client, err := connect(o, appslookup.NewClient(endpoint, o.clientConfig()))
-	l := &lookups[uint32, appslookup.ItemView]{
-		things: things(o.items, o.mix), status: client.Status,
-		look: func(keys []uint32) (service.Answer[appslookup.ItemView], error) {
-			return client.Lookup(background, keys)
-		},
-	}
-	for _, t := range l.things {
-		l.keys = append(l.keys, t.pid)
-	}
-	l.right = rightApp(labels(o.mix))
-	return l, err
-}
-
-// rightApp tells whether an item is what is known of a thing, all of it.
-func rightApp(with []payload.Label) func(appslookup.ItemView, *thing) bool {
-	return func(item appslookup.ItemView, t *thing) bool {
-		if item.PID() != t.pid || !t.known {
-			return item.PID() == t.pid && item.Status() == appslookup.StatusUnknown
-		}
-		return item.Status() == appslookup.StatusKnown && item.CgroupStatus() == appslookup.CgroupStatusKnown &&
-			item.Orchestrator() == appslookup.OrchestratorDocker && item.PPID() == 1 && item.UID() == t.pid &&
-			item.Starttime() == uint64(t.pid) && item.Comm().Equal(t.comm) && item.CgroupPath().Equal(t.path) &&
-			item.CgroupName().Equal(t.name) && hasLabels(item.Labels(), with)
-	}
-}
-
-func newASNLookups(o *options) (caller, error) {
-	endpoint, err := o.endpoint()
-	if err != nil {
-		return nil, err
-	}
-	client, err := connect(o, iptoasn.NewClient(endpoint, o.clientConfig()))
-	l := &lookups[string, iptoasn.ItemView]{
-		things: things(o.items, o.mix), status: client.Status,
-		look: func(keys []string) (service.Answer[iptoasn.ItemView], error) {
-			return client.Lookup(background, keys)
-		},
-	}
-	for _, t := range l.things {
-		l.keys = append(l.keys, t.ip)
-	}
-	l.right = func(item iptoasn.ItemView, t *thing) bool {
-		if !item.IP().Equal(t.ip) || !t.known {
-			return item.IP().Equal(t.ip) && item.Status() == iptoasn.StatusUnknown && item.ASN() == 0
-		}
-		return item.Status() == iptoasn.StatusKnown && item.ASN() == t.pid && item.AsName().Equal(t.name) &&
-			item.Country().Equal(country)
-	}
-	return l, err
-}
-
-func hasLabels(given payload.Labels, wanted []payload.Label) bool {
-	if given.Len() != len(wanted) {
-		return false
-	}
-	for i, want := range wanted {
-		if label := given.At(i); !label.Key.Equal(want.Key) || !label.Value.Equal(want.Value) {
-			return false
-		}
-	}
-	return true
-}
-
-func (l *lookups[K, Item]) turn() (time.Duration, error) {
-	answer, err := l.look(l.keys)
-	if err != nil {
-		return 0, err
-	}
-	if answer.Generation() != generation || answer.Len() != len(l.things) {
-		return 0, wrong("the generation", generation, answer.Generation())
-	}
-	for i := range l.things {
-		if !l.right(answer.At(i), &l.things[i]) {
-			return 0, fmt.Errorf("wrong answer: item of the lookup %d is another than it must be", i)
-		}
-	}
-	l.calls++
-	return 0, nil
-}
-
-func (l *lookups[K, Item]) answered() answered {
-	return answered{l.calls, l.status().Counters.SubCalls, l.calls * uint64(len(l.things))}
-}
 
 // random is Marsaglia's xorshift: the same numbers in each run.
 type random struct{ state uint64 }

@@ -96,9 +96,11 @@ func waitForGo() error {
 func finish(s share, cpu, agreedBytes uint64) error {
 	rss := rssKib()
 	l := s.latencies
-	err := say(line{Event: "measured", CPUNs: &cpu, RSSKib: &rss, measured: &measured{
-		Calls: s.answered.calls, Requests: s.answered.requests, Items: s.answered.items, Seconds: s.took.Seconds(),
-		P50Ns: l.percentileNs(50), P95Ns: l.percentileNs(95), P99Ns: l.percentileNs(99), P999Ns: l.percentileNs(99.9),
+	err := say(line{Event: "measured", CPUNs: &cpu, RSSKib: &rss, checked: &checked{
+		Calls: s.answered.calls, Requests: s.answered.requests, Items: s.answered.items,
+	}, measured: &measured{
+		Seconds: s.took.Seconds(),
+		P50Ns:   l.percentileNs(50), P95Ns: l.percentileNs(95), P99Ns: l.percentileNs(99), P999Ns: l.percentileNs(99.9),
 		MaxNs: float64(l.most) / ticksPerNs, Timed: l.timed, AgreedBytes: agreedBytes,
 	}})
 	if err != nil {

@@ -28,7 +28,7 @@ type codec struct {
 }
 
 func newCodec(o *options, encode func(out []byte, all []thing) (int, error)) (*codec, error) {
-	c := &codec{things: things(o.items, o.mix)}
+	c := &codec{things: things(o.items, o.mix, o.bytes)}
 	room := headerBytes + len(c.things)*itemBytes
 	c.request, c.out = make([]byte, room), make([]byte, room)
 	length, err := encode(c.request, c.things)

@@ -11,7 +11,7 @@ import (
 
 // What providers know and clients expect: made from an index, so that both ends have it without asking.
 const (
-	// generation is what every answer carries.
+	// generation is what every answer carries, unless another one is asked for.
 	generation = 42
 	// firstPID that is known is this one plus the item's index; an unknown one comes after all of those.
 	firstPID        = 1_000
@@ -50,11 +50,11 @@ type thing struct {
 	known                bool
 }
 
-// things are what a lookup asks for.
-func things(count int, mix string) []thing {
+// things are what a lookup asks for. In mix long the first one's name has so many bytes.
+func things(count int, mix string, bytes int) []thing {
 	all := make([]thing, count)
 	for i := range all {
-		known := mix == "known" || mix == "plain" || mix == "mixed" && i%2 == 0
+		known := mix == "known" || mix == "plain" || mix == "long" || mix == "mixed" && i%2 == 0
 		kind, pid, ip := "absent", uint32(firstUnknownPID), uint32(firstUnknownIP)
 		if known {
 			kind, pid, ip = "docker", firstPID, firstIP
@@ -66,7 +66,16 @@ func things(count int, mix string) []thing {
 			ip: netip.AddrFrom4(address).String(),
 		}
 	}
+	if mix == "long" && count > 0 {
+		all[0].name = longName(bytes)
+	}
 	return all
+}
+
+// longName is the alphabet, again and again.
+func longName(bytes int) string {
+	const alphabet = "abcdefghijklmnopqrstuvwxyz"
+	return strings.Repeat(alphabet, bytes/len(alphabet)+1)[:bytes]
 }
 
 // labels of the known items of a lookup.

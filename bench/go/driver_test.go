@@ -6,7 +6,7 @@ import (
 )
 
 func TestAProviderFindsWhatIsKnownAndNothingElse(t *testing.T) {
-	all := things(300, "mixed")
+	all := things(300, "mixed", 0)
 	for i := range all {
 		thing := &all[i]
 		wanted := thing

@@ -27,6 +27,12 @@ type options struct {
 	service   string
 	cpus      string
 	clients   int
+	// current is the generation of answers that have one.
+	current uint64
+	// supported and preferred are profiles to offer; zero is what the transport needs.
+	supported, preferred uint
+	// packetBytes is the longest packet to propose at Level 1; zero is what the socket carries.
+	packetBytes uint
 
 	// A server's.
 	workers    int
@@ -36,12 +42,14 @@ type options struct {
 	rate    string
 	seconds float64
 	warmUp  float64
+	turns   uint64
 }
 
 // scenarios are those that this driver plays.
 var scenarios = []string{
-	"ping-level1", "ping-level2", "reverse", "reverse-batch", "batch", "pipeline", "pipeline-batch", "snapshot",
-	"snapshot-changing", "fetch", "cache", "cache-load", "cgroups-lookup", "apps-lookup", "asn-lookup",
+	"ping-level1", "ping-level2", "reverse", "reverse-batch", "batch", "pipeline", "pipeline-batch",
+	"pipeline-reverse", "pipeline-snapshot", "pipeline-cgroups-lookup", "pipeline-apps-lookup", "pipeline-asn-lookup",
+	"snapshot", "snapshot-changing", "fetch", "cache", "cache-load", "cgroups-lookup", "apps-lookup", "asn-lookup",
 	"codec-cgroups-lookup", "codec-apps-lookup", "idle",
 }
 
@@ -54,7 +62,7 @@ func main() {
 
 func run(arguments []string) error {
 	if len(arguments) == 0 {
-		return fmt.Errorf("say scenarios, server or client")
+		return fmt.Errorf("say scenarios, server, client or check")
 	}
 	if arguments[0] == "scenarios" {
 		for _, scenario := range scenarios {
@@ -66,8 +74,8 @@ func run(arguments []string) error {
 	flags := flag.NewFlagSet(arguments[0], flag.ExitOnError)
 	flags.StringVar(&o.scenario, "scenario", "", "what to ask or answer")
 	flags.IntVar(&o.items, "items", 1, "items of a snapshot, keys of a lookup, most items of a batch")
-	flags.IntVar(&o.bytes, "bytes", 0, "bytes of a string to reverse")
-	flags.StringVar(&o.mix, "mix", "known", "what keys ask for: known, plain, unknown, mixed")
+	flags.IntVar(&o.bytes, "bytes", 0, "bytes of a string to reverse, and of the long name in mix long")
+	flags.StringVar(&o.mix, "mix", "known", "what keys ask for: known, plain, unknown, mixed, long")
 	flags.StringVar(&o.transport, "transport", "", "socket, shm or process")
 	flags.StringVar(&o.runDir, "run-dir", "", "the directory of the sockets")
 	flags.StringVar(&o.service, "service", "", "the endpoint's name")
@@ -78,6 +86,11 @@ func run(arguments []string) error {
 	flags.StringVar(&o.rate, "rate", "max", "calls a second of all clients together, or max")
 	flags.Float64Var(&o.seconds, "seconds", 1, "how long to measure")
 	flags.Float64Var(&o.warmUp, "warmup-seconds", 0, "how long to call before")
+	flags.Uint64Var(&o.current, "generation", generation, "what answers carry that have a generation")
+	flags.UintVar(&o.supported, "supported", 0, "profiles to offer; 0 is what the transport needs")
+	flags.UintVar(&o.preferred, "preferred", 0, "those of them to rather use; 0 is all")
+	flags.UintVar(&o.packetBytes, "packet-bytes", 0, "the longest packet to propose at Level 1; 0 is what the socket carries")
+	flags.Uint64Var(&o.turns, "turns", 1, `check: turns for each "go"`)
 	if err := flags.Parse(arguments[1:]); err != nil {
 		return err
 	}
@@ -89,20 +102,29 @@ func run(arguments []string) error {
 		return serve(&o)
 	case "client":
 		return call(&o)
+	case "check":
+		return check(&o)
 	}
-	return fmt.Errorf("say scenarios, server or client, not %s", arguments[0])
+	return fmt.Errorf("say scenarios, server, client or check, not %s", arguments[0])
 }
 
 func (o *options) endpoint() (service.Endpoint, error) {
 	return service.NewEndpoint(o.runDir, o.service)
 }
 
-// profiles are what both ends offer, and would rather use.
-func (o *options) profiles() protocol.Profiles {
+// profiles are what this end offers, and what of it it would rather use.
+func (o *options) profiles() (supported, preferred protocol.Profiles) {
+	supported = protocol.ProfilesBaseline
 	if o.transport == "shm" {
-		return protocol.ProfilesBaseline | protocol.ProfilesShmHybrid
+		supported |= protocol.ProfilesShmHybrid
 	}
-	return protocol.ProfilesBaseline
+	if o.supported != 0 {
+		supported = protocol.Profiles(o.supported)
+	}
+	if o.preferred != 0 {
+		return supported, protocol.Profiles(o.preferred)
+	}
+	return supported, supported
 }
 
 // checkSelected: a row says which transport it measured, and another one must not be in its place.

@@ -88,14 +88,19 @@ type line struct {
 	Handled *uint64 `json:"handled,omitempty"`
 	CPUNs   *uint64 `json:"cpu_ns,omitempty"`
 	RSSKib  *uint64 `json:"rss_kib,omitempty"`
+	*checked
 	*measured
 }
 
-// measured is what a client measured between "go" and the last answer.
+// checked is what a client verified.
+type checked struct {
+	Calls    uint64 `json:"calls"`
+	Requests uint64 `json:"requests"`
+	Items    uint64 `json:"items"`
+}
+
+// measured is what a client measured between "go" and the last answer, beside what it verified.
 type measured struct {
-	Calls       uint64  `json:"calls"`
-	Requests    uint64  `json:"requests"`
-	Items       uint64  `json:"items"`
 	Seconds     float64 `json:"seconds"`
 	P50Ns       float64 `json:"p50_ns"`
 	P95Ns       float64 `json:"p95_ns"`

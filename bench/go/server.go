@@ -64,8 +64,9 @@ func start(o *options) (stop func() error, err error) {
 	if o.scenario == "ping-level1" {
 		return serveByHand(o, endpoint)
 	}
+	supported, preferred := o.profiles()
 	config := service.ServerConfig{
-		SupportedProfiles: o.profiles(), PreferredProfiles: o.profiles(), WorkerCount: o.workers,
+		SupportedProfiles: supported, PreferredProfiles: preferred, WorkerCount: o.workers,
 		MaxSessions: o.clients + spareSessions,
 	}
 	server, err := bind(o, endpoint, config)
@@ -77,15 +78,15 @@ func start(o *options) (stop func() error, err error) {
 
 func bind(o *options, endpoint service.Endpoint, config service.ServerConfig) (*service.Server, error) {
 	switch o.scenario {
-	case "reverse", "reverse-batch":
+	case "reverse", "reverse-batch", "pipeline-reverse":
 		return stringreverse.NewServer(endpoint, config, o.reverse)
-	case "snapshot", "snapshot-changing", "fetch", "cache", "cache-load":
+	case "snapshot", "snapshot-changing", "fetch", "cache", "cache-load", "pipeline-snapshot":
 		return cgroupssnapshot.NewServer(endpoint, config, o.snapshot())
-	case "cgroups-lookup":
+	case "cgroups-lookup", "pipeline-cgroups-lookup":
 		return cgroupslookup.NewServer(endpoint, config, o.cgroups())
-	case "apps-lookup":
+	case "apps-lookup", "pipeline-apps-lookup":
 		return appslookup.NewServer(endpoint, config, o.apps())
-	case "asn-lookup":
+	case "asn-lookup", "pipeline-asn-lookup":
 		return iptoasn.NewServer(endpoint, config, o.asns())
 	}
 	return increment.NewServer(endpoint, config, o.increment)
@@ -96,9 +97,9 @@ func (o *options) isWrong() bool { return handled.Add(1) > o.wrongAfter }
 
 func (o *options) generation() uint64 {
 	if o.isWrong() {
-		return generation + 1
+		return o.current + 1
 	}
-	return generation
+	return o.current
 }
 
 func (o *options) increment(_ *service.Context, request increment.RequestView, response *increment.ResponseBuilder) error {
@@ -128,7 +129,7 @@ func (o *options) reverse(_ *service.Context, request stringreverse.RequestView,
 func (o *options) snapshot() cgroupssnapshot.Handler {
 	all := groups(o.items)
 	var last atomic.Uint64
-	last.Store(generation - 1)
+	last.Store(o.current - 1)
 	return func(_ *service.Context, _ cgroupssnapshot.RequestView, response *cgroupssnapshot.ResponseBuilder) error {
 		if o.scenario == "snapshot-changing" {
 			now := uint64(0)
@@ -152,7 +153,7 @@ func (o *options) snapshot() cgroupssnapshot.Handler {
 }
 
 func (o *options) cgroups() cgroupslookup.Handler {
-	answer := answerCgroups(things(o.items, o.mix), labels(o.mix))
+	answer := answerCgroups(things(o.items, o.mix, o.bytes), labels(o.mix))
 	return func(_ *service.Context, request cgroupslookup.RequestView, response *cgroupslookup.ResponseBuilder) error {
 		response.Generation(o.generation())
 		return answer(request, response)
@@ -181,7 +182,7 @@ func answerCgroups(all []thing, with []payload.Label) func(cgroupslookup.Request
 }
 
 func (o *options) apps() appslookup.Handler {
-	answer := answerApps(things(o.items, o.mix), labels(o.mix))
+	answer := answerApps(things(o.items, o.mix, o.bytes), labels(o.mix))
 	return func(_ *service.Context, request appslookup.RequestView, response *appslookup.ResponseBuilder) error {
 		response.Generation(o.generation())
 		return answer(request, response)
@@ -213,7 +214,7 @@ func answerApps(all []thing, with []payload.Label) func(appslookup.RequestView, 
 // asns answers every address, as a provider with a table does: a system's number is the thing's pid, and its
 // name the thing's.
 func (o *options) asns() iptoasn.Handler {
-	all := things(o.items, o.mix)
+	all := things(o.items, o.mix, o.bytes)
 	return func(_ *service.Context, request iptoasn.RequestView, response *iptoasn.ResponseBuilder) error {
 		response.Generation(o.generation())
 		for ip := range request.Keys() {
@@ -236,8 +237,9 @@ func (o *options) asns() iptoasn.Handler {
 
 // serveByHand serves increments by sessions and listeners: a goroutine a session, which receives and sends.
 func serveByHand(o *options, endpoint service.Endpoint) (func() error, error) {
+	supported, preferred := o.profiles()
 	listener, err := transport.Listen(endpoint, &transport.ListenerConfig{
-		SupportedProfiles: o.profiles(), PreferredProfiles: o.profiles(),
+		SupportedProfiles: supported, PreferredProfiles: preferred,
 		MaxRequestPayloadBytes: batchBytes, ResponsePayloadBytes: batchBytes,
 	})
 	if err != nil {

@@ -15,9 +15,10 @@
 #![forbid(unsafe_code)]
 
 pub mod driver;
+pub mod drivers;
+pub mod lines;
 pub mod runner;
 
-mod lines;
 mod work;
 
 /// How long one answer may take, or a driver beside the time that it measures: on a machine that is

@@ -14,6 +14,11 @@ pub(crate) enum Scenario {
     Batch,
     Pipeline,
     PipelineBatch,
+    PipelineReverse,
+    PipelineSnapshot,
+    PipelineCgroupsLookup,
+    PipelineAppsLookup,
+    PipelineAsnLookup,
     /// A refresh of a cache: all items, indexed and swapped in.
     Snapshot,
     /// The same, and each answer has another generation.
@@ -42,6 +47,11 @@ impl Scenario {
     /// Whether it is a limit of the machine, with nothing of netipc in it.
     pub(crate) const fn is_raw(self) -> bool {
         matches!(self, Self::RawLine | Self::RawLineSplit | Self::RawSeqpacket | Self::RawFutex)
+    }
+
+    /// Whether messages hold several requests, as many as there are items at most.
+    pub(crate) const fn is_batch(self) -> bool {
+        matches!(self, Self::Batch | Self::ReverseBatch)
     }
 
     /// Whether what is measured sends no message.
@@ -77,6 +87,8 @@ pub(crate) enum Mix {
     Unknown,
     /// Known and unknown in turn.
     Mixed,
+    /// Known, and the name of the first as long as asked.
+    Long,
 }
 
 /// Where the two processes run.

@@ -12,17 +12,26 @@ use crate::{Failure, PATIENCE};
 
 /// Chains of two clients are this far apart, so that no two ask for one number.
 const CHAIN_DISTANCE: u64 = 1 << 40;
+/// The most items of a batch unless configured.
+const DEFAULT_BATCH_ITEMS: u32 = 1_024;
 /// How many strings a client sends in turn.
 const STRINGS: usize = 4;
 
 pub(super) fn config(options: &Options) -> ClientConfig {
-    let profiles = options.profiles();
     ClientConfig {
-        supported_profiles: profiles,
-        preferred_profiles: profiles,
+        supported_profiles: options.supported(),
+        preferred_profiles: options.preferred(),
+        max_request_batch_items: batch_items(options),
         call_timeout_ms: PATIENCE.as_millis() as u64,
         ..ClientConfig::default()
     }
+}
+
+/// The most items of a batch: zero, which is the library's default, unless a batch has more.
+fn batch_items(options: &Options) -> u32 {
+    let most = if options.scenario.is_batch() { options.items } else { 0 };
+    let most = u32::try_from(most).unwrap_or(u32::MAX);
+    if most > DEFAULT_BATCH_ITEMS { most } else { 0 }
 }
 
 /// That there is a session, and which transport it has.
@@ -116,7 +125,11 @@ impl Batches {
 
 impl Caller for Batches {
     fn turn(&mut self) -> Result<Option<Duration>, Failure> {
-        let count = self.random.up_to(self.most_items);
+        // The first, while warming up, is as long as any: what limits must grow to.
+        let count = match self.answered.calls {
+            0 => self.most_items,
+            _ => self.random.up_to(self.most_items),
+        };
         let first = self.value;
         let build = |index: usize, request: increment::RequestBuilder<'_>| {
             request.value(first.wrapping_add(index as u64)).finish()

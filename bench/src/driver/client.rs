@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use netipc_services::{apps_lookup, cgroups_lookup, ip_to_asn};
 
+use super::lookups::Looked;
 use super::measure::{Answered, Caller, Latencies, Pace, run as run_calls, turns_per_timing};
+use super::pipelines::{Keys, Numbers, Pipelined, Questions, Snapshots, Strings};
 use super::process::{clock_hz, cpu_ns, hear, rss_kib, say};
-use super::{ClientOptions, Rate, calls, codec, level1, raw, typed};
+use super::{ClientOptions, Options, Rate, calls, codec, level1, raw, typed};
 use crate::Failure;
 use crate::lines::{self, Line, Measured};
 use crate::work::Scenario;
@@ -17,65 +19,103 @@ use crate::work::Scenario;
 /// Held by the client that makes its session.
 static COMING: Mutex<()> = Mutex::new(());
 
+/// What is done with the caller of a scenario.
+pub(super) trait Play {
+    fn play<C: Caller>(
+        &self,
+        options: &ClientOptions,
+        make: impl Fn(&ClientOptions, usize) -> Result<C, Failure> + Sync,
+    ) -> Result<(), Failure>;
+}
+
 /// Calls, and says how that went.
 pub(super) fn run(options: &ClientOptions) -> Result<(), Failure> {
-    let options = options.clone();
     match options.options.scenario {
-        Scenario::Idle => idle(&options),
-        Scenario::PingLevel1 => measure(&options, level1::Ping::new),
-        Scenario::PingLevel2 => ping(&options),
-        Scenario::Reverse => measure(&options, |options, _| calls::Reverse::new(options)),
-        Scenario::ReverseBatch => measure(&options, calls::ReverseBatches::new),
-        Scenario::Batch => measure(&options, calls::Batches::new),
-        Scenario::Pipeline => measure(&options, level1::Pipelined::<false>::new),
-        Scenario::PipelineBatch => measure(&options, level1::Pipelined::<true>::new),
+        Scenario::Idle => idle(options),
+        Scenario::PingLevel2 => ping(options),
+        _ => play(options, &Measures),
+    }
+}
+
+/// Plays the scenario with callers of its kind.
+pub(super) fn play(options: &ClientOptions, how: &impl Play) -> Result<(), Failure> {
+    match options.options.scenario {
+        Scenario::Idle => Err("sessions that idle are only measured".into()),
+        Scenario::PingLevel1 => how.play(options, level1::Ping::new),
+        Scenario::PingLevel2 => how.play(options, calls::Ping::new),
+        Scenario::Reverse => how.play(options, |options, _| calls::Reverse::new(options)),
+        Scenario::ReverseBatch => how.play(options, calls::ReverseBatches::new),
+        Scenario::Batch => how.play(options, calls::Batches::new),
+        Scenario::Pipeline => pipeline(options, how, Numbers::<false>::new),
+        Scenario::PipelineBatch => pipeline(options, how, Numbers::<true>::new),
+        Scenario::PipelineReverse => pipeline(options, how, |options, _| Strings::new(options)),
+        Scenario::PipelineSnapshot => pipeline(options, how, |options, _| Snapshots::new(options)),
+        Scenario::PipelineCgroupsLookup => keys::<cgroups_lookup::Service>(options, how),
+        Scenario::PipelineAppsLookup => keys::<apps_lookup::Service>(options, how),
+        Scenario::PipelineAsnLookup => keys::<ip_to_asn::Service>(options, how),
         Scenario::Snapshot | Scenario::SnapshotChanging => {
-            measure(&options, |options, _| typed::Refresh::new(options))
+            how.play(options, |options, _| typed::Refresh::new(options))
         }
-        Scenario::Fetch => measure(&options, |options, _| typed::Fetch::new(options)),
-        Scenario::Cache => measure(&options, |options, _| typed::CacheReads::<false>::new(options)),
+        Scenario::Fetch => how.play(options, |options, _| typed::Fetch::new(options)),
+        Scenario::Cache => how.play(options, |options, _| typed::CacheReads::<false>::new(options)),
         Scenario::CacheLoad => {
-            measure(&options, |options, _| typed::CacheReads::<true>::new(options))
+            how.play(options, |options, _| typed::CacheReads::<true>::new(options))
         }
-        Scenario::CgroupsLookup => {
-            measure(&options, |options, _| typed::Lookups::<cgroups_lookup::Service>::new(options))
-        }
-        Scenario::AppsLookup => {
-            measure(&options, |options, _| typed::Lookups::<apps_lookup::Service>::new(options))
-        }
-        Scenario::AsnLookup => {
-            measure(&options, |options, _| typed::Lookups::<ip_to_asn::Service>::new(options))
-        }
-        Scenario::CodecCgroupsLookup => {
-            measure(&options, |options, _| codec::Codec::<cgroups_lookup::Service>::new(options))
-        }
-        Scenario::CodecAppsLookup => {
-            measure(&options, |options, _| codec::Codec::<apps_lookup::Service>::new(options))
-        }
-        Scenario::RawLine => raw_limit::<raw::Lines<false>>(&options),
-        Scenario::RawLineSplit => raw_limit::<raw::Lines<true>>(&options),
-        Scenario::RawSeqpacket => raw_limit::<raw::Seqpacket>(&options),
-        Scenario::RawFutex => raw_limit::<raw::Futex>(&options),
+        Scenario::CgroupsLookup => lookup::<cgroups_lookup::Service>(options, how),
+        Scenario::AppsLookup => lookup::<apps_lookup::Service>(options, how),
+        Scenario::AsnLookup => lookup::<ip_to_asn::Service>(options, how),
+        Scenario::CodecCgroupsLookup => codec::<cgroups_lookup::Service>(options, how),
+        Scenario::CodecAppsLookup => codec::<apps_lookup::Service>(options, how),
+        Scenario::RawLine => raw_limit::<raw::Lines<false>>(options, how),
+        Scenario::RawLineSplit => raw_limit::<raw::Lines<true>>(options, how),
+        Scenario::RawSeqpacket => raw_limit::<raw::Seqpacket>(options, how),
+        Scenario::RawFutex => raw_limit::<raw::Futex>(options, how),
+    }
+}
+
+fn pipeline<Q: Questions>(
+    options: &ClientOptions,
+    how: &impl Play,
+    questions: impl Fn(&Options, usize) -> Q + Sync,
+) -> Result<(), Failure> {
+    how.play(options, |options, place| Pipelined::new(options, questions(&options.options, place)))
+}
+
+fn keys<S: Looked>(options: &ClientOptions, how: &impl Play) -> Result<(), Failure> {
+    pipeline(options, how, |options, _| Keys::<S>::new(options))
+}
+
+fn lookup<S: Looked>(options: &ClientOptions, how: &impl Play) -> Result<(), Failure> {
+    how.play(options, |options, _| typed::Lookups::<S>::new(options))
+}
+
+fn codec<S: Looked>(options: &ClientOptions, how: &impl Play) -> Result<(), Failure> {
+    how.play(options, |options, _| codec::Codec::<S>::new(options))
+}
+
+fn raw_limit<W: raw::Wire>(options: &ClientOptions, how: &impl Play) -> Result<(), Failure> {
+    if options.clients != 1 {
+        return Err("a raw limit has one client".into());
+    }
+    how.play(options, |options, _| raw::RawPing::<W>::new(&options.options))
+}
+
+/// Measures callers.
+struct Measures;
+
+impl Play for Measures {
+    fn play<C: Caller>(
+        &self,
+        options: &ClientOptions,
+        make: impl Fn(&ClientOptions, usize) -> Result<C, Failure> + Sync,
+    ) -> Result<(), Failure> {
+        measure_with(options, 0, make)
     }
 }
 
 fn ping(options: &ClientOptions) -> Result<(), Failure> {
     let agreed_bytes = calls::Ping::new(options, 0)?.agreed_bytes();
     measure_with(options, agreed_bytes, calls::Ping::new)
-}
-
-fn raw_limit<W: raw::Wire>(options: &ClientOptions) -> Result<(), Failure> {
-    if options.clients != 1 {
-        return Err("a raw limit has one client".into());
-    }
-    measure(options, |options, _| raw::RawPing::<W>::new(&options.options))
-}
-
-fn measure<C: Caller>(
-    options: &ClientOptions,
-    make: impl Fn(&ClientOptions, usize) -> Result<C, Failure> + Sync,
-) -> Result<(), Failure> {
-    measure_with(options, 0, make)
 }
 
 /// What one client came to.

@@ -32,7 +32,7 @@ pub(super) struct Codec<S> {
 impl<S: Looked> Codec<S> {
     pub(super) fn new(options: &ClientOptions) -> Result<Self, Failure> {
         let options = &options.options;
-        let things = things(options.items, options.mix);
+        let things = things(options.items, options.mix, options.bytes);
         let room = HEADER_BYTES + things.len() * ITEM_BYTES;
         let mut request = vec![0; room];
         let mut builder = S::request_builder(&mut request, things.len())?;

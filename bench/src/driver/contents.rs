@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use crate::work::Mix;
 
-/// Every answer carries it.
+/// Every answer carries it, unless another one is asked for.
 pub(super) const GENERATION: u64 = 42;
 /// Labels of a known item.
 pub(super) const LABELS: [(&str, &str); 2] =
@@ -49,7 +49,7 @@ pub(super) fn groups(count: usize) -> Vec<Group> {
 pub(super) struct Thing {
     /// 27 bytes.
     pub(super) path: String,
-    /// 10 bytes.
+    /// 10 bytes, but for a long one.
     pub(super) name: String,
     /// 15 bytes at most.
     pub(super) comm: String,
@@ -58,19 +58,22 @@ pub(super) struct Thing {
     pub(super) is_known: bool,
 }
 
-/// What a lookup asks for.
-pub(super) fn things(count: usize, mix: Mix) -> Vec<Thing> {
+/// What a lookup asks for. With [`Mix::Long`] the first one's name has so many bytes.
+pub(super) fn things(count: usize, mix: Mix, bytes: usize) -> Vec<Thing> {
     (0..count)
         .map(|index| {
             let is_known = match mix {
-                Mix::Known | Mix::Plain => true,
+                Mix::Known | Mix::Plain | Mix::Long => true,
                 Mix::Unknown => false,
                 Mix::Mixed => index % 2 == 0,
             };
             let kind = if is_known { "docker" } else { "absent" };
             Thing {
                 path: format!("/system.slice/{kind}-{index:06}"),
-                name: format!("name-{index:05}"),
+                name: match mix {
+                    Mix::Long if index == 0 => long_name(bytes),
+                    _ => format!("name-{index:05}"),
+                },
                 comm: format!("comm-{index:05}"),
                 pid: index as u32 + if is_known { FIRST_PID } else { FIRST_UNKNOWN_PID },
                 ip: Ipv4Addr::from(
@@ -83,11 +86,16 @@ pub(super) fn things(count: usize, mix: Mix) -> Vec<Thing> {
         .collect()
 }
 
+/// The alphabet, again and again.
+fn long_name(bytes: usize) -> String {
+    ('a'..='z').cycle().take(bytes).collect()
+}
+
 /// Labels of the known items of a lookup.
 pub(super) const fn labels(mix: Mix) -> &'static [(&'static str, &'static str)] {
     match mix {
         Mix::Plain => &[],
-        Mix::Known | Mix::Unknown | Mix::Mixed => &LABELS,
+        Mix::Known | Mix::Unknown | Mix::Mixed | Mix::Long => &LABELS,
     }
 }
 
@@ -118,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_provider_finds_what_is_known_and_nothing_else() {
-        for (index, thing) in things(300, Mix::Mixed).iter().enumerate() {
+        for (index, thing) in things(300, Mix::Mixed, 0).iter().enumerate() {
             let found = thing.is_known.then_some(index);
             assert_eq!(index_of_path(thing.path.as_bytes()), found);
             assert_eq!(index_of_pid(thing.pid), found);

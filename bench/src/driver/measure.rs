@@ -57,6 +57,14 @@ pub(super) trait Caller {
         Ok(())
     }
 
+    /// Answers have this generation from now on, where they have one.
+    fn expect_generation(&mut self, _generation: u64) {}
+
+    /// Nobody serves: sees that this is told, and that what is known by then is kept.
+    fn expect_nobody(&mut self) -> Result<(), Failure> {
+        Err("this scenario keeps nothing that it could have without its server".into())
+    }
+
     /// What all turns so far came to.
     fn answered(&self) -> Answered;
 }

@@ -4,12 +4,14 @@
 //! It is a user of netipc like any other: public names, default configuration but for the transport.
 
 mod calls;
+mod check;
 mod client;
 mod codec;
 mod contents;
 mod level1;
 mod lookups;
 mod measure;
+mod pipelines;
 mod process;
 mod raw;
 mod server;
@@ -42,6 +44,8 @@ enum End {
     Server(ServerOptions),
     /// Call, and say how that went.
     Client(ClientOptions),
+    /// Call as often as asked, each time that the runner says so.
+    Check(CheckOptions),
 }
 
 /// What both ends must be told.
@@ -52,13 +56,25 @@ struct Options {
     /// Items of a snapshot, keys of a lookup, most items of a batch.
     #[arg(long, default_value_t = 1)]
     items: usize,
-    /// Bytes of a string to reverse.
+    /// Bytes of a string to reverse, and of the long name in `--mix long`.
     #[arg(long, default_value_t = 0)]
     bytes: usize,
+    /// What answers carry that have a generation.
+    #[arg(long, default_value_t = contents::GENERATION)]
+    generation: u64,
     #[arg(long, value_enum, default_value = "known")]
     mix: Mix,
     #[arg(long, value_enum)]
     transport: Transport,
+    /// The profiles to offer, as the number of the contract; what the transport needs unless given.
+    #[arg(long)]
+    supported: Option<u32>,
+    /// Those of them to rather use; all that are offered unless given.
+    #[arg(long)]
+    preferred: Option<u32>,
+    /// The longest packet to propose at Level 1, in bytes; zero is what the socket carries.
+    #[arg(long, default_value_t = 0)]
+    packet_bytes: u32,
     #[arg(long)]
     run_dir: PathBuf,
     /// The endpoint's name, and that of files beside it.
@@ -99,6 +115,15 @@ struct ClientOptions {
     clients: usize,
 }
 
+#[derive(Clone, Debug, Args)]
+struct CheckOptions {
+    #[command(flatten)]
+    options: Options,
+    /// Turns for each "go".
+    #[arg(long)]
+    turns: u64,
+}
+
 /// How often to call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Rate {
@@ -125,11 +150,20 @@ impl Options {
         Ok(Endpoint::new(&self.run_dir, &self.service)?)
     }
 
-    /// What both ends offer, and would rather use.
-    const fn profiles(&self) -> Profiles {
-        match self.transport {
-            Transport::Shm => Profiles(Profiles::BASELINE.0 | Profiles::SHM_HYBRID.0),
-            Transport::Socket | Transport::Raw | Transport::Process => Profiles::BASELINE,
+    /// What this end offers.
+    const fn supported(&self) -> Profiles {
+        match (self.supported, self.transport) {
+            (Some(profiles), _) => Profiles(profiles),
+            (None, Transport::Shm) => Profiles(Profiles::BASELINE.0 | Profiles::SHM_HYBRID.0),
+            (None, Transport::Socket | Transport::Raw | Transport::Process) => Profiles::BASELINE,
+        }
+    }
+
+    /// What it would rather use.
+    const fn preferred(&self) -> Profiles {
+        match self.preferred {
+            Some(profiles) => Profiles(profiles),
+            None => self.supported(),
         }
     }
 
@@ -162,6 +196,9 @@ pub fn main() -> ExitCode {
         }
         End::Client(options) => {
             process::settle(&options.options.cpus).and_then(|()| client::run(&options))
+        }
+        End::Check(options) => {
+            process::settle(&options.options.cpus).and_then(|()| check::run(&options))
         }
     };
     match ended {

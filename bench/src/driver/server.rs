@@ -8,7 +8,7 @@ use netipc_services::{
     apps_lookup, cgroups_lookup, cgroups_snapshot, increment, ip_to_asn, string_reverse,
 };
 
-use super::contents::{GENERATION, Group, groups, things};
+use super::contents::{Group, groups, things};
 use super::lookups::Looked;
 use super::process::{cpu_ns, hear, rss_kib, say};
 use super::{ServerOptions, level1, raw, tally};
@@ -52,23 +52,28 @@ fn serve(options: &ServerOptions) -> Result<Option<RunningServer>, Failure> {
             level1::serve(work, &work.endpoint()?, wrong_after)?;
             return Ok(None);
         }
-        Scenario::Reverse | Scenario::ReverseBatch => reverse(options)?,
+        Scenario::Reverse | Scenario::ReverseBatch | Scenario::PipelineReverse => reverse(options)?,
         Scenario::SnapshotChanging => changing_snapshot(options)?,
-        Scenario::Snapshot | Scenario::Fetch | Scenario::Cache | Scenario::CacheLoad => {
-            snapshot(options)?
+        Scenario::Snapshot
+        | Scenario::Fetch
+        | Scenario::Cache
+        | Scenario::CacheLoad
+        | Scenario::PipelineSnapshot => snapshot(options)?,
+        Scenario::CgroupsLookup | Scenario::PipelineCgroupsLookup => {
+            lookup::<cgroups_lookup::Service>(options)?
         }
-        Scenario::CgroupsLookup => lookup::<cgroups_lookup::Service>(options)?,
-        Scenario::AppsLookup => lookup::<apps_lookup::Service>(options)?,
-        Scenario::AsnLookup => lookup::<ip_to_asn::Service>(options)?,
+        Scenario::AppsLookup | Scenario::PipelineAppsLookup => {
+            lookup::<apps_lookup::Service>(options)?
+        }
+        Scenario::AsnLookup | Scenario::PipelineAsnLookup => lookup::<ip_to_asn::Service>(options)?,
         _ => increments(options)?,
     }))
 }
 
 fn config(options: &ServerOptions) -> ServerConfig {
-    let profiles = options.options.profiles();
     ServerConfig {
-        supported_profiles: profiles,
-        preferred_profiles: profiles,
+        supported_profiles: options.options.supported(),
+        preferred_profiles: options.options.preferred(),
         worker_count: options.workers,
         max_sessions: options.clients.saturating_add(SPARE_SESSIONS),
         ..ServerConfig::default()
@@ -104,11 +109,11 @@ fn reverse(options: &ServerOptions) -> Result<RunningServer, Failure> {
 }
 
 fn snapshot(options: &ServerOptions) -> Result<RunningServer, Failure> {
-    let wrong_after = options.wrong_after;
+    let (wrong_after, current) = (options.wrong_after, options.options.generation);
     let groups = groups(options.options.items);
     let server = cgroups_snapshot::Server::bind(&options.options.endpoint()?, config(options))?;
     Ok(server.spawn(move |_, response| {
-        response.generation(generation(wrong_after));
+        response.generation(generation(current, wrong_after));
         Ok(answer_snapshot(response, &groups)?)
     })?)
 }
@@ -116,7 +121,7 @@ fn snapshot(options: &ServerOptions) -> Result<RunningServer, Failure> {
 fn changing_snapshot(options: &ServerOptions) -> Result<RunningServer, Failure> {
     let wrong_after = options.wrong_after;
     let groups = groups(options.options.items);
-    let last = AtomicU64::new(GENERATION);
+    let last = AtomicU64::new(options.options.generation);
     let server = cgroups_snapshot::Server::bind(&options.options.endpoint()?, config(options))?;
     Ok(server.spawn(move |_, response| {
         let is_wrong = tally::count() > wrong_after;
@@ -139,14 +144,15 @@ fn answer_snapshot(
 
 fn lookup<S: Looked>(options: &ServerOptions) -> Result<RunningServer, Failure> {
     let (wrong_after, mix) = (options.wrong_after, options.options.mix);
-    let things = things(options.options.items, mix);
+    let (things, current) =
+        (things(options.options.items, mix, options.options.bytes), options.options.generation);
     let server = LookupServer::<S>::bind(&options.options.endpoint()?, config(options))?;
     Ok(server.spawn(move |request, response| {
-        Ok(S::answer(&request, response, &things, mix, generation(wrong_after))?)
+        Ok(S::answer(&request, response, &things, mix, generation(current, wrong_after))?)
     })?)
 }
 
 /// Counts a request, and is another than clients expect where the answer is to be wrong.
-fn generation(wrong_after: u64) -> u64 {
-    if tally::count() > wrong_after { GENERATION + 1 } else { GENERATION }
+fn generation(current: u64, wrong_after: u64) -> u64 {
+    if tally::count() > wrong_after { current + 1 } else { current }
 }

@@ -7,7 +7,7 @@ use netipc::client::LookupClient;
 use netipc_services::cgroups_snapshot;
 
 use super::calls::{check_session, config, wrong};
-use super::contents::{GENERATION, Group, Thing, groups, things};
+use super::contents::{Group, Thing, groups, things};
 use super::lookups::Looked;
 use super::measure::{Answered, Caller};
 use super::{ClientOptions, Options};
@@ -18,7 +18,7 @@ use crate::work::{Mix, Scenario};
 const LOOKUPS_PER_TURN: u32 = 4_096;
 
 #[cold]
-fn other(what: &str, index: usize) -> Failure {
+pub(super) fn other(what: &str, index: usize) -> Failure {
     format!("wrong answer: {what} {index} is another than it must be").into()
 }
 
@@ -37,7 +37,7 @@ impl Refresh {
         let (cache, groups) = filled(&options.options)?;
         let step = u64::from(options.options.scenario == Scenario::SnapshotChanging);
         // The refresh that filled it is a call.
-        Ok(Self { cache, groups, generation: GENERATION + step, step, calls: 1 })
+        Ok(Self { cache, groups, generation: options.options.generation + step, step, calls: 1 })
     }
 }
 
@@ -47,13 +47,28 @@ impl Caller for Refresh {
         let contents = self.cache.load();
         let generation = contents.generation();
         // Where it changes, those of other clients lie between two of this one's.
-        if generation < self.generation || (self.step == 0 && generation != GENERATION) {
+        if generation < self.generation || (self.step == 0 && generation != self.generation) {
             return Err(wrong("the generation", self.generation, generation));
         }
         self.generation = generation + self.step;
         check_groups(&self.groups, contents.items())?;
         self.calls += 1;
         Ok(None)
+    }
+
+    fn expect_generation(&mut self, generation: u64) {
+        self.generation = generation;
+    }
+
+    fn expect_nobody(&mut self) -> Result<(), Failure> {
+        if self.cache.refresh().is_ok() {
+            return Err("a refresh that nobody answered came out well".into());
+        }
+        let contents = self.cache.load();
+        if contents.generation() != self.generation {
+            return Err(wrong("the generation kept", self.generation, contents.generation()));
+        }
+        check_groups(&self.groups, contents.items())
     }
 
     fn answered(&self) -> Answered {
@@ -66,6 +81,7 @@ impl Caller for Refresh {
 pub(super) struct Fetch {
     client: cgroups_snapshot::Client,
     groups: Vec<Group>,
+    generation: u64,
     calls: u64,
 }
 
@@ -75,19 +91,27 @@ impl Fetch {
         let mut client = cgroups_snapshot::Client::new(options.endpoint()?, config(options));
         client.refresh();
         check_session(options, &client.status())?;
-        Ok(Self { client, groups: groups(options.items), calls: 0 })
+        let (groups, generation) = (groups(options.items), options.generation);
+        Ok(Self { client, groups, generation, calls: 0 })
     }
 }
 
 impl Caller for Fetch {
     fn turn(&mut self) -> Result<Option<Duration>, Failure> {
         let answer = self.client.fetch()?;
-        if answer.generation() != GENERATION {
-            return Err(wrong("the generation", GENERATION, answer.generation()));
+        if answer.generation() != self.generation {
+            return Err(wrong("the generation", self.generation, answer.generation()));
+        }
+        if answer.systemd_enabled() != 1 {
+            return Err(wrong("whether there is systemd", 1, answer.systemd_enabled().into()));
         }
         check_groups(&self.groups, answer.items())?;
         self.calls += 1;
         Ok(None)
+    }
+
+    fn expect_generation(&mut self, generation: u64) {
+        self.generation = generation;
     }
 
     fn answered(&self) -> Answered {
@@ -156,14 +180,14 @@ fn filled(options: &Options) -> Result<(cgroups_snapshot::Cache, Vec<Group>), Fa
     check_session(options, &cache.status().client)?;
     let groups = groups(options.items);
     let contents = cache.load();
-    if contents.generation() != GENERATION {
-        return Err(wrong("the generation", GENERATION, contents.generation()));
+    if contents.generation() != options.generation {
+        return Err(wrong("the generation", options.generation, contents.generation()));
     }
     check_groups(&groups, contents.items())?;
     Ok((cache, groups))
 }
 
-fn check_groups<'a>(
+pub(super) fn check_groups<'a>(
     groups: &[Group],
     mut items: impl ExactSizeIterator<Item = cgroups_snapshot::ItemView<'a>>,
 ) -> Result<(), Failure> {
@@ -191,6 +215,7 @@ pub(super) struct Lookups<S: Looked> {
     things: Vec<Thing>,
     keys: Vec<S::Key>,
     mix: Mix,
+    generation: u64,
     calls: u64,
     sub_calls_before: u64,
 }
@@ -202,18 +227,19 @@ impl<S: Looked> Lookups<S> {
         client.refresh();
         let status = client.status();
         check_session(options, &status)?;
-        let things = things(options.items, options.mix);
+        let things = things(options.items, options.mix, options.bytes);
         let keys = things.iter().map(S::key).collect();
         let sub_calls_before = status.counters.sub_calls;
-        Ok(Self { client, things, keys, mix: options.mix, calls: 0, sub_calls_before })
+        let (mix, generation) = (options.mix, options.generation);
+        Ok(Self { client, things, keys, mix, generation, calls: 0, sub_calls_before })
     }
 }
 
 impl<S: Looked> Caller for Lookups<S> {
     fn turn(&mut self) -> Result<Option<Duration>, Failure> {
         let answer = self.client.lookup(&self.keys)?;
-        if answer.generation() != GENERATION {
-            return Err(wrong("the generation", GENERATION, answer.generation()));
+        if answer.generation() != self.generation {
+            return Err(wrong("the generation", self.generation, answer.generation()));
         }
         if answer.len() != self.things.len() {
             return Err(wrong("how many keys", self.things.len() as u64, answer.len() as u64));
@@ -226,6 +252,10 @@ impl<S: Looked> Caller for Lookups<S> {
         }
         self.calls += 1;
         Ok(None)
+    }
+
+    fn expect_generation(&mut self, generation: u64) {
+        self.generation = generation;
     }
 
     fn answered(&self) -> Answered {

@@ -1,10 +1,8 @@
 //! One row, once: two drivers are started, one measures, and both must have counted the same.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -12,12 +10,11 @@ use tempfile::TempDir;
 
 use super::plan::{Effort, Language, Row};
 use super::strace::Strace;
-use crate::lines::{GO, Line, MARK, MEMORY, Mark, Measured};
+use crate::drivers::{Driver, run_dir};
+use crate::lines::{GO, Mark, Measured};
 use crate::work::{Placement, Scenario, name_of};
 use crate::{Failure, PATIENCE};
 
-/// Where files lie in memory, on Linux: what is written to a disk some day costs at another time.
-const MEMORY_DIR: &str = "/dev/shm";
 /// How often the time under strace is measured, one after the other until it brings enough calls.
 const STRACE_TIMES: [f64; 3] = [1.0, 4.0, 16.0];
 const NS_PER_S: f64 = 1e9;
@@ -175,8 +172,8 @@ impl Pair {
     fn count_system_calls(mut self) -> Result<Option<SystemCalls>, Failure> {
         /// Fewer calls drown in what ending a measurement takes.
         const LEAST_CALLS: u64 = 100;
-        let client = Strace::attach(self.client.child.id())?;
-        let server = Strace::attach(self.server.child.id())?;
+        let client = Strace::attach(self.client.id())?;
+        let server = Strace::attach(self.server.id())?;
         self.client.say(GO)?;
         let measured = self.client.expect_measured()?;
         let (client, server) = (client.end()?, server.end()?);
@@ -207,122 +204,4 @@ fn check(row: &Row, measured: &Measured, before: Mark, after: Mark) -> Result<()
         return Err(format!("{} sessions were made", measured.calls).into());
     }
     Ok(())
-}
-
-fn run_dir() -> Result<TempDir, Failure> {
-    let builder = || {
-        let mut builder = tempfile::Builder::new();
-        builder.prefix("netipc-bench-");
-        builder
-    };
-    match builder().tempdir_in(MEMORY_DIR) {
-        Ok(dir) => Ok(dir),
-        Err(_) => Ok(builder().tempdir()?),
-    }
-}
-
-/// A driver that runs. Killed at the latest with this.
-struct Driver {
-    child: Child,
-    end: &'static str,
-    words: Option<ChildStdin>,
-    lines: Receiver<String>,
-    patience: Duration,
-}
-
-impl Driver {
-    fn start(mut command: Command, end: &'static str, patience: Duration) -> Result<Self, Failure> {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("cannot start {:?}: {error}", command.get_program()))?;
-        let (words, out) = (child.stdin.take(), child.stdout.take().ok_or("no output")?);
-        let (say, lines) = channel();
-        // Ends with the driver's output.
-        std::thread::spawn(move || {
-            for line in BufReader::new(out).lines().map_while(Result::ok) {
-                if say.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-        Ok(Self { child, end, words, lines, patience })
-    }
-
-    fn say(&mut self, word: &str) -> Result<(), Failure> {
-        let words = self.words.as_mut().ok_or("the driver was ended")?;
-        Ok(writeln!(words, "{word}")?)
-    }
-
-    fn next(&mut self) -> Result<Line, Failure> {
-        match self.lines.recv_timeout(self.patience) {
-            Ok(line) => serde_json::from_str(&line)
-                .map_err(|error| format!("the {} says {line:?}: {error}", self.end).into()),
-            Err(RecvTimeoutError::Timeout) => {
-                Err(format!("the {} said nothing for {:?}", self.end, self.patience).into())
-            }
-            Err(RecvTimeoutError::Disconnected) => {
-                let status = self.child.wait()?;
-                Err(format!("the {} ended early: {status}; its own words are above", self.end)
-                    .into())
-            }
-        }
-    }
-
-    fn expect_ready(&mut self) -> Result<(), Failure> {
-        match self.next()? {
-            Line::Ready => Ok(()),
-            other => Err(self.unexpected(&other)),
-        }
-    }
-
-    fn expect_measured(&mut self) -> Result<Box<Measured>, Failure> {
-        match self.next()? {
-            Line::Measured(measured) => Ok(measured),
-            other => Err(self.unexpected(&other)),
-        }
-    }
-
-    fn mark(&mut self) -> Result<Mark, Failure> {
-        self.say(MARK)?;
-        match self.next()? {
-            Line::Mark(mark) => Ok(mark),
-            other => Err(self.unexpected(&other)),
-        }
-    }
-
-    fn memory_kib(&mut self) -> Result<u64, Failure> {
-        self.say(MEMORY)?;
-        match self.next()? {
-            Line::Memory { rss_kib } => Ok(rss_kib),
-            other => Err(self.unexpected(&other)),
-        }
-    }
-
-    fn unexpected(&self, line: &Line) -> Failure {
-        format!("the {} says what it was not asked: {line:?}", self.end).into()
-    }
-
-    /// Lets it end, which it must do well.
-    fn end(&mut self) -> Result<(), Failure> {
-        drop(self.words.take());
-        match self.lines.recv_timeout(self.patience) {
-            Err(RecvTimeoutError::Disconnected) => {}
-            Ok(line) => return Err(format!("the {} goes on: {line}", self.end).into()),
-            Err(RecvTimeoutError::Timeout) => {
-                return Err(format!("the {} does not end", self.end).into());
-            }
-        }
-        let status = self.child.wait()?;
-        if status.success() { Ok(()) } else { Err(format!("the {}: {status}", self.end).into()) }
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _dead = self.child.kill();
-        let _reaped = self.child.wait();
-    }
 }

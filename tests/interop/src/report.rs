@@ -1,0 +1,252 @@
+//! The cells of the matrix, and the report of a run: a table for each mix of offers.
+//!
+//! It has no time and no figure in it that another run could have otherwise, so that a run is compared
+//! with the report that is kept.
+
+use std::fmt::{self, Display, Formatter, Write as _};
+
+use netipc_bench::Failure;
+
+use crate::cell::{Drivers, Pair, play, play_race, play_wrong};
+use crate::rows::{OFFERS, Offers, ROWS, Row};
+
+/// What a cell is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// Every answer is verified.
+    Answers,
+    /// Answers are wrong, and that must be seen.
+    WrongAnswers,
+    /// Two servers start at once: pairs are of servers.
+    Race,
+}
+
+/// One cell: what, between whom, over what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cell<'a> {
+    /// Where it stands among all.
+    pub(crate) place: usize,
+    what: What,
+    row: &'static Row,
+    offers: &'static Offers,
+    pair: Pair<'a>,
+}
+
+/// What came of a cell: how many items were verified.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// All was as it must be.
+    Verified(u64),
+    /// There is no such thing to play, for this reason.
+    NotApplicable(&'static str),
+    Failed(Failure),
+}
+
+impl Cell<'_> {
+    /// Plays it.
+    pub(crate) fn play(&self, drivers: &Drivers) -> Outcome {
+        if let Some(why) = self.row.not_applicable(self.offers) {
+            return Outcome::NotApplicable(why);
+        }
+        let Self { row, offers, pair, .. } = *self;
+        let played = match self.what {
+            What::Answers => play(drivers, row, offers, pair),
+            What::WrongAnswers => play_wrong(drivers, row, offers, pair).map(|()| 0),
+            What::Race => play_race(drivers, row, offers, pair).map(|()| 0),
+        };
+        played.map_or_else(Outcome::Failed, Outcome::Verified)
+    }
+
+    fn is_in(&self, what: What, row: &Row, offers: &Offers) -> bool {
+        self.what == what && std::ptr::eq(self.row, row) && std::ptr::eq(self.offers, offers)
+    }
+}
+
+impl Display for Cell<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { row, offers, pair, .. } = self;
+        match self.what {
+            What::Answers => {}
+            What::WrongAnswers => f.write_str("wrong answers: ")?,
+            What::Race => f.write_str("one name, two servers: ")?,
+        }
+        write!(f, "{}, {}, {}, {}", Arrow(*pair), offers.name, row.service, row.kind)
+    }
+}
+
+/// A pair as the report has it.
+struct Arrow<'a>(Pair<'a>);
+
+impl Display for Arrow<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}→{}", self.0.client, self.0.server)
+    }
+}
+
+/// Every language with every language, itself included.
+fn pairs<'a>(languages: &[&'a str]) -> Vec<Pair<'a>> {
+    let with = |client: &&'a str| {
+        let client = *client;
+        languages.iter().map(move |server| Pair { client, server }).collect::<Vec<_>>()
+    };
+    languages.iter().flat_map(with).collect()
+}
+
+/// The rows that a wrong answer is tried in: the first call of each service.
+fn first_calls() -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().filter(|row| row.kind == "call")
+}
+
+/// The row in which servers race: its contents do not matter.
+fn race() -> impl Iterator<Item = &'static Row> {
+    first_calls().take(1)
+}
+
+/// All cells, in the order of the report.
+pub(crate) fn cells<'a>(languages: &[&'a str]) -> Vec<Cell<'a>> {
+    let [socket, shared, ..] = &OFFERS;
+    let mut lines: Vec<(What, &'static Row, &'static Offers)> = Vec::new();
+    for offers in &OFFERS {
+        lines.extend(ROWS.iter().map(|row| (What::Answers, row, offers)));
+    }
+    for offers in [socket, shared] {
+        lines.extend(first_calls().map(|row| (What::WrongAnswers, row, offers)));
+    }
+    lines.extend(race().map(|row| (What::Race, row, socket)));
+    let pairs = pairs(languages);
+    let cells = lines.iter().flat_map(|(what, row, offers)| {
+        pairs.iter().map(|pair| Cell { place: 0, what: *what, row, offers, pair: *pair })
+    });
+    cells.enumerate().map(|(place, cell)| Cell { place, ..cell }).collect()
+}
+
+/// A run in which nothing failed.
+#[derive(Debug)]
+pub(crate) struct Matrix<'a> {
+    pairs: Vec<Pair<'a>>,
+    cells: Vec<(Cell<'a>, Outcome)>,
+}
+
+impl<'a> Matrix<'a> {
+    /// Puts together what was played.
+    pub(crate) fn new(languages: &[&'a str], cells: &[Cell<'a>], outcomes: Vec<Outcome>) -> Self {
+        let cells = cells.iter().copied().zip(outcomes).collect();
+        Self { pairs: pairs(languages), cells }
+    }
+
+    /// The report, or what contradicts it: cells of a row that verified other things than the rest.
+    pub(crate) fn report(&self) -> Result<String, Failure> {
+        let mut text = HEAD.to_owned();
+        for offers in &OFFERS {
+            let over = if offers.is_shared() { "shared memory" } else { "the socket" };
+            let name = offers.name;
+            writeln!(text, "\n## Offers: {name}\n\nSessions are over {over}.\n")?;
+            self.table(&mut text, What::Answers, offers, &mut ROWS.iter())?;
+        }
+        for offers in [&OFFERS[0], &OFFERS[1]] {
+            let name = offers.name;
+            writeln!(text, "\n## Wrong answers are seen: {name}\n\n{WRONG_ANSWERS}\n")?;
+            self.table(&mut text, What::WrongAnswers, offers, &mut first_calls())?;
+        }
+        writeln!(text, "\n## One name, two servers\n\n{ONE_NAME}\n")?;
+        self.table(&mut text, What::Race, &OFFERS[0], &mut race())?;
+        Ok(text)
+    }
+
+    fn table(
+        &self,
+        text: &mut String,
+        what: What,
+        offers: &Offers,
+        rows: &mut dyn Iterator<Item = &'static Row>,
+    ) -> Result<(), Failure> {
+        let has_items = what == What::Answers;
+        text.push_str("| service | what |");
+        if has_items {
+            text.push_str(" items verified in each |");
+        }
+        for pair in &self.pairs {
+            write!(text, " {} |", Arrow(*pair))?;
+        }
+        text.push_str("\n|---|---|");
+        if has_items {
+            text.push_str("--:|");
+        }
+        writeln!(text, "{}", ":-:|".repeat(self.pairs.len()))?;
+        for row in rows {
+            write!(text, "| {} | {} |", row.service, row.kind)?;
+            if has_items {
+                match self.items(row, offers)? {
+                    Some(items) => write!(text, " {items} |")?,
+                    None => text.push_str(" |"),
+                }
+            }
+            for outcome in self.of(what, row, offers) {
+                text.push_str(match outcome {
+                    Outcome::Verified(_) => " ✓ |",
+                    Outcome::NotApplicable(_) => " n/a |",
+                    Outcome::Failed(_) => " FAILED |",
+                });
+            }
+            text.push('\n');
+        }
+        let reasons =
+            self.cells.iter().filter(|(cell, _)| cell.what == what && cell.offers == offers);
+        let reason = reasons.clone().find_map(|(_, outcome)| match outcome {
+            Outcome::NotApplicable(why) => Some(why),
+            _ => None,
+        });
+        if let Some(why) = reason {
+            writeln!(text, "\nn/a: {why}.")?;
+        }
+        Ok(())
+    }
+
+    fn of(&self, what: What, row: &Row, offers: &Offers) -> impl Iterator<Item = &Outcome> {
+        self.cells
+            .iter()
+            .filter(move |(cell, _)| cell.is_in(what, row, offers))
+            .map(|(_, outcome)| outcome)
+    }
+
+    /// How many items each cell of a row has verified: all the same, or drivers differ.
+    fn items(&self, row: &Row, offers: &Offers) -> Result<Option<u64>, Failure> {
+        let mut counts = self.of(What::Answers, row, offers).filter_map(|outcome| match outcome {
+            Outcome::Verified(items) => Some(*items),
+            Outcome::NotApplicable(_) | Outcome::Failed(_) => None,
+        });
+        let first = counts.next();
+        match counts.find(|count| Some(*count) != first) {
+            Some(other) => {
+                let (service, kind) = (row.service, row.kind);
+                let first = first.unwrap_or_default();
+                Err(format!("{service}, {kind}: {first} items verified, or {other}").into())
+            }
+            None => Ok(first),
+        }
+    }
+}
+
+const HEAD: &str = "# Every language with every other
+
+Written by `tools/interop --write`; `make test` plays it all again and compares. Each cell is real
+processes of its own: a client of the first language, a server of the second, a run directory. The client
+verifies every field of every answer against what it knows itself ([how](../tests/interop/README.md)), and
+the server's handlers must have been called once for each request that was answered.
+
+- **Longer than a packet** is cut into chunks over the socket, and one whole message in shared memory. Most of
+  these rows need more than sessions begin with, so limits grow on the way.
+- **In packets of 256 bytes**: the client proposes that at Level 1, and everything longer is in chunks.
+- **Split**: each lookup takes several requests.
+- **Server came back**: a server of the second language is ended and started again in each other language,
+  and in its own in between, while one client goes on. A cache keeps what it has meanwhile, and its
+  refresh fails.
+- Batches are of increment and string-reverse, split are lookups, a cache is of cgroups-snapshot: the contract
+  has none of the others.
+";
+
+const WRONG_ANSWERS: &str = "The server answers wrongly, and the client must fail at it: a check that \
+nothing can fail shows nothing.";
+
+const ONE_NAME: &str = "A server of each language starts at the same time on one endpoint. One must win, the other \
+must say so and end; the winner answers a client of the other's language.";
