@@ -194,9 +194,9 @@ func (r *RegionChannel) Receive(room Room, socket *PacketChannel, wait *Wait) (i
 			return n, err
 		}
 	}
-	for turn := 0; turn < spinTurnsGiven && r.spin.givesWay(); turn++ {
-		yieldCPU()
+	for given := (turns{}); r.spin.giveTurn(&given); {
 		if n, err := r.take(room); n > 0 || err != nil {
+			r.spin.metInTurn(&given)
 			return n, err
 		}
 	}

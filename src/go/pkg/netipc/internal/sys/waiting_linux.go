@@ -57,9 +57,9 @@ func (c *PacketChannel) await(buffer []byte, wait *Wait) (int, error) {
 	}
 	start := now()
 	// Not in a loop that looks: the peer has no CPU to answer from before it is given this one.
-	for turn := 0; turn < spinTurnsGiven && w.spin.givesWay(); turn++ {
-		yieldCPU()
+	for given := (turns{}); w.spin.giveTurn(&given); {
 		if n, err := c.tryRecv(buffer); n > 0 || err != nil {
+			w.spin.metInTurn(&given)
 			w.slept(now() - start)
 			return n, err
 		}
