@@ -51,11 +51,15 @@ func (c *PacketChannel) SpinAtMost(limit time.Duration) {
 func (c *PacketChannel) await(buffer []byte, wait *Wait) (int, error) {
 	w := &c.waiting
 	if w.spin.mayBegin() {
+		c.recv.unlist(c.fd)
 		if n, err := c.look(buffer); n > 0 || err != nil {
 			return n, err
 		}
 	}
 	start := now()
+	if w.spin.sharesCPU() {
+		c.recv.unlist(c.fd)
+	}
 	// Not in a loop that looks: the peer has no CPU to answer from before it is given this one.
 	for given := (turns{}); w.spin.giveTurn(&given); {
 		if n, err := c.tryRecv(buffer); n > 0 || err != nil {
@@ -66,13 +70,11 @@ func (c *PacketChannel) await(buffer []byte, wait *Wait) (int, error) {
 	}
 	// Without a look before, which would be in vain: what blocks takes what is there just as well.
 	if w.sleep != 0 && w.sleep < int64(shortSleep) {
+		c.recv.unlist(c.fd)
 		if n, err := c.block(buffer, wait); n > 0 || err != nil {
 			w.slept(now() - start)
 			return n, err
 		}
-	}
-	if n, err := c.tryRecv(buffer); n > 0 || err != nil {
-		return n, err
 	}
 	n, err := c.parkRecv(buffer, wait)
 	if err == nil {
