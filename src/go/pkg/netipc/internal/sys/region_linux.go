@@ -56,8 +56,8 @@ type RegionChannel struct {
 	node      waiter
 	// own is what a sleeper of this process sleeps on beside the peer's signal: no peer can take back
 	// what it says.
-	own  atomic.Uint32
-	spin Spin
+	own     atomic.Uint32
+	waiting waiting
 }
 
 // lane is one direction: its words in the header, and its area.
@@ -89,7 +89,7 @@ func (r *RegionChannel) adopt() (err error) {
 }
 
 // SpinAtMost sets how long a wait may look before it sleeps: until it is called, none does.
-func (r *RegionChannel) SpinAtMost(limit time.Duration) { r.spin = NewSpin(limit) }
+func (r *RegionChannel) SpinAtMost(limit time.Duration) { r.waiting = newWaiting(limit) }
 
 // Bytes is the shared memory, in bytes.
 func (r *RegionChannel) Bytes() uint64 { return r.layout.bytes() }
@@ -186,7 +186,8 @@ func (r *RegionChannel) Receive(room Room, socket *PacketChannel, wait *Wait) (i
 	if n, err := r.take(room); n > 0 || err != nil {
 		return n, err
 	}
-	if r.spin.mayBegin() {
+	w := &r.waiting
+	if w.spin.mayBegin() {
 		if err := r.look(); err != nil {
 			return 0, err
 		}
@@ -194,13 +195,24 @@ func (r *RegionChannel) Receive(room Room, socket *PacketChannel, wait *Wait) (i
 			return n, err
 		}
 	}
-	for given := (turns{}); r.spin.giveTurn(&given); {
+	start := now()
+	n, err := r.rest(room, socket, wait, start)
+	if err == nil {
+		w.slept(now() - start)
+	}
+	return n, err
+}
+
+// rest waits for a message where looking does not pay.
+func (r *RegionChannel) rest(room Room, socket *PacketChannel, wait *Wait, start int64) (int, error) {
+	w := &r.waiting
+	for given := (turns{}); w.spin.giveTurn(&given); {
 		if n, err := r.take(room); n > 0 || err != nil {
-			r.spin.metInTurn(&given)
+			w.spin.metInTurn(&given)
 			return n, err
 		}
 	}
-	ended := r.sleep(socket, wait)
+	ended := r.sleep(socket, wait, w.way(start, false))
 	if n, err := r.take(room); n > 0 || err != nil {
 		return n, err
 	}
@@ -220,34 +232,34 @@ func (r *RegionChannel) Wait(socket *PacketChannel, wait *Wait) error {
 	if wait.Ended() {
 		return ErrAborted
 	}
-	return r.sleep(socket, wait)
+	return r.sleep(socket, wait, parks)
 }
 
 // look looks for a message for as long as the spin allows.
 func (r *RegionChannel) look() (err error) {
 	defer r.mapping.catchFault(faults(), &err)
 	seen := r.seen.Load()
-	for l := r.spin.begin(); ; {
+	for l := r.waiting.spin.begin(); ; {
 		for range memoryLooksPerReading {
 			if atomic.LoadUint64(r.incoming.seq) != seen {
-				r.spin.found(&l)
+				r.waiting.spin.found(&l)
 				return nil
 			}
 			cpuPause()
 		}
-		if !r.spin.goOn(&l) || r.own.Load()&ownEnded != 0 {
+		if !r.waiting.spin.goOn(&l) || r.own.Load()&ownEnded != 0 {
 			return nil
 		}
 	}
 }
 
 // sleep sleeps until there is something to receive: nil then.
-func (r *RegionChannel) sleep(socket *PacketChannel, wait *Wait) (err error) {
+func (r *RegionChannel) sleep(socket *PacketChannel, wait *Wait, way restWay) (err error) {
 	defer r.mapping.catchFault(faults(), &err)
 	wait.Abort.add(&r.node)
 	defer wait.Abort.remove(&r.node)
 	in, seen := &r.incoming, r.seen.Load()
-	for first := true; ; first = false {
+	for first := true; ; first, way = false, parks {
 		// Before everything that is looked at below: an abort that comes after changes it, and the
 		// sleep ends at once.
 		own := r.own.Load()
@@ -273,7 +285,7 @@ func (r *RegionChannel) sleep(socket *PacketChannel, wait *Wait) (err error) {
 				return err
 			}
 		}
-		switch errno := r.doze(heard, own, first, socket != nil, wait); errno {
+		switch errno := r.doze(heard, own, first, way, socket != nil, wait); errno {
 		case 0, unix.EAGAIN, unix.EINTR, unix.ETIMEDOUT:
 		case unix.EFAULT:
 			return errShortened
@@ -288,12 +300,15 @@ func (r *RegionChannel) sleep(socket *PacketChannel, wait *Wait) (err error) {
 // The call that sleeps on both costs more than the plain one, and a busy session would pay it for each
 // message: so the first sleep is a plain one, a short one, and only he who still waits then takes the
 // long one. An idle session makes one system call more, once.
-func (r *RegionChannel) doze(heard, own uint32, first, watched bool, wait *Wait) unix.Errno {
+func (r *RegionChannel) doze(heard, own uint32, first bool, way restWay, watched bool, wait *Wait) unix.Errno {
 	signal, until := r.incoming.signal, wait.Deadline
-	most := firstSleep
-	if watched || wait.Done != nil {
+	sleep, most := futexSleep, firstSleep
+	switch {
+	case way == holds:
+		sleep, most = futexHeldSleep, blockingSlice
+	case watched || wait.Done != nil:
 		most = watchSlice
-	} else if !first {
+	case !first:
 		moment := int64(0)
 		if left, ends := until.Remaining(); ends {
 			moment = hostNow() + int64(left)
@@ -307,7 +322,7 @@ func (r *RegionChannel) doze(heard, own uint32, first, watched bool, wait *Wait)
 	if left, ends := until.Remaining(); ends {
 		most = min(most, left)
 	}
-	return futexSleep(signal, heard, int64(most))
+	return sleep(signal, heard, int64(most))
 }
 
 // End makes every wait return ErrClosed, now and from now on, from any goroutine, whatever the peer does.
