@@ -181,8 +181,8 @@ func (r *RegionChannel) Receive(room Room, socket *PacketChannel, wait *Wait) (l
 			return n, err
 		}
 	}
-	start := now()
-	length, err = r.rest(room, socket, wait, start)
+	start := w.letOthersFirst(now(), false)
+	length, err = r.rest(room, socket, wait)
 	if err == nil {
 		w.slept(now() - start)
 	}
@@ -190,7 +190,7 @@ func (r *RegionChannel) Receive(room Room, socket *PacketChannel, wait *Wait) (l
 }
 
 // rest waits for a message where looking does not pay.
-func (r *RegionChannel) rest(room Room, socket *PacketChannel, wait *Wait, start int64) (int, error) {
+func (r *RegionChannel) rest(room Room, socket *PacketChannel, wait *Wait) (int, error) {
 	w := &r.waiting
 	for given := (turns{}); w.spin.giveTurn(&given); {
 		if n, err := r.take(room); n > 0 || err != nil {
@@ -198,7 +198,7 @@ func (r *RegionChannel) rest(room Room, socket *PacketChannel, wait *Wait, start
 			return n, err
 		}
 	}
-	ended := r.sleep(socket, wait, w.way(start, false))
+	ended := r.sleep(socket, wait, w.way(false))
 	if n, err := r.take(room); n > 0 || err != nil {
 		return n, err
 	}

@@ -62,16 +62,32 @@ var lastToSleep, numbers atomic.Uint64
 
 func newResting() resting { return resting{sleep: int64(longSleep), number: numbers.Add(1)} }
 
-// way is how to sleep now; canPark if that is one of the ways.
-func (r *resting) way(at int64, canPark bool) restWay {
-	alone := r.isAlone()
-	if r.sleep == 0 || r.sleep >= int64(mediumSleep) || canPark && r.sleep >= int64(shortSleep) {
-		return parks
+// letOthersFirst lets the process's other goroutines run, if none did for a while: who answers in turns, or holds,
+// gives its processor to nobody else. It answers the time.
+func (r *resting) letOthersFirst(at int64, canPark bool) int64 {
+	if !r.mayHold(canPark) || at-r.asked < int64(othersFirstEvery) {
+		return at
 	}
-	if at-r.asked >= int64(othersFirstEvery) {
-		runtime.Gosched()
-		r.asked, r.processors = now(), runtime.GOMAXPROCS(0)
-		r.others.turnsTaken(r.asked, r.asked-at)
+	runtime.Gosched()
+	r.asked, r.processors = now(), runtime.GOMAXPROCS(0)
+	r.others.turnsTaken(r.asked, r.asked-at)
+	return r.asked
+}
+
+// mayHold tells whether sleeps are short enough; canPark if that is one of the ways.
+func (r *resting) mayHold(canPark bool) bool {
+	most := mediumSleep
+	if canPark {
+		most = shortSleep
+	}
+	return r.sleep != 0 && r.sleep < int64(most)
+}
+
+// way is how to sleep now.
+func (r *resting) way(canPark bool) restWay {
+	alone := r.isAlone()
+	if !r.mayHold(canPark) {
+		return parks
 	}
 	short := r.sleep < int64(shortSleep)
 	if alone && r.others.isGone(r.asked) && (short || r.processors == 1) {

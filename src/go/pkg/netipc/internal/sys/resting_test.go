@@ -42,7 +42,7 @@ func TestOnlyWhoSleepsShortlyAndAloneHolds(t *testing.T) {
 		if c.alone {
 			lastToSleep.Store(r.number)
 		}
-		if way := r.way(at, c.canPark); way != c.way {
+		if way := r.way(c.canPark); way != c.way {
 			t.Errorf("%s: %d, not %d", c.name, way, c.way)
 		}
 		if !r.isAlone() {
@@ -63,11 +63,15 @@ func TestWhoHoldsLetsOthersFirstOnceInAWhile(t *testing.T) {
 		ran.Store(true)
 	}()
 	lastToSleep.Store(r.number)
-	if way := r.way(now(), true); !ran.Load() || way == holds {
+	at := now()
+	if after := r.letOthersFirst(at, true); after-at < spinCrowded {
+		t.Fatalf("nobody was let first: %d ns", after-at)
+	}
+	if way := r.way(true); !ran.Load() || way == holds {
 		t.Fatalf("another goroutine ran: %v, and then: %d", ran.Load(), way)
 	}
-	if way := r.way(r.asked+int64(othersFirstEvery)-1, true); way == holds {
-		t.Fatal("it holds although others have work to do")
+	if soon := r.asked + int64(othersFirstEvery) - 1; r.letOthersFirst(soon, true) != soon {
+		t.Fatal("others are let first again at once")
 	}
 	if r.others.until-r.asked != spinCrowdedPause {
 		t.Fatal("not for as long as where others take the turns on a CPU")

@@ -44,8 +44,8 @@ func (c *PacketChannel) await(buffer []byte, wait *Wait) (int, error) {
 			return n, err
 		}
 	}
-	start := now()
-	n, err := c.rest(buffer, wait, start)
+	start := w.letOthersFirst(now(), true)
+	n, err := c.rest(buffer, wait)
 	if err == nil {
 		w.slept(now() - start)
 	}
@@ -53,7 +53,7 @@ func (c *PacketChannel) await(buffer []byte, wait *Wait) (int, error) {
 }
 
 // rest waits for a packet where looking does not pay.
-func (c *PacketChannel) rest(buffer []byte, wait *Wait, start int64) (int, error) {
+func (c *PacketChannel) rest(buffer []byte, wait *Wait) (int, error) {
 	w := &c.waiting
 	if w.spin.sharesCPU() {
 		c.recv.unlist(c.fd)
@@ -66,7 +66,7 @@ func (c *PacketChannel) rest(buffer []byte, wait *Wait, start int64) (int, error
 		}
 	}
 	// Without a look before, which would be in vain: whatever sleeps takes what is there just as well.
-	if way := w.way(start, true); way != parks {
+	if way := w.way(true); way != parks {
 		c.recv.unlist(c.fd)
 		if n, err := c.block(buffer, wait, way); n > 0 || err != nil {
 			return n, err
