@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,6 +24,8 @@ func settle(cpus string) error {
 	if os.Getenv(settledEnv) != "" {
 		return nil
 	}
+	// Both are of this thread, and it is this thread that has to start anew.
+	runtime.LockOSThread()
 	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("set the timer slack: %w", err)
 	}
@@ -58,13 +61,6 @@ func clockNs(clock int32) uint64 {
 		return 0
 	}
 	return uint64(now.Nano())
-}
-
-// restUntil rests in the kernel until monotonicNs is atNs. It never spins.
-func restUntil(atNs uint64) {
-	at := unix.NsecToTimespec(int64(atNs))
-	for unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &at, nil) == unix.EINTR {
-	}
 }
 
 // rssKib is the resident memory of this process; 0 where the system does not tell.

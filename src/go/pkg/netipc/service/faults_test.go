@@ -376,7 +376,8 @@ func TestAClientThatLeavesWhileItsHandlerRunsIsNoticed(t *testing.T) {
 func TestIdleSessionsCostNoThreadAndLittleMemory(t *testing.T) {
 	const clients = 1000
 	endpoint, server := incrementServer(t, service.ServerConfig{MaxSessions: clients}, addOne)
-	raiseDescriptors(t, 3*clients)
+	// Each session has a socket and a set to wait with, at either end.
+	raiseDescriptors(t, 5*clients)
 	sessions := make([]*transport.Session, clients)
 	for i := range sessions {
 		session, err := transport.Connect(endpoint, &transport.Proposal{
@@ -409,9 +410,10 @@ func TestIdleSessionsCostNoThreadAndLittleMemory(t *testing.T) {
 		runtime.ReadMemStats(&memory)
 		return memory.HeapAlloc < clients*16<<10
 	})
-	// And then nothing is done for them.
+	// And then nothing is done for them, for as long as one waits for an answer to nothing.
 	before := cpuTime(t)
-	time.Sleep(idleLook)
+	_, err := sessions[0].Receive(sessions[0].NewInbox(), transport.Until(transport.After(idleLook)))
+	wantError(t, err, transport.ErrTimedOut)
 	if used := cpuTime(t) - before; used > idleLook/20 {
 		t.Errorf("idle for %v, and used %v of CPU", idleLook, used)
 	}

@@ -2,8 +2,10 @@ package service
 
 import (
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/netipc/netipc/src/go/pkg/netipc/protocol"
 	"github.com/netipc/netipc/src/go/pkg/netipc/transport"
@@ -249,5 +251,38 @@ func TestZeroIsTheNamedDefault(t *testing.T) {
 		if strings.Contains(shown, "123456") {
 			t.Error(shown)
 		}
+	}
+}
+
+// quitter is a service whose handlers end their goroutines.
+type quitter struct{ entered int }
+
+func (*quitter) info() serviceInfo { return serviceInfo{} }
+func (*quitter) newBuilder() any   { return nil }
+func (q *quitter) handle(*Context, any, []byte, []byte, bool) (int, failure) {
+	q.entered++
+	runtime.Goexit()
+	return 0, noFailure
+}
+
+// The other workers' jobs are dropped when a server stops: then there is one who answers the parts of a batch,
+// and if a handler ends his goroutine, another has to go on.
+func TestABatchInOnePairOfHandsIsAnsweredThoughItsHandlersEndTheirGoroutines(t *testing.T) {
+	quits := &quitter{}
+	s := &served{
+		service: &servedService{dispatch: quits}, session: &transport.Session{}, room: make(chan struct{}, 1),
+		reading: true, inFlight: 1, waiting: true, ended: endStopped,
+	}
+	s.useless.Store(true)
+	split := splitOf(t, 6, 0, 3)
+	e := &engine{workers: 3}
+	go e.perform(&worker{builders: []any{nil}}, job{help: &sharedBatch{served: s, split: split}})
+	select {
+	case <-s.room:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the batch has no answer")
+	}
+	if left := split.left.Load(); left != 0 || quits.entered == 0 {
+		t.Fatalf("%d parts are left, %d handlers were called", left, quits.entered)
 	}
 }

@@ -417,3 +417,41 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		}
 	}
 }
+
+func TestARefusalInFlightDoesNotHoldUpClosing(t *testing.T) {
+	endpoint := newEndpoint(t)
+	listener, err := Listen(endpoint, &ListenerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := t.TempDir() + "/s"
+	other, err := sys.Bind(path, &sys.BindOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	client, err := sys.Connect(path, &Wait{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	accepted, err := other.Accept(&Wait{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer accepted.Channel.Close()
+	if err := client.Send([]byte("no hello"), nil, &Wait{}); err != nil {
+		t.Fatal(err)
+	}
+	// All were closed when this one was being answered: it was no refusal yet.
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if session := listener.hear(newPending(accepted.Channel)); session != nil {
+		t.Fatal("it has a session")
+	}
+	if took := time.Since(start); took >= refusalDrainTimeout {
+		t.Fatalf("it was drained for %v", took)
+	}
+}

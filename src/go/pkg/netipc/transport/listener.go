@@ -89,6 +89,15 @@ func (l *Listener) Close() error {
 	return nil
 }
 
+func (l *Listener) isClosed() bool {
+	select {
+	case <-l.closed:
+		return true
+	default:
+		return false
+	}
+}
+
 // acceptAll is the acceptor: it waits for nobody but the next client.
 func (l *Listener) acceptAll() {
 	defer l.running.Done()
@@ -179,6 +188,10 @@ func (l *Listener) hear(p *pending) *Session {
 	}
 	l.refuse(p.channel, rejection)
 	p.refuse()
+	if l.isClosed() {
+		// Whoever closes all has looked before this was a refusal, maybe.
+		return nil
+	}
 	_, _ = drain(p.channel, refusalDrainBytes, &Wait{Deadline: After(refusalDrainTimeout)})
 	return nil
 }

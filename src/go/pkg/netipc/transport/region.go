@@ -2,7 +2,7 @@ package transport
 
 import (
 	"errors"
-	"sync"
+	"runtime"
 	"sync/atomic"
 
 	"github.com/netipc/netipc/src/go/pkg/netipc/internal/sys"
@@ -30,9 +30,6 @@ type region struct {
 	ours atomic.Bool
 	// over: the session has ended, by either side.
 	over atomic.Bool
-	// publishing: who answers is in the midst of waking the peer, maybe, when another goroutine has the
-	// peer's next request answered already.
-	publishing sync.Mutex
 	// left is closed when a server's goroutine has seen the client leave.
 	left chan struct{}
 	// release gives back what the region takes of the server's budget.
@@ -80,9 +77,12 @@ func (g *region) publish(header *protocol.Header, payload []byte) error {
 		return ErrOutOfTurn
 	}
 	head := header.Encode()
-	g.publishing.Lock()
 	err := g.channel.Send(head[:], payload)
-	g.publishing.Unlock()
+	for err == sys.ErrRegionBusy {
+		// Who answered last is in the midst of waking the peer, whose next request is answered already.
+		runtime.Gosched()
+		err = g.channel.Send(head[:], payload)
+	}
 	if err != nil && is[*sys.PacketTooLongError](err) {
 		// The areas hold all that was agreed, so this is a limit that no region could keep.
 		return &MalformedError{Defect: protocol.DefectLength}

@@ -1,7 +1,6 @@
 package sys
 
 import (
-	"os"
 	"syscall"
 	"time"
 
@@ -29,8 +28,11 @@ const (
 	// joinedBytes is up to where copying a packet's pieces together costs less than telling the kernel
 	// of two.
 	joinedBytes = 1024
-	// blockingSlice is how long a blocking receive may sleep: how late it notices an abort.
-	blockingSlice = 10 * time.Millisecond
+	// blockingSlice is how long a blocking receive may sleep, and up to kernelTick longer: how late it
+	// notices an abort.
+	blockingSlice = 4 * time.Millisecond
+	// kernelTick is the longest tick of a kernel's clock.
+	kernelTick = 10 * time.Millisecond
 )
 
 // PacketChannel is a connected AF_UNIX/SOCK_SEQPACKET socket.
@@ -40,48 +42,35 @@ const (
 type PacketChannel struct {
 	refs refs
 	fd   int
-	file *os.File
 
-	recv    parker
+	recv    socketParker
 	waiting waiting
 	// What the receiving goroutine's attempt works on while it is parked. An empty buffer only looks.
 	recvBuffer []byte
 	recvLen    int
 	recvErr    error
 
-	send parker
+	send socketParker
 	// The same of the sending one.
 	sendHead, sendBody []byte
 	sendErr            error
 	joined             [joinedBytes]byte
 }
 
-// newPacketChannel takes a connected, non-blocking, close-on-exec socket.
+// newPacketChannel takes a connected, close-on-exec socket.
 func newPacketChannel(fd int) (*PacketChannel, error) {
-	// NewFile registers with the poller what is non-blocking at that moment. Afterwards the socket is
-	// made blocking, for the receives that may sleep in the kernel; all others say MSG_DONTWAIT.
-	file := os.NewFile(uintptr(fd), "netipc")
-	raw, err := file.SyscallConn()
-	if err == nil {
-		// Fails where the poller refused the descriptor.
-		err = file.SetReadDeadline(time.Time{})
-	}
-	if err != nil {
-		_ = file.Close()
-		return nil, &SysError{Operation: "poll a socket", Code: unix.EPERM}
-	}
+	// Blocking, for the receives that may sleep in the kernel; all others say MSG_DONTWAIT.
 	slice := unix.NsecToTimeval(int64(blockingSlice))
-	err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &slice)
+	err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &slice)
 	if err == nil {
 		err = unix.SetNonblock(fd, false)
 	}
 	if err != nil {
-		_ = file.Close()
+		_ = unix.Close(fd)
 		return nil, refused("prepare a socket", err)
 	}
-	c := &PacketChannel{fd: fd, file: file}
-	c.recv.initReader(file, raw, c.attemptRecv)
-	c.send.initWriter(file, raw, c.attemptSend)
+	c := &PacketChannel{fd: fd}
+	c.recv.attempt, c.send.attempt = c.attemptRecv, c.attemptSend
 	return c, nil
 }
 
@@ -145,6 +134,11 @@ func (c *PacketChannel) trySend(head, body []byte) (bool, error) {
 
 // sendSlowly sleeps until there is room. An abort comes before room, room before the deadline.
 func (c *PacketChannel) sendSlowly(head, body []byte, wait *Wait) error {
+	if err := c.send.list(c.fd, unix.EPOLLOUT); err != nil {
+		return err
+	}
+	// Room is there again and again, and nobody waits for it.
+	defer c.send.unlist(c.fd)
 	c.sendHead, c.sendBody, c.sendErr = head, body, nil
 	err := c.send.park(wait)
 	c.sendHead, c.sendBody = nil, nil
@@ -238,6 +232,9 @@ func (c *PacketChannel) received(n int, errno syscall.Errno, buffer []byte) (int
 
 // parkRecv sleeps with the poller. An abort comes before a packet, a packet before the deadline.
 func (c *PacketChannel) parkRecv(buffer []byte, wait *Wait) (int, error) {
+	if err := c.recv.list(c.fd, unix.EPOLLIN); err != nil {
+		return 0, err
+	}
 	c.recvBuffer, c.recvLen, c.recvErr = buffer, 0, nil
 	err := c.recv.park(wait)
 	c.recvBuffer = nil
@@ -364,7 +361,9 @@ func (c *PacketChannel) Close() error {
 
 func (c *PacketChannel) leave() {
 	if c.refs.leave() {
-		_ = c.file.Close()
+		c.recv.close()
+		c.send.close()
+		_ = unix.Close(c.fd)
 	}
 }
 

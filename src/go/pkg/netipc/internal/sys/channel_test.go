@@ -216,7 +216,7 @@ func TestNotMoreGoroutinesBlockThanMay(t *testing.T) {
 	blocked.Store(maxBlocked)
 	defer blocked.Store(0)
 	a, _ := channels(t)
-	if n, err := a.block(make([]byte, 1), &Wait{}); n != 0 || err != nil {
+	if n, err := a.block(make([]byte, 1), &Wait{}, blocks); n != 0 || err != nil {
 		t.Fatal(n, err)
 	}
 	if blocked.Load() != maxBlocked {

@@ -32,5 +32,7 @@ var severalCPUs = sync.OnceValue(func() bool {
 	return err != nil || strings.ContainsAny(string(list), "-,")
 })
 
-// yieldCPU lets other threads on this CPU run. The scheduler is told, in case they take their time.
-func yieldCPU() { _, _, _ = unix.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }
+// yieldCPU lets other threads on this CPU run. The scheduler is not told: for Go's own goroutines this is as
+// if the kernel had passed this thread over by itself. Told, Go's monitor takes the processor away and wakes
+// another thread to have it, on the CPU that the peer is to answer from.
+func yieldCPU() { _, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }

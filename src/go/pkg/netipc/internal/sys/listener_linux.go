@@ -3,7 +3,6 @@ package sys
 import (
 	"os"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,16 +61,11 @@ func Bind(path string, options *BindOptions) (*Listener, error) {
 	}
 	l := &Listener{fd: socket, claim: taken, reserve: reserve}
 	l.file = os.NewFile(uintptr(socket), path)
-	raw, err := l.file.SyscallConn()
-	if err == nil {
-		// Fails where the poller refused the descriptor.
-		err = l.file.SetReadDeadline(time.Time{})
-	}
-	if err != nil {
+	l.accepting.attempt = l.attempt
+	if err := l.accepting.init(l.file); err != nil {
 		_ = l.Close()
-		return nil, &SysError{Operation: "poll the endpoint", Code: unix.EPERM}
+		return nil, err
 	}
-	l.accepting.initReader(l.file, raw, l.attempt)
 	return l, nil
 }
 
@@ -107,6 +101,10 @@ func (l *Listener) Accept(wait *Wait) (Accepted, error) {
 	channel, err := newPacketChannel(l.accepted)
 	if err != nil {
 		return Accepted{}, err
+	}
+	// A session takes another descriptor to wait with; who does not get it is told like who got the last.
+	if err := channel.recv.open(); err != nil && !overflow {
+		overflow = true
 	}
 	return Accepted{Channel: channel, Overflow: overflow}, nil
 }

@@ -119,6 +119,14 @@ func futexSleep(word *uint32, value uint32, nanoseconds int64) unix.Errno {
 	return errno
 }
 
+// futexHeldSleep is the same, and keeps Go's processor as well, as heldRecv does.
+func futexHeldSleep(word *uint32, value uint32, nanoseconds int64) unix.Errno {
+	most := unix.NsecToTimespec(nanoseconds)
+	_, _, errno := unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWait,
+		uintptr(value), uintptr(unsafe.Pointer(&most)), 0, 0)
+	return errno
+}
+
 // futexWakeUp wakes at most count sleepers. It never blocks, so the scheduler need not know.
 func futexWakeUp(word *uint32, count uintptr) {
 	_, _, _ = unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWake, count, 0, 0, 0)

@@ -4,17 +4,20 @@ import (
 	"errors"
 	"os"
 	"sync"
-	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// parker puts the one goroutine that waits for a socket's one direction to sleep with Go's poller,
-// where it costs no thread, until the socket is ready, the wait's time is up, or an abort wakes it.
+// parker puts the one goroutine that waits for a descriptor to sleep with Go's poller, where it costs no
+// thread, until that is ready, the wait's time is up, or an abort wakes it.
 //
-// The poller has one timer a direction. Setting it for each sleep would cost more than the sleep's own
+// The poller has one timer a descriptor. Setting it for each sleep would cost more than the sleep's own
 // bookkeeping, so it is left as it is while it fires early enough: it may then fire once for nobody,
 // or too early for this wait, which looks at its own deadline and sets it anew.
 type parker struct {
+	// file is what the poller knows of; nil until somebody parks, or is about to.
+	file  *os.File
 	timer func(time.Time) error
 	sleep func(func(fd uintptr) bool) error
 	// attempt tries the system call; true when there is nothing more to wait for.
@@ -31,14 +34,83 @@ type parker struct {
 // longAgo makes the poller's timer fire at once.
 var longAgo = time.Unix(1, 0)
 
-func (p *parker) initReader(file *os.File, raw syscall.RawConn, attempt func(uintptr) bool) {
-	p.timer, p.sleep, p.attempt = file.SetReadDeadline, raw.Read, attempt
+// init takes a descriptor that becomes readable, and does not block.
+func (p *parker) init(file *os.File) error {
+	raw, err := file.SyscallConn()
+	if err == nil {
+		// Fails where the poller refused the descriptor.
+		err = file.SetReadDeadline(time.Time{})
+	}
+	if err != nil {
+		return &SysError{Operation: "poll a descriptor", Code: unix.EPERM}
+	}
+	p.file, p.timer, p.sleep = file, file.SetReadDeadline, raw.Read
 	p.node.wake = p.kick
+	return nil
 }
 
-func (p *parker) initWriter(file *os.File, raw syscall.RawConn, attempt func(uintptr) bool) {
-	p.timer, p.sleep, p.attempt = file.SetWriteDeadline, raw.Write, attempt
-	p.node.wake = p.kick
+// socketParker parks who waits for a socket. The poller does not know of the socket itself, or each packet
+// would wake one of its threads, also where somebody looks for that packet or sleeps in a receive: a thread
+// more for the CPU that both peers want, and as long on it as the call. It knows of a set (epoll) that has
+// the socket, and tells of it only while somebody parks.
+type socketParker struct {
+	parker
+	// set is the set's descriptor; listed: it tells of the socket.
+	set    int
+	listed bool
+}
+
+// open makes the set, the first time.
+func (p *socketParker) open() error {
+	if p.file != nil {
+		return nil
+	}
+	set, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err == nil {
+		err = unix.SetNonblock(set, true)
+	}
+	if err != nil {
+		return refused("make a set of sockets", err)
+	}
+	file := os.NewFile(uintptr(set), "netipc")
+	if err := p.init(file); err != nil {
+		_ = file.Close()
+		return err
+	}
+	p.set, p.listed = set, false
+	return nil
+}
+
+// list has the set tell of these events of the socket. What there is already it may not tell of: try once
+// more, before sleeping.
+func (p *socketParker) list(socket int, events uint32) error {
+	if p.listed {
+		return nil
+	}
+	if err := p.open(); err != nil {
+		return err
+	}
+	event := unix.EpollEvent{Events: events, Fd: int32(socket)}
+	if err := unix.EpollCtl(p.set, unix.EPOLL_CTL_ADD, socket, &event); err != nil {
+		return refused("wait for a socket", err)
+	}
+	p.listed = true
+	return nil
+}
+
+// unlist is for before waits of other kinds.
+func (p *socketParker) unlist(socket int) {
+	if p.listed {
+		// It is there, so nothing can go wrong.
+		_ = unix.EpollCtl(p.set, unix.EPOLL_CTL_DEL, socket, nil)
+		p.listed = false
+	}
+}
+
+func (p *socketParker) close() {
+	if p.file != nil {
+		_ = p.file.Close()
+	}
 }
 
 // park sleeps until attempt is true. The errors are ErrAborted, ErrTimedOut and ErrClosed; readiness

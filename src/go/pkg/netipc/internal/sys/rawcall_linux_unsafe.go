@@ -13,9 +13,10 @@ import (
 // Go's scheduler, which costs more than the call. All of them take numbers and byte slices only; a
 // slice is kept alive by its appearing, as a pointer, in the call's own argument list.
 //
-// "Raw" calls do not tell the scheduler: they must not block, and here they never do, because each
-// carries MSG_DONTWAIT. A blocking one goes through entersyscall, so that other goroutines get the
-// processor (see waiting_linux.go).
+// "Raw" calls do not tell the scheduler. They carry MSG_DONTWAIT, so they do not block; the one that does
+// is for sleeps of some microseconds, in which the goroutine keeps its processor as if it computed. Every
+// other one that blocks goes through entersyscall, so that other goroutines get the processor (see
+// waiting_linux.go).
 
 // largePacketBytes is from where on copying a packet takes so long (about 5 µs) that the scheduler
 // should know of it.
@@ -35,6 +36,15 @@ func rawRecv(fd int, buffer []byte, flags uintptr) (int, syscall.Errno) {
 // keeps its thread meanwhile.
 func blockingRecv(fd int, buffer []byte) (int, syscall.Errno) {
 	n, _, errno := unix.Syscall6(unix.SYS_RECVFROM, uintptr(fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(buffer))), uintptr(len(buffer)),
+		unix.MSG_TRUNC, 0, 0)
+	return int(n), errno
+}
+
+// heldRecv is the same, and keeps Go's processor as well. A signal ends it: so Go's monitor and collector get
+// the goroutine to stop as soon as they would stop one that computes.
+func heldRecv(fd int, buffer []byte) (int, syscall.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd),
 		uintptr(unsafe.Pointer(unsafe.SliceData(buffer))), uintptr(len(buffer)),
 		unix.MSG_TRUNC, 0, 0)
 	return int(n), errno

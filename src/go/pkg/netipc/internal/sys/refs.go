@@ -11,6 +11,9 @@ const (
 	refsClosed int32 = 1 << 30
 	// refsReleased: nobody is in, and the resource was released, once.
 	refsReleased int32 = 1 << 29
+	// refsSending and refsReceiving: one of those inside sends, or receives, and nobody else may.
+	refsSending   int32 = 1 << 28
+	refsReceiving int32 = 1 << 27
 )
 
 // enter is false once closing has begun; otherwise leave must follow.
@@ -26,6 +29,26 @@ func (r *refs) enter() bool {
 			return true
 		}
 	}
+}
+
+// enterAs is the same for the only one inside who does what the flag says: ErrClosed, or ErrRegionBusy where
+// somebody else does. Otherwise leaveAs must follow.
+func (r *refs) enterAs(flag int32) error {
+	for {
+		state := r.state.Load()
+		switch {
+		case state&refsClosed != 0:
+			return ErrClosed
+		case state&flag != 0:
+			return ErrRegionBusy
+		case r.state.CompareAndSwap(state, (state+1)|flag):
+			return nil
+		}
+	}
+}
+
+func (r *refs) leaveAs(flag int32) bool {
+	return r.state.Add(-1-flag) == refsClosed && r.release()
 }
 
 // leave is true for the one who must release the resource.

@@ -20,8 +20,9 @@ import (
 // is read back from it: each end is the only rightful writer of its direction's words, keeps them itself
 // and writes them whole. Every number is read once, checked, and used from the copy.
 //
-// Go's atomic operations are sequentially consistent, which is more than is needed; where an order
-// matters, a comment names its partner.
+// Go's atomic operations are sequentially consistent. For a store that is more than is needed: it waits until the
+// line is here, which the peer is looking at all the time. So what is published is stored by storeRelease32 and
+// storeRelease64, in this order, and read by atomic loads. Where an order matters, a comment names its partner.
 
 const (
 	// watchSlice is how long a wait looks at neither its socket nor what a context says.
@@ -47,17 +48,15 @@ type RegionChannel struct {
 	incoming lane
 	entry    *ownEntry
 
-	sending   atomic.Bool
+	// Of who is inside as the sender, and as the receiver (refs).
 	sent      uint64
 	signalled uint32
-
-	receiving atomic.Bool
-	seen      atomic.Uint64
+	seen      uint64
 	node      waiter
 	// own is what a sleeper of this process sleeps on beside the peer's signal: no peer can take back
 	// what it says.
-	own  atomic.Uint32
-	spin Spin
+	own     atomic.Uint32
+	waiting waiting
 }
 
 // lane is one direction: its words in the header, and its area.
@@ -84,12 +83,12 @@ func (r *RegionChannel) adopt() (err error) {
 	defer r.mapping.catchFault(faults(), &err)
 	r.sent = atomic.LoadUint64(r.outgoing.seq)
 	r.signalled = atomic.LoadUint32(r.outgoing.signal)
-	r.seen.Store(atomic.LoadUint64(r.incoming.seq))
+	r.seen = atomic.LoadUint64(r.incoming.seq)
 	return nil
 }
 
 // SpinAtMost sets how long a wait may look before it sleeps: until it is called, none does.
-func (r *RegionChannel) SpinAtMost(limit time.Duration) { r.spin = NewSpin(limit) }
+func (r *RegionChannel) SpinAtMost(limit time.Duration) { r.waiting = newWaiting(limit) }
 
 // Bytes is the shared memory, in bytes.
 func (r *RegionChannel) Bytes() uint64 { return r.layout.bytes() }
@@ -102,25 +101,21 @@ func (r *RegionChannel) Send(head, body []byte) (err error) {
 	if length == 0 || length > uint64(out.area.capacity) {
 		return &PacketTooLongError{Len: len(head) + len(body), Max: int(out.area.capacity)}
 	}
-	if !r.refs.enter() {
-		return ErrClosed
+	if err := r.refs.enterAs(refsSending); err != nil {
+		return err
 	}
-	defer r.leave()
-	if !r.sending.CompareAndSwap(false, true) {
-		return ErrRegionBusy
-	}
-	defer r.sending.Store(false)
+	defer r.leaveAs(refsSending)
 	defer r.mapping.catchFault(faults(), &err)
 	// Before the peer can see any of it: should this fail half way, nothing is used twice.
 	r.sent++
 	r.signalled++
 	r.mapping.copyIn(out.area, head, body)
 	// For the receiver that has seen the sequence number: the length is of the bytes before it.
-	atomic.StoreUint32(out.len, uint32(length))
+	storeRelease32(out.len, uint32(length))
 	// For the receiver's look: it finds the message and its length.
-	atomic.StoreUint64(out.seq, r.sent)
+	storeRelease64(out.seq, r.sent)
 	// For who is about to sleep: with this value it finds the message.
-	atomic.StoreUint32(out.signal, r.signalled)
+	storeRelease32(out.signal, r.signalled)
 	futexWakeUp(out.signal, futexWakeOne)
 	return nil
 }
@@ -131,23 +126,19 @@ type Room interface{ Room(length int) []byte }
 // TryReceive receives a message if one is there: its length, zero if none is. A message longer than the
 // room counts as received, its front is there, and the length is its real one all the same. The errors
 // are ErrClosed, ErrRegionBusy and BreachError.
-func (r *RegionChannel) TryReceive(room Room) (int, error) {
-	if !r.refs.enter() {
-		return 0, ErrClosed
+func (r *RegionChannel) TryReceive(room Room) (length int, err error) {
+	if err := r.refs.enterAs(refsReceiving); err != nil {
+		return 0, err
 	}
-	defer r.leave()
-	if !r.receiving.CompareAndSwap(false, true) {
-		return 0, ErrRegionBusy
-	}
-	defer r.receiving.Store(false)
+	defer r.leaveAs(refsReceiving)
+	defer r.mapping.catchFault(faults(), &err)
 	return r.take(room)
 }
 
-func (r *RegionChannel) take(room Room) (length int, err error) {
-	defer r.mapping.catchFault(faults(), &err)
+func (r *RegionChannel) take(room Room) (int, error) {
 	in := &r.incoming
 	// Partner: the publisher's store. What is taken next is what it published.
-	seen, found := r.seen.Load(), atomic.LoadUint64(in.seq)
+	seen, found := r.seen, atomic.LoadUint64(in.seq)
 	if found == seen {
 		return 0, nil
 	}
@@ -158,7 +149,7 @@ func (r *RegionChannel) take(room Room) (length int, err error) {
 	if claimed == 0 || claimed > in.area.capacity {
 		return 0, breach("a message of %d bytes in an area of %d", claimed, in.area.capacity)
 	}
-	r.seen.Store(found)
+	r.seen = found
 	memory := room.Room(int(claimed))
 	r.mapping.copyOut(in.area, memory[:min(len(memory), int(claimed))])
 	return int(claimed), nil
@@ -171,36 +162,43 @@ func (r *RegionChannel) take(room Room) (length int, err error) {
 //
 // What the peer published before it left comes first. The errors are those of TryReceive, ErrAborted,
 // ErrTimedOut, and ErrClosed when either side has ended the session.
-func (r *RegionChannel) Receive(room Room, socket *PacketChannel, wait *Wait) (int, error) {
-	if !r.refs.enter() {
-		return 0, ErrClosed
+func (r *RegionChannel) Receive(room Room, socket *PacketChannel, wait *Wait) (length int, err error) {
+	if err := r.refs.enterAs(refsReceiving); err != nil {
+		return 0, err
 	}
-	defer r.leave()
-	if !r.receiving.CompareAndSwap(false, true) {
-		return 0, ErrRegionBusy
-	}
-	defer r.receiving.Store(false)
+	defer r.leaveAs(refsReceiving)
+	defer r.mapping.catchFault(faults(), &err)
 	if wait.Ended() {
 		return 0, ErrAborted
 	}
 	if n, err := r.take(room); n > 0 || err != nil {
 		return n, err
 	}
-	if r.spin.mayBegin() {
-		if err := r.look(); err != nil {
-			return 0, err
-		}
+	w := &r.waiting
+	if w.spin.mayBegin() {
+		r.look()
 		if n, err := r.take(room); n > 0 || err != nil {
 			return n, err
 		}
 	}
-	for turn := 0; turn < spinTurnsGiven && r.spin.givesWay(); turn++ {
-		yieldCPU()
+	start := w.letOthersFirst(now(), false)
+	length, err = r.rest(room, socket, wait)
+	if err == nil {
+		w.slept(now() - start)
+	}
+	return length, err
+}
+
+// rest waits for a message where looking does not pay.
+func (r *RegionChannel) rest(room Room, socket *PacketChannel, wait *Wait) (int, error) {
+	w := &r.waiting
+	for given := (turns{}); w.spin.giveTurn(&given); {
 		if n, err := r.take(room); n > 0 || err != nil {
+			w.spin.metInTurn(&given)
 			return n, err
 		}
 	}
-	ended := r.sleep(socket, wait)
+	ended := r.sleep(socket, wait, w.way(false))
 	if n, err := r.take(room); n > 0 || err != nil {
 		return n, err
 	}
@@ -208,46 +206,41 @@ func (r *RegionChannel) Receive(room Room, socket *PacketChannel, wait *Wait) (i
 }
 
 // Wait sleeps until there is something to receive, without spinning.
-func (r *RegionChannel) Wait(socket *PacketChannel, wait *Wait) error {
-	if !r.refs.enter() {
-		return ErrClosed
+func (r *RegionChannel) Wait(socket *PacketChannel, wait *Wait) (err error) {
+	if err := r.refs.enterAs(refsReceiving); err != nil {
+		return err
 	}
-	defer r.leave()
-	if !r.receiving.CompareAndSwap(false, true) {
-		return ErrRegionBusy
-	}
-	defer r.receiving.Store(false)
+	defer r.leaveAs(refsReceiving)
+	defer r.mapping.catchFault(faults(), &err)
 	if wait.Ended() {
 		return ErrAborted
 	}
-	return r.sleep(socket, wait)
+	return r.sleep(socket, wait, parks)
 }
 
 // look looks for a message for as long as the spin allows.
-func (r *RegionChannel) look() (err error) {
-	defer r.mapping.catchFault(faults(), &err)
-	seen := r.seen.Load()
-	for l := r.spin.begin(); ; {
+func (r *RegionChannel) look() {
+	seen := r.seen
+	for l := r.waiting.spin.begin(); ; {
 		for range memoryLooksPerReading {
 			if atomic.LoadUint64(r.incoming.seq) != seen {
-				r.spin.found(&l)
-				return nil
+				r.waiting.spin.found(&l)
+				return
 			}
 			cpuPause()
 		}
-		if !r.spin.goOn(&l) || r.own.Load()&ownEnded != 0 {
-			return nil
+		if !r.waiting.spin.goOn(&l) || r.own.Load()&ownEnded != 0 {
+			return
 		}
 	}
 }
 
 // sleep sleeps until there is something to receive: nil then.
-func (r *RegionChannel) sleep(socket *PacketChannel, wait *Wait) (err error) {
-	defer r.mapping.catchFault(faults(), &err)
+func (r *RegionChannel) sleep(socket *PacketChannel, wait *Wait, way restWay) error {
 	wait.Abort.add(&r.node)
 	defer wait.Abort.remove(&r.node)
-	in, seen := &r.incoming, r.seen.Load()
-	for first := true; ; first = false {
+	in, seen := &r.incoming, r.seen
+	for first := true; ; first, way = false, parks {
 		// Before everything that is looked at below: an abort that comes after changes it, and the
 		// sleep ends at once.
 		own := r.own.Load()
@@ -273,7 +266,7 @@ func (r *RegionChannel) sleep(socket *PacketChannel, wait *Wait) (err error) {
 				return err
 			}
 		}
-		switch errno := r.doze(heard, own, first, socket != nil, wait); errno {
+		switch errno := r.doze(heard, own, first, way, socket != nil, wait); errno {
 		case 0, unix.EAGAIN, unix.EINTR, unix.ETIMEDOUT:
 		case unix.EFAULT:
 			return errShortened
@@ -288,12 +281,15 @@ func (r *RegionChannel) sleep(socket *PacketChannel, wait *Wait) (err error) {
 // The call that sleeps on both costs more than the plain one, and a busy session would pay it for each
 // message: so the first sleep is a plain one, a short one, and only he who still waits then takes the
 // long one. An idle session makes one system call more, once.
-func (r *RegionChannel) doze(heard, own uint32, first, watched bool, wait *Wait) unix.Errno {
+func (r *RegionChannel) doze(heard, own uint32, first bool, way restWay, watched bool, wait *Wait) unix.Errno {
 	signal, until := r.incoming.signal, wait.Deadline
-	most := firstSleep
-	if watched || wait.Done != nil {
+	sleep, most := futexSleep, firstSleep
+	switch {
+	case way == holds:
+		sleep, most = futexHeldSleep, blockingSlice
+	case watched || wait.Done != nil:
 		most = watchSlice
-	} else if !first {
+	case !first:
 		moment := int64(0)
 		if left, ends := until.Remaining(); ends {
 			moment = hostNow() + int64(left)
@@ -307,7 +303,7 @@ func (r *RegionChannel) doze(heard, own uint32, first, watched bool, wait *Wait)
 	if left, ends := until.Remaining(); ends {
 		most = min(most, left)
 	}
-	return futexSleep(signal, heard, int64(most))
+	return sleep(signal, heard, int64(most))
 }
 
 // End makes every wait return ErrClosed, now and from now on, from any goroutine, whatever the peer does.
@@ -355,6 +351,12 @@ func (r *RegionChannel) Close() {
 		if r.entry != nil {
 			r.entry.remove()
 		}
+	}
+}
+
+func (r *RegionChannel) leaveAs(flag int32) {
+	if r.refs.leaveAs(flag) {
+		r.mapping.unmap()
 	}
 }
 

@@ -43,8 +43,9 @@ const (
 // were. It looks at the names alone of which isRegion says that they are regions of the caller's service,
 // and removes regular files only.
 //
-// It is for a server that has just won its endpoint: nobody else makes regions of that name then. On an
-// error the system refused to look at something (no descriptors, say): nothing was removed.
+// It is for a server that has just won its endpoint: nobody else makes regions of that name then. A file that
+// cannot be read is left alone. On an error the system had no means to look (no descriptors, say): nothing was
+// removed.
 func RemoveStaleRegions(runDir string, isRegion func(name string) bool) (int, error) {
 	const operation = "look for stale regions"
 	entries, err := os.ReadDir(runDir)
@@ -84,23 +85,21 @@ func examineRegion(path string) (leftover, fileID, error) {
 	case nil:
 	case unix.ENOENT:
 		return leftoverGone, fileID{}, nil
-	case unix.EMFILE, unix.ENFILE, unix.ENOMEM:
-		return leftoverKept, fileID{}, err
 	default:
 		// A link, a socket, another user's…
-		return leftoverKept, fileID{}, nil
+		return leftoverKept, fileID{}, wantOfMeans(err)
 	}
 	defer func() { _ = unix.Close(fd) }()
 	var stat unix.Stat_t
 	if err := unix.Fstat(fd, &stat); err != nil {
-		return leftoverKept, fileID{}, err
+		return leftoverKept, fileID{}, wantOfMeans(err)
 	}
 	if stat.Mode&unix.S_IFMT != unix.S_IFREG {
 		return leftoverKept, fileID{}, nil
 	}
 	header, whole, err := readRegionHeader(fd)
 	if err != nil {
-		return leftoverKept, fileID{}, err
+		return leftoverKept, fileID{}, wantOfMeans(err)
 	}
 	if pid, owned := header.owner(); whole && owned {
 		lives, err := ownerLives(pid, madeAt(fd, &stat))
@@ -109,6 +108,16 @@ func examineRegion(path string) (leftover, fileID, error) {
 		}
 	}
 	return leftoverStale, idOf(&stat), nil
+}
+
+// wantOfMeans is an error that says nothing of the file that was looked at, but that nothing can be looked at
+// now; nil for all others.
+func wantOfMeans(err error) error {
+	switch err {
+	case unix.EMFILE, unix.ENFILE, unix.ENOMEM:
+		return err
+	}
+	return nil
 }
 
 // removeRegion unlinks path if it still is the file that was examined.

@@ -231,3 +231,11 @@ func TestRegionsGiveTheirMemoryAndDescriptorsBack(t *testing.T) {
 		t.Fatalf("%d descriptors became %d", before, after)
 	}
 }
+
+func TestAFileThatCannotBeReadIsLeftAloneAndStopsNothing(t *testing.T) {
+	// A regular file whose first page nobody reads: EIO.
+	removed, err := RemoveStaleRegions("/proc/self", func(name string) bool { return name == "mem" })
+	if removed != 0 || err != nil {
+		t.Fatal(removed, err)
+	}
+}

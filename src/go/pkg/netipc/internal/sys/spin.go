@@ -58,6 +58,15 @@ const (
 	// spinSharedCPUCycle: peers that share a CPU and answer at once take less than this from one wait to
 	// the next; to sleep and be woken across CPUs takes longer.
 	spinSharedCPUCycle = 25_000
+	// spinOtherCPU: a message that is there sooner than this, after a turn was given, came from another
+	// CPU: to change over to a peer on this one and back takes longer.
+	spinOtherCPU = 2_000
+	// spinCrowded: turns that take longer than this went to somebody else than the peer: a thread that
+	// computes keeps the CPU for milliseconds, while one that is woken soon has it.
+	spinCrowded = 100_000
+	// spinCrowdedPause is how long no way is given then, at first: 67 ms, so that such turns cost a few
+	// percent at most.
+	spinCrowdedPause = 1 << 26
 )
 
 const (
@@ -68,6 +77,11 @@ const (
 	// spinTurnsGiven is how often a wait lets others on its CPU go first: the peer answers in the first
 	// turn, unless somebody else was given it.
 	spinTurnsGiven = 2
+	// spinMaxCrowdedStretch is the most by which crowded turns in a row stretch the pause, as a power of
+	// two: 4.3 s.
+	spinMaxCrowdedStretch = 6
+	// spinTurnsForgiving: so many good turns, and a crowded one counts as the first again.
+	spinTurnsForgiving = 1 << 16
 	// Looks between two readings of the clock, about a microsecond: at a word of memory, and by a
 	// system call.
 	memoryLooksPerReading = 32
@@ -79,9 +93,13 @@ const (
 //	if s.mayBegin() {
 //		for look := s.begin(); ; {
 //			(look looksPerReading times; if something was found: s.found(&look), done)
-//			if !s.goOn(&look) { sleep }
+//			if !s.goOn(&look) { break }
 //		}
 //	}
+//	for given := (turns{}); s.giveTurn(&given); {
+//		(look; if something was found: s.metInTurn(&given), done)
+//	}
+//	sleep
 type Spin struct {
 	limit   int64
 	balance int64
@@ -95,10 +113,17 @@ type Spin struct {
 	// lastWait is when the last wait began that the clock was read for, and cycle the time from the one
 	// before to that.
 	lastWait, cycle int64
+	crowd           crowd
 }
 
 // look is one wait's looking.
 type look struct{ allowed, started int64 }
+
+// turns are those that one wait gives.
+type turns struct {
+	started int64
+	given   int
+}
 
 // NewSpin is for a new session: cold. A limit of zero is [DefaultSpinLimit].
 func NewSpin(limit time.Duration) Spin {
@@ -119,10 +144,46 @@ func (s *Spin) mayBegin() bool {
 	return s.trialEnds == 0 && s.balance >= spinMinBalance || s.mayTry(hostNow())
 }
 
-// givesWay tells whether a wait, before it sleeps, lets others on its CPU run: for a peer that shares it
-// and is about to answer. To be passed over costs less than to sleep and be woken. Not where messages do
-// not come one right after the other.
-func (s *Spin) givesWay() bool { return s.limit != 0 && s.cycle <= spinSharedCPUCycle }
+// giveTurn is for before sleeping where looking does not pay: it lets others on this CPU run, for a peer
+// that shares it and is about to answer. To be passed over costs less than to sleep and be woken. Then it
+// is true, and the caller looks; false when it is time to sleep. Nothing is done where messages do not
+// come one right after the other, nor for a while where others took those turns.
+func (s *Spin) giveTurn(t *turns) bool {
+	switch {
+	case t.given == spinTurnsGiven:
+		s.turnsTaken(t, hostNow())
+		return false
+	case t.given > 0:
+	case !s.sharesCPU():
+		return false
+	default:
+		t.started = hostNow()
+	}
+	t.given++
+	yieldCPU()
+	return true
+}
+
+// metInTurn is called when the look after a turn ended with a message.
+func (s *Spin) metInTurn(t *turns) { s.metInTurnAt(t, hostNow()) }
+
+func (s *Spin) metInTurnAt(t *turns, at int64) {
+	if took := s.turnsTaken(t, at); took < spinOtherCPU {
+		// So looking pays, and no trial has to find that out.
+		s.earn(took)
+	}
+}
+
+func (s *Spin) turnsTaken(t *turns, at int64) int64 {
+	took := max(0, at-t.started)
+	s.crowd.turnsTaken(at, took)
+	return took
+}
+
+// sharesCPU tells whether the peer seems to share this CPU, so that giveTurn does something.
+func (s *Spin) sharesCPU() bool {
+	return s.limit != 0 && s.cycle <= spinSharedCPUCycle && s.crowd.isGone(s.lastWait)
+}
 
 func (s *Spin) begin() look { return look{allowed: min(s.balance, s.limit)} }
 
@@ -191,4 +252,26 @@ func (s *Spin) missed(looked int64) {
 func (s *Spin) failed() {
 	s.balance, s.trialEnds = 0, 0
 	s.stretch = min(s.stretch+1, spinMaxStretch)
+}
+
+// crowd is whether others than the peer take the turns that are given.
+type crowd struct {
+	until   int64
+	stretch uint
+	good    int
+}
+
+func (c *crowd) isGone(at int64) bool { return at >= c.until }
+
+func (c *crowd) turnsTaken(at, took int64) {
+	if took > spinCrowded {
+		c.until = at + spinCrowdedPause<<c.stretch
+		c.stretch = min(c.stretch+1, spinMaxCrowdedStretch)
+		c.good = 0
+		return
+	}
+	c.good++
+	if c.good >= spinTurnsForgiving {
+		c.stretch = 0
+	}
 }

@@ -83,16 +83,70 @@ func TestLookingInVainUsesUpWhatWasSaved(t *testing.T) {
 	}
 }
 
+// sharing is one whose last two waits began so far apart, and that sleeps.
+func sharing(limit, cycle int64) Spin {
+	s := Spin{limit: limit}
+	s.mayTry(due + spinWindow)
+	s.mayTry(due + spinWindow + cycle)
+	return s
+}
+
 func TestAPeerThatSharesTheCPUGoesFirstAndOnlySuchAOne(t *testing.T) {
-	for cycle, gives := range map[int64]bool{5_000: true, spinSharedCPUCycle: true, spinSharedCPUCycle + 1: false} {
-		s := Spin{limit: int64(DefaultSpinLimit)}
-		s.mayTry(due + spinWindow)
-		s.mayTry(due + spinWindow + cycle)
-		if s.givesWay() != gives {
-			t.Errorf("after %d ns: %v", cycle, !gives)
+	for _, c := range []struct {
+		limit, cycle int64
+		given        int
+	}{
+		{int64(DefaultSpinLimit), 5_000, spinTurnsGiven},
+		{int64(DefaultSpinLimit), spinSharedCPUCycle, spinTurnsGiven},
+		{int64(DefaultSpinLimit), spinSharedCPUCycle + 1, 0},
+		{0, 5_000, 0},
+	} {
+		s, given := sharing(c.limit, c.cycle), turns{}
+		for s.giveTurn(&given) {
+		}
+		if given.given != c.given {
+			t.Errorf("a limit of %d, %d ns from wait to wait: %d turns", c.limit, c.cycle, given.given)
 		}
 	}
-	if s := (Spin{}); s.givesWay() {
-		t.Error("one that sleeps at once gives way")
+}
+
+func TestAnAnswerFromAnotherCPUMakesHotWithoutATrial(t *testing.T) {
+	for took, looks := range map[int64]bool{spinOtherCPU - 1: true, spinOtherCPU: false} {
+		s, given := sharing(int64(DefaultSpinLimit), 1_000), turns{}
+		if !s.giveTurn(&given) {
+			t.Fatal("no way is given")
+		}
+		s.metInTurnAt(&given, given.started+took)
+		if hot := s.trialEnds == 0 && s.balance >= spinMinBalance; hot != looks {
+			t.Errorf("after a turn of %d ns: %v", took, hot)
+		}
+	}
+}
+
+func TestNoTurnsAreGivenForAWhileWhereOthersTakeThem(t *testing.T) {
+	s := sharing(int64(DefaultSpinLimit), 1_000)
+	at, pause := s.lastWait, int64(0)
+	for stretch := range spinMaxCrowdedStretch + 2 {
+		given := turns{started: at - spinCrowded - 1, given: spinTurnsGiven}
+		s.turnsTaken(&given, at)
+		pause = s.crowd.until - at
+		if pause != spinCrowdedPause<<min(stretch, spinMaxCrowdedStretch) {
+			t.Fatalf("crowded turn %d stops the giving for %d ns", stretch, pause)
+		}
+		s.lastWait = s.crowd.until - 1
+		if s.sharesCPU() {
+			t.Fatal("way is given in the pause")
+		}
+		s.lastWait, at = s.crowd.until, s.crowd.until
+		if !s.sharesCPU() {
+			t.Fatal("no way is given after the pause")
+		}
+	}
+	for range spinTurnsForgiving {
+		s.metInTurnAt(&turns{started: at - spinCrowded, given: 1}, at)
+	}
+	s.turnsTaken(&turns{started: at - spinCrowded - 1, given: 1}, at)
+	if pause := s.crowd.until - at; pause != spinCrowdedPause {
+		t.Errorf("%d ns, so nothing was forgiven", pause)
 	}
 }

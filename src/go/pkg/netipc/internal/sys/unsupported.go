@@ -79,6 +79,8 @@ func hostNow() int64 { return now() }
 
 func severalCPUs() bool { return false }
 
+func yieldCPU() {}
+
 // RegionChannel cannot be made here.
 type RegionChannel struct{}
 

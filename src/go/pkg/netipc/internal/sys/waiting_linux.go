@@ -9,27 +9,14 @@ import (
 //
 //	look    non-blocking receives in a loop, while they pay (spin.go)
 //	yield   twice at most, for a peer that shares this CPU and answers at once (spin.go)
-//	block   a receive that sleeps in the kernel with this thread, while sleeps have been short
-//	park    with Go's poller: no thread, and about three times the system calls
+//	hold    a receive that sleeps in the kernel and that Go's scheduler knows nothing of (resting.go)
+//	block   the same, and it knows, for a few goroutines at a time
+//	park    with Go's poller: no thread
 //
-// Blocking is for the peer that shares this CPU: nothing is quicker than to let the kernel switch
-// between the two, and Go's poller costs half of the rate (docs/adr/0009 has the measurements). But
-// each blocked goroutine holds a thread, and Go's monitor wakes up for it: where sleeps are long,
-// parking costs less than half. So blocking is for sleeps that have been short lately, and for a few
-// goroutines at a time; all others are parked.
+// docs/adr/0009 has the measurements.
 
-const (
-	// maxBlocked is how many goroutines of the process may block at a time.
-	maxBlocked = 8
-	// shortSleep is up to where a sleep is short, on average: the tick of Go's monitor, which takes the
-	// processor from whoever blocks for longer.
-	shortSleep = 20 * time.Microsecond
-	// longSleep is what a sleep counts at most, so that a long one is soon forgotten. A new session
-	// starts with it.
-	longSleep = 200 * time.Microsecond
-	// sleepWeight is the weight of the last sleep in the average: one in so many.
-	sleepWeight = 8
-)
+// maxBlocked is how many goroutines of the process may block at a time, each with a thread.
+const maxBlocked = 8
 
 // blocked counts the goroutines that block.
 var blocked atomic.Int32
@@ -37,48 +24,55 @@ var blocked atomic.Int32
 // waiting is what one receiving side has learnt of its peer.
 type waiting struct {
 	spin Spin
-	// sleep is the average of recent sleeps, in nanoseconds.
-	sleep int64
+	resting
+}
+
+func newWaiting(limit time.Duration) waiting {
+	return waiting{spin: NewSpin(limit), resting: newResting()}
 }
 
 // SpinAtMost sets how long a wait may look before it sleeps: until it is called, none does. Before the
 // first receive.
-func (c *PacketChannel) SpinAtMost(limit time.Duration) {
-	c.waiting = waiting{spin: NewSpin(limit), sleep: int64(longSleep)}
-}
+func (c *PacketChannel) SpinAtMost(limit time.Duration) { c.waiting = newWaiting(limit) }
 
 // await waits for a packet, and takes it.
 func (c *PacketChannel) await(buffer []byte, wait *Wait) (int, error) {
 	w := &c.waiting
 	if w.spin.mayBegin() {
+		c.recv.unlist(c.fd)
 		if n, err := c.look(buffer); n > 0 || err != nil {
 			return n, err
 		}
 	}
-	start := now()
-	// Not in a loop that looks: the peer has no CPU to answer from before it is given this one.
-	for turn := 0; turn < spinTurnsGiven && w.spin.givesWay(); turn++ {
-		yieldCPU()
-		if n, err := c.tryRecv(buffer); n > 0 || err != nil {
-			w.slept(now() - start)
-			return n, err
-		}
-	}
-	// Without a look before, which would be in vain: what blocks takes what is there just as well.
-	if w.sleep != 0 && w.sleep < int64(shortSleep) {
-		if n, err := c.block(buffer, wait); n > 0 || err != nil {
-			w.slept(now() - start)
-			return n, err
-		}
-	}
-	if n, err := c.tryRecv(buffer); n > 0 || err != nil {
-		return n, err
-	}
-	n, err := c.parkRecv(buffer, wait)
+	start := w.letOthersFirst(now(), true)
+	n, err := c.rest(buffer, wait)
 	if err == nil {
 		w.slept(now() - start)
 	}
 	return n, err
+}
+
+// rest waits for a packet where looking does not pay.
+func (c *PacketChannel) rest(buffer []byte, wait *Wait) (int, error) {
+	w := &c.waiting
+	if w.spin.sharesCPU() {
+		c.recv.unlist(c.fd)
+	}
+	// Not in a loop that looks: the peer has no CPU to answer from before it is given this one.
+	for given := (turns{}); w.spin.giveTurn(&given); {
+		if n, err := c.tryRecv(buffer); n > 0 || err != nil {
+			w.spin.metInTurn(&given)
+			return n, err
+		}
+	}
+	// Without a look before, which would be in vain: whatever sleeps takes what is there just as well.
+	if way := w.way(true); way != parks {
+		c.recv.unlist(c.fd)
+		if n, err := c.block(buffer, wait, way); n > 0 || err != nil {
+			return n, err
+		}
+	}
+	return c.parkRecv(buffer, wait)
 }
 
 // look receives without blocking for as long as the spin allows. Zero when nothing came.
@@ -103,26 +97,22 @@ func (c *PacketChannel) look(buffer []byte) (int, error) {
 
 // block sleeps in the kernel for a slice. Zero when nothing came, or the time would not be kept, or too
 // many block already.
-func (c *PacketChannel) block(buffer []byte, wait *Wait) (int, error) {
-	if left, ends := wait.Deadline.Remaining(); ends && left < 2*blockingSlice {
+func (c *PacketChannel) block(buffer []byte, wait *Wait, way restWay) (int, error) {
+	if left, ends := wait.Deadline.Remaining(); ends && left < blockingSlice+kernelTick {
 		return 0, nil
 	}
-	if blocked.Add(1) > maxBlocked {
-		blocked.Add(-1)
-		return 0, nil
+	receive := heldRecv
+	if way == blocks {
+		receive = blockingRecv
+		if blocked.Add(1) > maxBlocked {
+			blocked.Add(-1)
+			return 0, nil
+		}
+		defer blocked.Add(-1)
 	}
-	n, errno := blockingRecv(c.fd, buffer)
-	blocked.Add(-1)
+	n, errno := receive(c.fd, buffer)
 	if wait.Ended() && n <= 0 {
 		return 0, ErrAborted
 	}
 	return c.received(n, errno, buffer)
-}
-
-func (w *waiting) slept(nanoseconds int64) {
-	if w.sleep == 0 {
-		return
-	}
-	w.sleep += (min(nanoseconds, int64(longSleep)) - w.sleep) / sleepWeight
-	w.sleep = max(w.sleep, 1)
 }

@@ -1,0 +1,14 @@
+//go:build !amd64 && !arm64
+
+package sys
+
+import "sync/atomic"
+
+// cpuPause does nothing where it would not pay.
+func cpuPause() {}
+
+// storeRelease32 stores value: whoever finds it, by an atomic load, finds all that this goroutine stored before.
+func storeRelease32(word *uint32, value uint32) { atomic.StoreUint32(word, value) }
+
+// storeRelease64 is the same for 64 bits.
+func storeRelease64(word *uint64, value uint64) { atomic.StoreUint64(word, value) }

@@ -1,0 +1,188 @@
+//go:build linux
+
+package sys
+
+import (
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestOnlyWhoSleepsShortlyAndAloneHolds(t *testing.T) {
+	const short, medium = int64(shortSleep) - 1, int64(mediumSleep) - 1
+	for _, c := range []struct {
+		name                     string
+		sleep                    int64
+		alone, canPark, disturbs bool
+		processors               int
+		way                      restWay
+	}{
+		{"short", short, true, true, false, 2, holds},
+		{"short, in shared memory", short, true, false, false, 2, holds},
+		{"short, beside others", short, false, true, false, 2, blocks},
+		{"short, where others work", short, true, true, true, 2, blocks},
+		{"medium", int64(shortSleep), true, true, false, 1, parks},
+		{"medium, in shared memory", medium, true, false, false, 1, holds},
+		{"medium, in shared memory, beside others", medium, false, false, false, 1, parks},
+		{"medium, in shared memory, where others work", medium, true, false, true, 1, parks},
+		{"medium, in shared memory, with a processor to spare", medium, true, false, false, 2, parks},
+		{"long, in shared memory", int64(mediumSleep), true, false, false, 1, parks},
+		{"one that was never set up", 0, true, false, false, 1, parks},
+	} {
+		at := now()
+		r := newResting()
+		// Others were let first a moment ago: nobody is, in this test.
+		r.sleep, r.processors, r.asked = c.sleep, c.processors, at
+		if c.disturbs {
+			r.others.turnsTaken(at, spinCrowded+1)
+		}
+		if c.alone {
+			lastToSleep.Store(r.number)
+		}
+		if way := r.way(c.canPark); way != c.way {
+			t.Errorf("%s: %d, not %d", c.name, way, c.way)
+		}
+		if !r.isAlone() {
+			t.Errorf("%s: did not note that it sleeps", c.name)
+		}
+	}
+}
+
+func TestWhoHoldsLetsOthersFirstOnceInAWhile(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	r := newResting()
+	r.sleep = 1
+	var ran atomic.Bool
+	go func() {
+		// Work to do: more than a turn is worth.
+		for until := now() + 2*spinCrowded; now() < until; {
+		}
+		ran.Store(true)
+	}()
+	lastToSleep.Store(r.number)
+	at := now()
+	if after := r.letOthersFirst(at, true); after-at < spinCrowded {
+		t.Fatalf("nobody was let first: %d ns", after-at)
+	}
+	if way := r.way(true); !ran.Load() || way == holds {
+		t.Fatalf("another goroutine ran: %v, and then: %d", ran.Load(), way)
+	}
+	if soon := r.asked + int64(othersFirstEvery) - 1; r.letOthersFirst(soon, true) != soon {
+		t.Fatal("others are let first again at once")
+	}
+	if r.others.until-r.asked != spinCrowdedPause {
+		t.Fatal("not for as long as where others take the turns on a CPU")
+	}
+}
+
+func TestTheWorldStopsWhileSomebodyHolds(t *testing.T) {
+	a, b := channels(t)
+	b.SpinAtMost(NeverSpin)
+	done := make(chan error)
+	const packets = 50
+	go func() {
+		buffer := make([]byte, 10)
+		for range packets {
+			b.waiting.sleep = 1
+			lastToSleep.Store(b.waiting.number)
+			if _, err := b.Recv(buffer, within(soon)); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	for range packets {
+		runtime.GC()
+		if err := a.Send([]byte("abc"), nil, within(soon)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestThePollerKnowsOfASocketOnlyWhileSomebodyParks(t *testing.T) {
+	a, b := channels(t)
+	b.SpinAtMost(NeverSpin)
+	buffer := make([]byte, 10)
+	for _, c := range []struct {
+		sleep  int64
+		listed bool
+	}{{int64(longSleep), true}, {1, false}, {int64(longSleep), true}, {1, false}, {0, true}} {
+		b.waiting.sleep = c.sleep
+		if err := a.Send([]byte("abc"), nil, within(soon)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := b.Recv(buffer, within(soon)); n != 3 || err != nil {
+			t.Fatal(n, err)
+		}
+		if b.recv.listed != c.listed {
+			t.Fatalf("after a sleep of %d ns on average: listed: %v", c.sleep, b.recv.listed)
+		}
+	}
+}
+
+func TestWhoHoldsNoticesAbortsAndDeadlinesInTime(t *testing.T) {
+	_, b := channels(t)
+	b.SpinAtMost(NeverSpin)
+	buffer := make([]byte, 10)
+	b.waiting.sleep = 1
+	lastToSleep.Store(b.waiting.number)
+	timeout := blockingSlice / 2
+	start := time.Now()
+	if _, err := b.Recv(buffer, within(timeout)); err != ErrTimedOut {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took < timeout {
+		t.Fatal(took)
+	}
+	var abort Abort
+	ended := make(chan error)
+	go func() {
+		b.waiting.sleep = 1
+		lastToSleep.Store(b.waiting.number)
+		_, err := b.Recv(buffer, &Wait{Abort: &abort})
+		ended <- err
+	}()
+	abort.Trigger()
+	if err := <-ended; err != ErrAborted {
+		t.Fatal(err)
+	}
+}
+
+func TestASessionThatGetsNothingToWaitWithIsToldSo(t *testing.T) {
+	path := shortDir(t) + "/svc.sock"
+	listener := bound(t, path)
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	client, err := Connect(path, within(soon))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	free, err := unix.Dup(listener.fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = unix.Close(free)
+	// One may be opened: for the connection, and not for its waiting.
+	one := unix.Rlimit{Cur: uint64(free) + 1, Max: limit.Max}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &one); err != nil {
+		t.Fatal(err)
+	}
+	accepted, err := listener.Accept(within(soon))
+	if restored := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); restored != nil {
+		t.Fatal(restored)
+	}
+	if err != nil || !accepted.Overflow {
+		t.Fatalf("%+v, %v", accepted, err)
+	}
+	_ = accepted.Channel.Close()
+}
