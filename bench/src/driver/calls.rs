@@ -8,7 +8,7 @@ use netipc_services::{increment, string_reverse};
 
 use super::measure::{Answered, Caller};
 use super::{ClientOptions, Options};
-use crate::Failure;
+use crate::{Failure, PATIENCE};
 
 /// Chains of two clients are this far apart, so that no two ask for one number.
 const CHAIN_DISTANCE: u64 = 1 << 40;
@@ -20,6 +20,7 @@ pub(super) fn config(options: &Options) -> ClientConfig {
     ClientConfig {
         supported_profiles: profiles,
         preferred_profiles: profiles,
+        call_timeout_ms: PATIENCE.as_millis() as u64,
         ..ClientConfig::default()
     }
 }
