@@ -368,7 +368,7 @@ static void fetch_snapshot(uint32_t profiles)
 }
 
 /* Views and builders that were never filled in, and numbers that the schema does not know. */
-static void misuse(void)
+static void what_the_schema_forbids_is_refused(void)
 {
     nipc_apps_lookup_answer_view_t answer;
     nipc_apps_lookup_response_builder_t builder;
@@ -423,7 +423,7 @@ int main(void)
         fetch_snapshot(transports[index]);
         CHECK_OK(nipc_host_destroy(&host));
     }
-    misuse();
+    what_the_schema_forbids_is_refused();
     remove_run_dir(run_dir, SERVICES);
     puts("every service answers over both transports");
     return 0;
