@@ -47,7 +47,7 @@ pub(crate) struct KnownService {
 
 /// Makes a client of the service of this name: one of those that netipc/services.h lists. It does not
 /// connect: nipc_client_refresh() does. A program that links libnetipc.a and uses few services is
-/// smaller with their own functions, nipc_<service>_client_init().
+/// smaller with their own functions, nipc_SERVICE_client_init().
 ///
 /// `run_dir` and `service_name` are borrowed for the time of the call, and may be anything: a bad name
 /// is found here. `config` may be NULL.

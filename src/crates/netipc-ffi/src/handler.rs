@@ -1,7 +1,7 @@
 //! Handlers: how a typed function of C's gets into a server that knows no service.
 //!
 //! ```text
-//!   nipc_<service>_handler(fn, context) ──▶ nipc_handler_t { service_, function_, context_ }
+//!   nipc_SERVICE_handler(fn, context) ──▶ nipc_handler_t { service_, function_, context_ }
 //!                                                              │
 //!   nipc_server_init_typed, nipc_host_add ── service_.bind(endpoint, config, Callback)
 //!                                                              │
@@ -32,7 +32,7 @@ pub(crate) type Bound = Box<dyn FnOnce(Host) -> Host + Send>;
 /// A function of any type. Called by its own type alone.
 pub type nipc_function_t = Option<unsafe extern "C" fn()>;
 
-/// A service's handler with its context, for servers and hosts: made by nipc_<service>_handler().
+/// A service's handler with its context, for servers and hosts: made by nipc_SERVICE_handler().
 /// Plain data: may be copied. Zeroed it is none.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -87,7 +87,7 @@ impl nipc_request_context_t {
 }
 
 impl nipc_handler_t {
-    /// What the glue's `nipc_<service>_handler` answers. `function` is the typed function, its type
+    /// What the glue's `nipc_SERVICE_handler` answers. `function` is the typed function, its type
     /// forgotten: that of the handlers of `service`.
     pub(crate) const fn new(
         service: &'static nipc_service,

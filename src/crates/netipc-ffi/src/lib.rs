@@ -17,7 +17,7 @@
 //! What it does **not** do: anything of the protocol. It converts, guards and calls.
 //!
 //! A C program is trusted in one thing, that its pointers are what the header says: valid for what
-//! they point at, for as long as the call takes. [`boundary`] is the one place that relies on it.
+//! they point at, for as long as the call takes. `boundary` is the one place that relies on it.
 //! What can be checked is: NULL, misalignment, objects that were never made or are closed, sizes that
 //! do not fit memory.
 

@@ -41,11 +41,11 @@ object!(nipc_managed_server_t, "server", b"NIPCsrvr", Serving);
 object!(nipc_host_t, "host", b"NIPChost", Serving);
 
 /// Takes the endpoint of a service: from here on nobody else can, and clients that come wait until it
-/// is started. One thread. Each service has such an init of its own, nipc_<service>_server_init().
+/// is started. One thread. Each service has such an init of its own, nipc_SERVICE_server_init().
 ///
 /// `run_dir`, `service_name` and `config` are borrowed for the time of the call; `config` may be NULL.
 /// `worker_count`: threads that run handlers, and the most that run at a time; 0 is one for each CPU,
-/// at most 8. `handler` comes from nipc_<service>_handler(); what its context points at must stay until
+/// at most 8. `handler` comes from nipc_SERVICE_handler(); what its context points at must stay until
 /// nipc_server_destroy() has answered NIPC_OK. Handlers run on the server's threads, several at once;
 /// they must return, and throw or jump past nothing.
 ///

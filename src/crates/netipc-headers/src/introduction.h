@@ -28,8 +28,9 @@
  * told NIPC_ERR_IN_USE; what any thread may call says so. No thread may use an object while another
  * closes it.
  *
- * The library reads no environment variable, installs no signal handler but the one for SIGBUS that
- * shared memory needs, prints nothing, and survives fork() in no child: make clients after it.
+ * The library reads no environment variable, makes no process, and prints nothing, but for a defect of its
+ * own, which it contains and tells on stderr as well. Sessions over shared memory install a handler for
+ * SIGBUS, which passes on what is not theirs. In the child of a fork() no object of the parent may be used.
  */
 #ifndef NIPC_NETIPC_H
 #define NIPC_NETIPC_H

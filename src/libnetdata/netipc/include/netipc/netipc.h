@@ -28,8 +28,9 @@
  * told NIPC_ERR_IN_USE; what any thread may call says so. No thread may use an object while another
  * closes it.
  *
- * The library reads no environment variable, installs no signal handler but the one for SIGBUS that
- * shared memory needs, prints nothing, and survives fork() in no child: make clients after it.
+ * The library reads no environment variable, makes no process, and prints nothing, but for a defect of its
+ * own, which it contains and tells on stderr as well. Sessions over shared memory install a handler for
+ * SIGBUS, which passes on what is not theirs. In the child of a fork() no object of the parent may be used.
  */
 #ifndef NIPC_NETIPC_H
 #define NIPC_NETIPC_H
@@ -395,7 +396,7 @@ typedef struct nipc_server_config_t {
 // A function of any type. Called by its own type alone.
 typedef void (*nipc_function_t)(void);
 
-// A service's handler with its context, for servers and hosts: made by nipc_<service>_handler().
+// A service's handler with its context, for servers and hosts: made by nipc_SERVICE_handler().
 // Plain data: may be copied. Zeroed it is none.
 typedef struct nipc_handler_t {
     const struct nipc_service *service_;
@@ -643,7 +644,7 @@ const char *nipc_client_state_name(nipc_client_state_t client_state);
 
 // Makes a client of the service of this name: one of those that netipc/services.h lists. It does not
 // connect: nipc_client_refresh() does. A program that links libnetipc.a and uses few services is
-// smaller with their own functions, nipc_<service>_client_init().
+// smaller with their own functions, nipc_SERVICE_client_init().
 //
 // `run_dir` and `service_name` are borrowed for the time of the call, and may be anything: a bad name
 // is found here. `config` may be NULL.
@@ -692,11 +693,11 @@ nipc_error_t nipc_client_close(struct nipc_client_ctx_t *client);
 bool nipc_request_context_stop_requested(const struct nipc_request_context_t *who);
 
 // Takes the endpoint of a service: from here on nobody else can, and clients that come wait until it
-// is started. One thread. Each service has such an init of its own, nipc_<service>_server_init().
+// is started. One thread. Each service has such an init of its own, nipc_SERVICE_server_init().
 //
 // `run_dir`, `service_name` and `config` are borrowed for the time of the call; `config` may be NULL.
 // `worker_count`: threads that run handlers, and the most that run at a time; 0 is one for each CPU,
-// at most 8. `handler` comes from nipc_<service>_handler(); what its context points at must stay until
+// at most 8. `handler` comes from nipc_SERVICE_handler(); what its context points at must stay until
 // nipc_server_destroy() has answered NIPC_OK. Handlers run on the server's threads, several at once;
 // they must return, and throw or jump past nothing.
 //

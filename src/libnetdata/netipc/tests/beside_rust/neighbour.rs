@@ -7,7 +7,7 @@ use std::collections::HashMap;
 ///
 /// # Panics
 /// Never: the one inside is contained.
-#[unsafe(no_mangle)]
+#[no_mangle]
 pub extern "C" fn neighbour_sum(count: u64) -> u64 {
     let squares: HashMap<u64, u64> = (0..count).map(|n| (n, n * n)).collect();
     let summing = std::thread::spawn(move || squares.values().sum::<u64>());
