@@ -204,3 +204,63 @@ impl From<ServerError> for Failure {
         Self::said(code, &error, fault)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use netipc::Status;
+    use netipc::client::{CallErrorKind as Kind, ClientState};
+    use netipc::codec::Defect;
+
+    use super::*;
+
+    #[test]
+    fn every_error_has_its_number_and_says_who_is_at_fault() {
+        let malformed = DecodeError::new(Defect::Truncated, 3);
+        let rows: [(Failure, nipc_error, Fault); 9] = [
+            (
+                CallError::NotReady { state: ClientState::NotFound }.into(),
+                nipc_error::NIPC_ERR_NOT_READY,
+                Fault::Caller,
+            ),
+            (CallError::TimedOut.into(), nipc_error::NIPC_ERR_TIMED_OUT, Fault::Nobody),
+            (
+                CallError::Malformed(malformed).into(),
+                nipc_error::NIPC_ERR_VIOLATION,
+                Fault::PeerBroke,
+            ),
+            (
+                CallError::Status(Status::INTERNAL_ERROR).into(),
+                nipc_error::NIPC_ERR_STATUS,
+                Fault::PeerBroke,
+            ),
+            (malformed.into(), nipc_error::NIPC_ERR_MALFORMED, Fault::PeerBroke),
+            (BuildError::NoSpace.into(), nipc_error::NIPC_ERR_NO_SPACE, Fault::Caller),
+            (BuildError::Echo.into(), nipc_error::NIPC_ERR_BUILD, Fault::Caller),
+            (ReceiveError::Closed.into(), nipc_error::NIPC_ERR_CLOSED, Fault::Nobody),
+            (ConnectError::Closed.into(), nipc_error::NIPC_ERR_LOST, Fault::Nobody),
+        ];
+        for (failure, error, fault) in rows {
+            assert_eq!((failure.error, failure.fault), (error, Some(fault)), "{}", failure.words);
+        }
+    }
+
+    /// What a status counts apart, C tells apart.
+    #[test]
+    fn no_two_kinds_of_failed_calls_have_one_number() {
+        let kinds = [
+            Kind::NotReady,
+            Kind::Caller,
+            Kind::TimedOut,
+            Kind::Aborted,
+            Kind::Lost,
+            Kind::Violation,
+            Kind::Status,
+            Kind::Limit,
+            Kind::System,
+        ];
+        let mut numbers = kinds.map(|kind| of_kind(kind).code()).to_vec();
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), kinds.len());
+    }
+}

@@ -56,8 +56,12 @@ pub fn compile_set(files: &[(String, String)]) -> Result<Vec<ir::Service>, Diagn
         .zip(&mut reports)
         .filter_map(|(tree, report)| Some((tree.as_ref()?, report)))
         .collect();
-    let services = trees.iter_mut().map(|(tree, report)| check::service(tree, report)).collect();
+    let services: Vec<_> =
+        trees.iter_mut().map(|(tree, report)| check::service(tree, report)).collect();
     check::distinct(&mut trees);
+    if trees.iter().all(|(_, report)| report.is_empty()) {
+        check::distinct_in_c(&services, &mut trees);
+    }
     Report::into_result(reports)?;
     Ok(services)
 }

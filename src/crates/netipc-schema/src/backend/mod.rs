@@ -11,6 +11,8 @@ mod rust;
 
 use crate::ir::Service;
 
+pub(crate) use c::names as c_names;
+
 /// A target of the compiler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {

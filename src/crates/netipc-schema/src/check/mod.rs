@@ -10,6 +10,7 @@
 //! does **not** do: it does not judge the words of the language ([`crate::syntax`]); and the model it
 //! returns is to be trusted only if nothing was reported.
 
+mod c;
 mod counts;
 mod enums;
 mod fields;
@@ -25,4 +26,5 @@ mod service;
 mod shapes;
 mod text;
 
+pub(crate) use c::between as distinct_in_c;
 pub(crate) use service::{distinct, service};

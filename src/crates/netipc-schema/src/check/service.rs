@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::fields::Enums;
-use super::{enums, go, message, names, shapes, text};
+use super::{c, enums, go, message, names, shapes, text};
 use crate::diagnostic::{Code, Report};
 use crate::ir::Service;
 use crate::name::Name;
@@ -34,7 +34,11 @@ pub(crate) fn service(syntax: &syntax::Service, report: &mut Report) -> Service 
     go::package_names(syntax, report);
     let shape = shapes::check(syntax, &enums, &request, &mut response, report);
     let (request, response) = (request.finish(), response.finish());
-    Service { name, method, shape, doc, enums: checked, request, response }
+    let service = Service { name, method, shape, doc, enums: checked, request, response };
+    if report.is_empty() {
+        c::names(&service, syntax, report);
+    }
+    service
 }
 
 /// Reports services that share a name or a method code, each in the report of the later file.

@@ -9,6 +9,9 @@ use crate::{AttachError, Profiles};
 #[derive(Clone, Debug, Default)]
 pub(super) struct SharedMemory {
     failed: Option<Failed>,
+    /// Beside it, so that it can be compared before it is known whether it matters: compilers do, and
+    /// valgrind would take that for a mistake.
+    offer_again_at_ms: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -16,7 +19,6 @@ struct Failed {
     why: AttachError,
     /// Failures in a row.
     count: u32,
-    offer_again_at_ms: u64,
 }
 
 impl SharedMemory {
@@ -31,7 +33,7 @@ impl SharedMemory {
 
     /// Why it is not offered now.
     pub(super) fn why_not(&self, now_ms: u64) -> Option<&AttachError> {
-        let failed = self.failed.as_ref().filter(|failed| now_ms < failed.offer_again_at_ms)?;
+        let failed = self.failed.as_ref().filter(|_| now_ms < self.offer_again_at_ms)?;
         Some(&failed.why)
     }
 
@@ -39,9 +41,9 @@ impl SharedMemory {
     pub(super) fn failed(&mut self, why: AttachError, now_ms: u64) {
         let earlier = self.failed.take().map_or(0, |failed| failed.count);
         // No chance is in it: this back-off has no jitter.
-        let offer_again_at_ms = now_ms.saturating_add(Backoff::RARELY.delay_ms(earlier, 0));
+        self.offer_again_at_ms = now_ms.saturating_add(Backoff::RARELY.delay_ms(earlier, 0));
         let count = earlier.saturating_add(1);
-        self.failed = Some(Failed { why, count, offer_again_at_ms });
+        self.failed = Some(Failed { why, count });
     }
 
     /// A region was attached to: what was before does not matter any more.

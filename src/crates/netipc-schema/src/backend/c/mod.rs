@@ -12,6 +12,7 @@
 mod fields;
 mod glue;
 mod layout;
+pub(crate) mod names;
 mod record;
 mod shape;
 pub(super) mod tests;
