@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::plan::{
-    BATCH, CACHE, CHANGING, FUTEX, GROUPS, IDLE, LINE, MAX, OTHERS_PACE, PACED, PING_1, PING_2,
-    PROCESSES, Rate, SEQPACKET, SNAPSHOT, SPLIT, Work,
+    BATCH, C, CACHE, CHANGING, FUTEX, GROUPS, IDLE, LINE, MAX, Mode, OTHERS_PACE, PACED, PING_1,
+    PING_2, PROCESSES, Rate, SEQPACKET, SNAPSHOT, SPLIT, Work, scenarios_of_c,
 };
 use super::results::{Outcome, Results};
 use crate::work::{Mix, Placement, Transport, name_of};
@@ -93,10 +93,10 @@ pub(crate) fn checks(results: &Results) -> Vec<Check> {
         };
         Check { floor, figure }
     };
-    floors().into_iter().map(check).collect()
+    floors(results.run.mode).into_iter().map(check).collect()
 }
 
-fn floors() -> Vec<Floor> {
+fn floors(mode: Mode) -> Vec<Floor> {
     let mut floors = Vec::new();
     let mut add = |name: &str, figure, of, bound| {
         floors.push(Floor { name: name.to_owned(), figure, of, bound });
@@ -122,6 +122,10 @@ fn floors() -> Vec<Floor> {
         add("memory of an idle session", Term::Memory(idle), agreed, Bound::AtMost(1.0));
     }
     go(&mut add);
+    for (work, transport, placement) in scenarios_of_c(mode) {
+        let of = rate(work, transport, placement);
+        add("C, rate", Term::Of(C, of.clone().into()), of, Bound::AtLeast(0.95));
+    }
     floors
 }
 
@@ -321,6 +325,7 @@ mod tests {
         assert!(passed && (memory - 1.0 / 3.0).abs() < 1e-9);
         assert_eq!(figure("Go, socket ping-pong", "one-cpu"), (0.5, false));
         assert_eq!(figure("Go, paced, CPU", "shm"), (1.0, true));
+        assert_eq!(figure("C, rate", "codec-apps-lookup"), (1.0, true));
         let (lookups, passed) = figure("cache lookups", "cache-16");
         assert!(passed && (lookups - 200.0 / 150.0).abs() < 1e-9);
     }

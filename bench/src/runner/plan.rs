@@ -186,6 +186,8 @@ pub(crate) const PACED: [Rate; 2] = [Rate::PerSecond(1_000), Rate::PerSecond(10_
 const OTHERS_FLOORS: [(Work, Rate); 3] = [(PING_2, MAX), (PING_2, OTHERS_PACE), (CACHE, MAX)];
 /// How often other languages call where their CPU time has a floor.
 pub(crate) const OTHERS_PACE: Rate = Rate::PerSecond(10_000);
+/// The language whose library is the first one's behind another interface: it has floors of every scenario.
+pub(crate) const C: &str = "c";
 const TEN_THOUSAND: &[Rate] = &[MAX, Rate::PerSecond(10_000)];
 const ALL_RATES: &[Rate] =
     &[MAX, Rate::PerSecond(100_000), Rate::PerSecond(10_000), Rate::PerSecond(1_000)];
@@ -220,7 +222,9 @@ pub(crate) fn rows(mode: Mode, transports: &[Transport], languages: &[Language])
                 for client in languages {
                     for server in languages {
                         let rates: Vec<_> = (rates.iter().copied())
-                            .filter(|rate| is_measured(mode, first, work, *rate, client, server))
+                            .filter(|rate| {
+                                is_measured(mode, first, (work, placement, *rate), client, server)
+                            })
                             .collect();
                         add(work, *transport, placement, &rates, client, server);
                     }
@@ -230,12 +234,12 @@ pub(crate) fn rows(mode: Mode, transports: &[Transport], languages: &[Language])
     }
     for language in languages {
         for work in in_process(mode) {
-            if is_measured(mode, first, work, MAX, language, language) {
+            if is_measured(mode, first, (work, Placement::OneCpu, MAX), language, language) {
                 add(work, Transport::Process, Placement::OneCpu, ONLY_MAX, language, language);
             }
         }
         for transport in transports {
-            if is_measured(mode, first, IDLE, MAX, language, language) {
+            if is_measured(mode, first, (IDLE, Placement::Unpinned, MAX), language, language) {
                 add(IDLE, *transport, Placement::Unpinned, ONLY_MAX, language, language);
             }
         }
@@ -248,13 +252,30 @@ pub(crate) fn rows(mode: Mode, transports: &[Transport], languages: &[Language])
 fn is_measured(
     mode: Mode,
     first: &Language,
-    work: Work,
-    rate: Rate,
+    (work, placement, rate): (Work, Placement, Rate),
     client: &Language,
     server: &Language,
 ) -> bool {
-    mode != Mode::Quick
-        || client == server && (client == first || OTHERS_FLOORS.contains(&(work, rate)))
+    let is_of_its_floors = || match client.name.as_str() {
+        C => {
+            scenarios_of_c(mode).iter().any(|(of_c, _, at)| (*of_c, *at) == (work, placement))
+                && rate == MAX
+        }
+        _ => OTHERS_FLOORS.contains(&(work, rate)),
+    };
+    mode != Mode::Quick || client == server && (client == first || is_of_its_floors())
+}
+
+/// What C is held against the first language in: every scenario of a mode, once.
+pub(crate) fn scenarios_of_c(mode: Mode) -> Vec<(Work, Transport, Placement)> {
+    let over = |transport| {
+        let works = over_transport(mode, transport).into_iter();
+        works.map(move |(work, _)| (work, transport, Placement::TwoCpus))
+    };
+    let mut all: Vec<_> = [Transport::Socket, Transport::Shm].into_iter().flat_map(over).collect();
+    let in_process = in_process(mode).into_iter();
+    all.extend(in_process.map(|work| (work, Transport::Process, Placement::OneCpu)));
+    all
 }
 
 /// The limits of the machine, at the rates that something is held against them.
@@ -355,7 +376,7 @@ pub(super) mod tests {
         const OVERHEAD: Duration = Duration::from_millis(60);
         const MOST: Duration = Duration::from_secs(180);
         let effort = Mode::Quick.effort();
-        let rows = of(Mode::Quick, &["rust", "go"]);
+        let rows = of(Mode::Quick, &["rust", "c", "go"]);
         let runs = u32::try_from(rows.len() * effort.repetitions).unwrap();
         let time = Duration::from_secs_f64(effort.seconds + effort.warmup_seconds);
         assert!((time + OVERHEAD) * runs < MOST, "{runs} runs");
@@ -385,6 +406,14 @@ pub(super) mod tests {
         assert_eq!(of_go.len(), pings + 1, "and the cache");
         assert!(of_go.iter().all(|row| row.client == row.server));
         assert_eq!(rows.len() - of_go.len(), of(Mode::Quick, &["rust"]).len());
+    }
+
+    #[test]
+    fn a_quick_run_has_every_scenario_of_c_once() {
+        let rows = of(Mode::Quick, &["rust", "c"]);
+        let of_c: Vec<_> = rows.iter().filter(|row| row.client == C || row.server == C).collect();
+        assert_eq!(of_c.len(), scenarios_of_c(Mode::Quick).len());
+        assert!(of_c.iter().all(|row| row.client == row.server && row.rate == MAX));
     }
 
     #[test]

@@ -271,7 +271,7 @@ pub(super) mod tests {
             mode: Mode::Quick,
             effort: Mode::Quick.effort(),
             transports: vec![Transport::Socket, Transport::Shm],
-            languages: vec![whole("rust"), whole("go")],
+            languages: vec![whole("rust"), whole("c"), whole("go")],
             machine: Machine::default(),
             took_seconds: 1.0,
         };
