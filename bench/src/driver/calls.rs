@@ -89,7 +89,7 @@ impl Caller for Ping {
     }
 
     fn answered(&self) -> Answered {
-        Answered { calls: self.calls, requests: self.calls, items: self.calls }
+        Answered::singly(self.calls)
     }
 }
 
@@ -181,7 +181,7 @@ impl Caller for Reverse {
     }
 
     fn answered(&self) -> Answered {
-        Answered { calls: self.calls, requests: self.calls, items: self.calls }
+        Answered::singly(self.calls)
     }
 }
 
@@ -271,8 +271,7 @@ impl Caller for Idle {
     }
 
     fn answered(&self) -> Answered {
-        let count = self.clients.len() as u64;
-        Answered { calls: count, requests: count, items: count }
+        Answered::singly(self.clients.len() as u64)
     }
 }
 

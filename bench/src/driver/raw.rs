@@ -76,7 +76,7 @@ impl<W: Wire> Caller for RawPing<W> {
     }
 
     fn answered(&self) -> Answered {
-        Answered { calls: self.calls, requests: self.calls, items: self.calls }
+        Answered::singly(self.calls)
     }
 }
 

@@ -102,7 +102,7 @@ fn serve(
     events.iter().next().map(|event| event.token).filter(|met| *met != token)
 }
 
-/// Looks for the next request of the session that was just served, as long as that pays.
+/// Waits for the next request of the session that was just served, in whichever way pays.
 fn stay(
     engine: &Engine,
     served: &Arc<Served>,
@@ -111,28 +111,54 @@ fn stay(
     events: &mut Events,
 ) -> bool {
     events.clear();
-    let mut inbox = served.inbox();
-    let may_look = inbox.begin_wait();
-    let shares_cpu = !may_look && inbox.peer_shares_cpu();
-    let is_only_one = engine.has_one_of_each();
-    let expects_soon = !may_look && inbox.expects_soon() && is_only_one;
-    drop(inbox);
-    if !(may_look || shares_cpu || expects_soon) || !served.hold(engine) {
-        served.release(engine);
-        return false;
-    }
-    let begun = if may_look {
-        look(engine, served, place, scratch, events)
-    } else {
-        (shares_cpu
-            && (is_only_one || !another_waits(engine, served, events))
-            && give_way(engine, served, place, scratch))
-            || (expects_soon && doze(engine, served, scratch))
-    };
+    let way = Way::choose(engine, &mut served.inbox());
+    let begun = way != Way::Leave
+        && served.hold(engine)
+        && match way {
+            Way::Look => look(engine, served, place, scratch, events),
+            Way::Yield { alone: true } => {
+                give_way(engine, served, place, scratch) || doze(engine, served, scratch)
+            }
+            Way::Yield { alone: false } => {
+                !another_waits(engine, served, events) && give_way(engine, served, place, scratch)
+            }
+            Way::Doze => doze(engine, served, scratch),
+            Way::Leave => false,
+        };
     if !begun {
         served.release(engine);
     }
     begun
+}
+
+/// How a worker waits for the next request of the session that it has just served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// It looks, and sees to the others now and then.
+    Look,
+    /// The client seems to share this CPU, and goes first. A worker that is `alone` with the session
+    /// dozes then: a request that comes that fast is expected soon.
+    Yield { alone: bool },
+    /// Alone with the session, it sleeps for a moment in receiving.
+    Doze,
+    /// Not at all: it sleeps on all sessions.
+    Leave,
+}
+
+impl Way {
+    fn choose(engine: &Engine, inbox: &mut Inbox) -> Self {
+        if inbox.begin_wait() {
+            return Self::Look;
+        }
+        let alone = engine.has_one_of_each();
+        if inbox.peer_shares_cpu() {
+            Self::Yield { alone }
+        } else if alone && inbox.expects_soon() {
+            Self::Doze
+        } else {
+            Self::Leave
+        }
+    }
 }
 
 /// Tells the event loop of a session that is held: it gives it back should the next request be slow.
