@@ -159,7 +159,7 @@ mod tests {
             let service = crate::compile(file, schema).expect("it is right");
             let known: BTreeSet<_> =
                 identifiers(&service).into_iter().map(|each| each.text).collect();
-            let [header, ..] = &*Target::C.generate(&[service.clone()]) else {
+            let [header, ..] = &*Target::C.generate(std::slice::from_ref(&service)) else {
                 panic!("no header")
             };
             let declared = declared(&header.text);
