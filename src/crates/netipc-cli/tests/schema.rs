@@ -163,7 +163,7 @@ fn a_wrong_command_line_names_what_is_possible() {
     let done = netipc(&["schema", "generate", "--lang", "cobol", "--out", "x", "y.kdl"]);
     assert_eq!(done.status.code(), WRONG_USAGE);
     let shown = text(&done.stderr);
-    assert!(shown.contains("[possible values: rust, go]"), "{shown}");
+    assert!(shown.contains("[possible values: rust, go, c, c-glue]"), "{shown}");
     assert_eq!(netipc(&["schema", "check"]).status.code(), WRONG_USAGE);
 }
 
