@@ -368,7 +368,7 @@ static void fetch_snapshot(uint32_t profiles)
 }
 
 /* Views and builders that were never filled in, and numbers that the schema does not know. */
-static void misuse(void)
+static void what_the_schema_forbids_is_refused(void)
 {
     nipc_apps_lookup_answer_view_t answer;
     nipc_apps_lookup_response_builder_t builder;
@@ -408,6 +408,33 @@ static void misuse(void)
     CHECK_ERROR(NIPC_ERR_INVALID_ARGUMENT, nipc_increment_server_init(&server, run_dir, NULL, 0, NULL, NULL));
 }
 
+/* A directory may point at one item again and again: it decodes (spec section 10.5), and is not copied. */
+static void items_that_share_bytes_are_not_copied(void)
+{
+    const size_t directory_at = 24, entry_bytes = 8;
+    unsigned char payload[256];
+    size_t len;
+    nipc_cgroups_snapshot_response_builder_t builder;
+    CHECK_OK(nipc_cgroups_snapshot_response_builder_init(&builder, payload, sizeof(payload), 2));
+    for (uint32_t hash = 0; hash < 2; hash++) {
+        nipc_cgroups_snapshot_item_t item = NIPC_CGROUPS_SNAPSHOT_ITEM_INIT;
+        item.hash = hash;
+        CHECK_OK(nipc_cgroups_snapshot_response_builder_item(&builder, &item));
+    }
+    CHECK_OK(nipc_cgroups_snapshot_response_builder_finish(&builder, &len));
+    nipc_cgroups_snapshot_response_view_t view;
+    nipc_cgroups_snapshot_response_copy_t copy = {0, NULL};
+    CHECK_OK(nipc_cgroups_snapshot_response_decode(payload, len, &view));
+    CHECK_OK(nipc_cgroups_snapshot_response_copy(&view, &copy));
+    CHECK_OK(nipc_cgroups_snapshot_response_copy_free(&copy));
+
+    memcpy(payload + directory_at + entry_bytes, payload + directory_at, entry_bytes);
+    CHECK_OK(nipc_cgroups_snapshot_response_decode(payload, len, &view));
+    CHECK_NUMBER(2, view.count);
+    CHECK_ERROR(NIPC_ERR_MALFORMED, nipc_cgroups_snapshot_response_copy(&view, &copy));
+    CHECK_ERROR(NIPC_ERR_NOT_INITIALIZED, nipc_cgroups_snapshot_response_copy_free(&copy));
+}
+
 int main(void)
 {
     run_dir = make_run_dir();
@@ -423,7 +450,8 @@ int main(void)
         fetch_snapshot(transports[index]);
         CHECK_OK(nipc_host_destroy(&host));
     }
-    misuse();
+    what_the_schema_forbids_is_refused();
+    items_that_share_bytes_are_not_copied();
     remove_run_dir(run_dir, SERVICES);
     puts("every service answers over both transports");
     return 0;

@@ -78,7 +78,8 @@ typedef struct nipc_cgroups_lookup_request_view {
 NIPC_ASSERT_BYTES(nipc_cgroups_lookup_request_view_t, 72);
 
 /** Reads key `index`. NIPC_ERR_OUT_OF_RANGE past the last. */
-nipc_error_t nipc_cgroups_lookup_request_view_key(const nipc_cgroups_lookup_request_view_t *request, size_t index, nipc_str_t *key);
+nipc_error_t nipc_cgroups_lookup_request_view_key(const nipc_cgroups_lookup_request_view_t *request,
+                                                  size_t index, nipc_str_t *key);
 
 /**
  * Checks a payload, all of it: for payloads that came some other way than to a server.
@@ -86,7 +87,8 @@ nipc_error_t nipc_cgroups_lookup_request_view_key(const nipc_cgroups_lookup_requ
  * The view borrows `payload`. NIPC_ERR_MALFORMED at the first thing that the contract forbids (spec section
  * 10.7).
  */
-nipc_error_t nipc_cgroups_lookup_request_decode(const void *payload, size_t len, nipc_cgroups_lookup_request_view_t *request);
+nipc_error_t nipc_cgroups_lookup_request_decode(const void *payload, size_t len,
+                                                nipc_cgroups_lookup_request_view_t *request);
 
 /** Writes a request, key by key. Zeroed is none; may be forgotten at any time. */
 typedef struct nipc_cgroups_lookup_request_builder {
@@ -98,12 +100,14 @@ NIPC_ASSERT_BYTES(nipc_cgroups_lookup_request_builder_t, 96);
  * Begins a request at the start of `out`, for about `expected` keys: where they turn out to be more or fewer,
  * what was written is moved. NIPC_ERR_NO_SPACE.
  */
-nipc_error_t nipc_cgroups_lookup_request_builder_init(nipc_cgroups_lookup_request_builder_t *builder, void *out, size_t capacity,
-                                          size_t expected);
+nipc_error_t nipc_cgroups_lookup_request_builder_init(nipc_cgroups_lookup_request_builder_t *builder,
+                                                      void *out, size_t capacity, size_t expected);
 /** Adds a key: at least 1 of its bytes. NIPC_ERR_NO_SPACE, NIPC_ERR_BUILD: nothing was added then. */
-nipc_error_t nipc_cgroups_lookup_request_builder_push(nipc_cgroups_lookup_request_builder_t *builder, nipc_str_t key);
+nipc_error_t nipc_cgroups_lookup_request_builder_push(nipc_cgroups_lookup_request_builder_t *builder,
+                                                      nipc_str_t key);
 /** Ends the request, and answers its length in bytes. The builder is zeroed then. */
-nipc_error_t nipc_cgroups_lookup_request_builder_finish(nipc_cgroups_lookup_request_builder_t *builder, size_t *len);
+nipc_error_t nipc_cgroups_lookup_request_builder_finish(
+    nipc_cgroups_lookup_request_builder_t *builder, size_t *len);
 
 /**
  * One of the items, as handlers write it.
@@ -166,8 +170,8 @@ typedef struct nipc_cgroups_lookup_response_view {
 NIPC_ASSERT_BYTES(nipc_cgroups_lookup_response_view_t, 80);
 
 /** Reads item `index`, in the provider's order. NIPC_ERR_OUT_OF_RANGE past the last. */
-nipc_error_t nipc_cgroups_lookup_response_view_item(const nipc_cgroups_lookup_response_view_t *response, size_t index,
-                                        nipc_cgroups_lookup_item_view_t *item);
+nipc_error_t nipc_cgroups_lookup_response_view_item(const nipc_cgroups_lookup_response_view_t *response,
+                                                    size_t index, nipc_cgroups_lookup_item_view_t *item);
 
 /** A whole response to be encoded at once. Start from NIPC_CGROUPS_LOOKUP_RESPONSE_INIT. */
 typedef struct nipc_cgroups_lookup_response {
@@ -193,7 +197,8 @@ NIPC_ASSERT_BYTES(nipc_cgroups_lookup_response_t, 24);
  * The view borrows `payload`. NIPC_ERR_MALFORMED at the first thing that the contract forbids (spec section
  * 10.7).
  */
-nipc_error_t nipc_cgroups_lookup_response_decode(const void *payload, size_t len, nipc_cgroups_lookup_response_view_t *response);
+nipc_error_t nipc_cgroups_lookup_response_decode(const void *payload, size_t len,
+                                                 nipc_cgroups_lookup_response_view_t *response);
 
 /**
  * Writes a whole response at the start of `out`, and answers its length in bytes: for tests, and for who keeps
@@ -202,7 +207,8 @@ nipc_error_t nipc_cgroups_lookup_response_decode(const void *payload, size_t len
  * NIPC_ERR_NO_SPACE where it has more than `capacity` bytes, NIPC_ERR_BUILD for what the schema forbids. What
  * `out` holds after a failure is not specified.
  */
-nipc_error_t nipc_cgroups_lookup_response_encode(const nipc_cgroups_lookup_response_t *response, void *out, size_t capacity, size_t *len);
+nipc_error_t nipc_cgroups_lookup_response_encode(const nipc_cgroups_lookup_response_t *response, void *out,
+                                                 size_t capacity, size_t *len);
 
 /* Calls */
 
@@ -229,10 +235,11 @@ NIPC_ASSERT_BYTES(nipc_cgroups_lookup_answer_view_t, 32);
  * else as the session ended.
  */
 nipc_error_t nipc_cgroups_lookup_call(nipc_client_ctx_t *client, const nipc_str_t *keys, size_t count,
-                          nipc_cgroups_lookup_answer_view_t *answer);
+                                      nipc_cgroups_lookup_answer_view_t *answer);
 
 /** Reads the item for key `index`. NIPC_ERR_OUT_OF_RANGE past the last. */
-nipc_error_t nipc_cgroups_lookup_answer_view_item(const nipc_cgroups_lookup_answer_view_t *answer, size_t index, nipc_cgroups_lookup_item_view_t *item);
+nipc_error_t nipc_cgroups_lookup_answer_view_item(const nipc_cgroups_lookup_answer_view_t *answer,
+                                                  size_t index, nipc_cgroups_lookup_item_view_t *item);
 
 /** Writes the response to a request, one item a key, in the order asked. Zeroed is none; may be forgotten at any time. */
 typedef struct nipc_cgroups_lookup_response_builder {
@@ -249,19 +256,23 @@ NIPC_ASSERT_BYTES(nipc_cgroups_lookup_response_builder_t, 200);
  * NIPC_ERR_NO_SPACE instead of NIPC_CGROUPS_LOOKUP_STATUS_OVERSIZED_ITEM. `request` must outlive the builder.
  */
 nipc_error_t nipc_cgroups_lookup_response_builder_init(nipc_cgroups_lookup_response_builder_t *builder,
-                                           const nipc_cgroups_lookup_request_view_t *request, void *out, size_t capacity,
-                                           bool at_ceiling);
+                                                       const nipc_cgroups_lookup_request_view_t *request,
+                                                       void *out, size_t capacity, bool at_ceiling);
 /** The number of the provider's state: answers that share it agree with each other. */
-nipc_error_t nipc_cgroups_lookup_response_builder_generation(nipc_cgroups_lookup_response_builder_t *builder, uint64_t generation);
+nipc_error_t nipc_cgroups_lookup_response_builder_generation(
+    nipc_cgroups_lookup_response_builder_t *builder, uint64_t generation);
 /**
  * Answers the next key, which must be the one that `item` repeats: `known`. The item's own
  * `status` is not looked at.
  */
-nipc_error_t nipc_cgroups_lookup_response_builder_known(nipc_cgroups_lookup_response_builder_t *builder, const nipc_cgroups_lookup_item_t *item);
+nipc_error_t nipc_cgroups_lookup_response_builder_known(
+    nipc_cgroups_lookup_response_builder_t *builder, const nipc_cgroups_lookup_item_t *item);
 /** Answers the next key, which must be this one: `unknown-retry-later`. Not known yet: ask again later. */
-nipc_error_t nipc_cgroups_lookup_response_builder_unknown_retry_later(nipc_cgroups_lookup_response_builder_t *builder, nipc_str_t key);
+nipc_error_t nipc_cgroups_lookup_response_builder_unknown_retry_later(
+    nipc_cgroups_lookup_response_builder_t *builder, nipc_str_t key);
 /** Answers the next key, which must be this one: `unknown-permanent`. Will not become known. */
-nipc_error_t nipc_cgroups_lookup_response_builder_unknown_permanent(nipc_cgroups_lookup_response_builder_t *builder, nipc_str_t key);
+nipc_error_t nipc_cgroups_lookup_response_builder_unknown_permanent(
+    nipc_cgroups_lookup_response_builder_t *builder, nipc_str_t key);
 /**
  * Whether an item did not fit: a handler may stop then, for the keys left are answered
  * NIPC_CGROUPS_LOOKUP_STATUS_PAYLOAD_EXCEEDED. False for a builder that is none.
@@ -272,7 +283,8 @@ bool nipc_cgroups_lookup_response_builder_is_full(const nipc_cgroups_lookup_resp
  * zeroed then. The first error of its items; NIPC_ERR_BUILD where keys were not answered. NIPC_ERR_CALLER
  * within a handler, whose response ends by itself.
  */
-nipc_error_t nipc_cgroups_lookup_response_builder_finish(nipc_cgroups_lookup_response_builder_t *builder, size_t *len);
+nipc_error_t nipc_cgroups_lookup_response_builder_finish(
+    nipc_cgroups_lookup_response_builder_t *builder, size_t *len);
 
 /**
  * Keeps a copy of a response for as long as you like: its views are those of any response. Zeroed is none.
@@ -290,13 +302,16 @@ NIPC_ASSERT_BYTES(nipc_cgroups_lookup_response_copy_t, 16);
  * Free it with nipc_cgroups_lookup_response_copy_free(), and never with free(). NIPC_ERR_ALREADY_INITIALIZED where `copy`
  * holds one.
  */
-nipc_error_t nipc_cgroups_lookup_response_copy(const nipc_cgroups_lookup_response_view_t *view, nipc_cgroups_lookup_response_copy_t *copy);
+nipc_error_t nipc_cgroups_lookup_response_copy(const nipc_cgroups_lookup_response_view_t *view,
+                                               nipc_cgroups_lookup_response_copy_t *copy);
 
 /** Copies the answer to a lookup: one response with all items. As nipc_cgroups_lookup_response_copy(). */
-nipc_error_t nipc_cgroups_lookup_answer_copy(const nipc_cgroups_lookup_answer_view_t *answer, nipc_cgroups_lookup_response_copy_t *copy);
+nipc_error_t nipc_cgroups_lookup_answer_copy(const nipc_cgroups_lookup_answer_view_t *answer,
+                                             nipc_cgroups_lookup_response_copy_t *copy);
 
 /** Reads a copy: the view lasts until the copy is freed. Any number of threads may read one copy. */
-nipc_error_t nipc_cgroups_lookup_response_copy_view(const nipc_cgroups_lookup_response_copy_t *copy, nipc_cgroups_lookup_response_view_t *view);
+nipc_error_t nipc_cgroups_lookup_response_copy_view(const nipc_cgroups_lookup_response_copy_t *copy,
+                                                    nipc_cgroups_lookup_response_view_t *view);
 
 /** Frees a copy, which is zeroed then. NIPC_ERR_NOT_INITIALIZED where there is none. */
 nipc_error_t nipc_cgroups_lookup_response_copy_free(nipc_cgroups_lookup_response_copy_t *copy);
@@ -308,8 +323,8 @@ nipc_error_t nipc_cgroups_lookup_response_copy_free(nipc_cgroups_lookup_response
  *
  * As nipc_client_init(), but for any endpoint: `service_name` need not be NIPC_CGROUPS_LOOKUP_SERVICE.
  */
-nipc_error_t nipc_cgroups_lookup_client_init(nipc_client_ctx_t *client, const char *run_dir, const char *service_name,
-                                 const nipc_client_config_t *config);
+nipc_error_t nipc_cgroups_lookup_client_init(nipc_client_ctx_t *client, const char *run_dir,
+                                             const char *service_name, const nipc_client_config_t *config);
 
 /* Servers */
 
@@ -321,8 +336,8 @@ nipc_error_t nipc_cgroups_lookup_client_init(nipc_client_ctx_t *client, const ch
  * the response was full (spec section 11); the server goes on, and its status says why.
  */
 typedef nipc_error_t (*nipc_cgroups_lookup_handler_fn)(void *context, const nipc_request_context_t *who,
-                                           const nipc_cgroups_lookup_request_view_t *request,
-                                           nipc_cgroups_lookup_response_builder_t *response);
+                                                       const nipc_cgroups_lookup_request_view_t *request,
+                                                       nipc_cgroups_lookup_response_builder_t *response);
 
 /**
  * A handler as servers and hosts take it. `context` is passed on to each call of `handler`, and must live
@@ -335,8 +350,8 @@ nipc_handler_t nipc_cgroups_lookup_handler(nipc_cgroups_lookup_handler_fn handle
  * nipc_server_run() does. As nipc_server_init_typed().
  */
 nipc_error_t nipc_cgroups_lookup_server_init(nipc_managed_server_t *server, const char *run_dir,
-                                 const nipc_server_config_t *config, size_t worker_count,
-                                 nipc_cgroups_lookup_handler_fn handler, void *context);
+                                             const nipc_server_config_t *config, size_t worker_count,
+                                             nipc_cgroups_lookup_handler_fn handler, void *context);
 
 #ifdef __cplusplus
 }

@@ -90,8 +90,8 @@ typedef struct nipc_cgroups_snapshot_response_view {
 NIPC_ASSERT_BYTES(nipc_cgroups_snapshot_response_view_t, 88);
 
 /** Reads item `index`, in the provider's order. NIPC_ERR_OUT_OF_RANGE past the last. */
-nipc_error_t nipc_cgroups_snapshot_response_view_item(const nipc_cgroups_snapshot_response_view_t *response, size_t index,
-                                        nipc_cgroups_snapshot_item_view_t *item);
+nipc_error_t nipc_cgroups_snapshot_response_view_item(const nipc_cgroups_snapshot_response_view_t *response,
+                                                      size_t index, nipc_cgroups_snapshot_item_view_t *item);
 
 /** A whole response to be encoded at once. Start from NIPC_CGROUPS_SNAPSHOT_RESPONSE_INIT. */
 typedef struct nipc_cgroups_snapshot_response {
@@ -120,7 +120,8 @@ NIPC_ASSERT_BYTES(nipc_cgroups_snapshot_response_t, 32);
  * The view borrows `payload`. NIPC_ERR_MALFORMED at the first thing that the contract forbids (spec section
  * 10.7).
  */
-nipc_error_t nipc_cgroups_snapshot_response_decode(const void *payload, size_t len, nipc_cgroups_snapshot_response_view_t *response);
+nipc_error_t nipc_cgroups_snapshot_response_decode(const void *payload, size_t len,
+                                                   nipc_cgroups_snapshot_response_view_t *response);
 
 /**
  * Writes a whole response at the start of `out`, and answers its length in bytes: for tests, and for who keeps
@@ -129,7 +130,8 @@ nipc_error_t nipc_cgroups_snapshot_response_decode(const void *payload, size_t l
  * NIPC_ERR_NO_SPACE where it has more than `capacity` bytes, NIPC_ERR_BUILD for what the schema forbids. What
  * `out` holds after a failure is not specified.
  */
-nipc_error_t nipc_cgroups_snapshot_response_encode(const nipc_cgroups_snapshot_response_t *response, void *out, size_t capacity, size_t *len);
+nipc_error_t nipc_cgroups_snapshot_response_encode(const nipc_cgroups_snapshot_response_t *response,
+                                                   void *out, size_t capacity, size_t *len);
 
 /* Calls */
 
@@ -140,7 +142,8 @@ nipc_error_t nipc_cgroups_snapshot_response_encode(const nipc_cgroups_snapshot_r
  * The view lasts until the client's next use or close. NIPC_ERR_NOT_READY without a session (refresh first),
  * NIPC_ERR_WRONG_SERVICE on the client of another service; else as the session ended.
  */
-nipc_error_t nipc_cgroups_snapshot_call(nipc_client_ctx_t *client, nipc_cgroups_snapshot_response_view_t *response);
+nipc_error_t nipc_cgroups_snapshot_call(nipc_client_ctx_t *client,
+                                        nipc_cgroups_snapshot_response_view_t *response);
 
 /** Writes a response, item by item. Zeroed is none; may be forgotten at any time. */
 typedef struct nipc_cgroups_snapshot_response_builder {
@@ -152,22 +155,26 @@ NIPC_ASSERT_BYTES(nipc_cgroups_snapshot_response_builder_t, 208);
  * Begins a response at the start of `out`, for about `expected` items: for tests and other transports; handlers
  * are given theirs. NIPC_ERR_NO_SPACE.
  */
-nipc_error_t nipc_cgroups_snapshot_response_builder_init(nipc_cgroups_snapshot_response_builder_t *builder, void *out, size_t capacity,
-                                           size_t expected);
+nipc_error_t nipc_cgroups_snapshot_response_builder_init(
+    nipc_cgroups_snapshot_response_builder_t *builder, void *out, size_t capacity, size_t expected);
 /** Whether the provider follows systemd units: 0 or 1. */
-nipc_error_t nipc_cgroups_snapshot_response_builder_systemd_enabled(nipc_cgroups_snapshot_response_builder_t *builder, uint32_t systemd_enabled);
+nipc_error_t nipc_cgroups_snapshot_response_builder_systemd_enabled(
+    nipc_cgroups_snapshot_response_builder_t *builder, uint32_t systemd_enabled);
 /** The number of the provider's state: answers that share it agree with each other. */
-nipc_error_t nipc_cgroups_snapshot_response_builder_generation(nipc_cgroups_snapshot_response_builder_t *builder, uint64_t generation);
+nipc_error_t nipc_cgroups_snapshot_response_builder_generation(
+    nipc_cgroups_snapshot_response_builder_t *builder, uint64_t generation);
 /**
  * Adds an item. NIPC_ERR_NO_SPACE where it does not fit the limit: return that, and the client asks again
  * with a larger one. NIPC_ERR_BUILD for what the schema forbids. After an error the response cannot be finished.
  */
-nipc_error_t nipc_cgroups_snapshot_response_builder_item(nipc_cgroups_snapshot_response_builder_t *builder, const nipc_cgroups_snapshot_item_t *item);
+nipc_error_t nipc_cgroups_snapshot_response_builder_item(
+    nipc_cgroups_snapshot_response_builder_t *builder, const nipc_cgroups_snapshot_item_t *item);
 /**
  * Ends a response that nipc_cgroups_snapshot_response_builder_init() began, and answers its length in bytes. The builder is
  * zeroed then. The first error of its items. NIPC_ERR_CALLER within a handler, whose response ends by itself.
  */
-nipc_error_t nipc_cgroups_snapshot_response_builder_finish(nipc_cgroups_snapshot_response_builder_t *builder, size_t *len);
+nipc_error_t nipc_cgroups_snapshot_response_builder_finish(
+    nipc_cgroups_snapshot_response_builder_t *builder, size_t *len);
 
 /* The cache */
 
@@ -197,8 +204,8 @@ NIPC_ASSERT_BYTES(nipc_cgroups_cache_guard_t, 48);
  * Makes an empty cache, which has not connected yet: a refresh does. `config` may be NULL. As
  * nipc_client_init(), for any endpoint.
  */
-nipc_error_t nipc_cgroups_cache_init(nipc_cgroups_cache_t *cache, const char *run_dir, const char *service_name,
-                                const nipc_client_config_t *config);
+nipc_error_t nipc_cgroups_cache_init(nipc_cgroups_cache_t *cache, const char *run_dir,
+                                     const char *service_name, const nipc_client_config_t *config);
 /**
  * Connects if need be and if it is time to, asks for everything, and replaces what the cache holds by it. Takes
  * at most one connection's time (5 s) and one call's. Whatever it meets, what the cache had before is kept on
@@ -211,17 +218,19 @@ bool nipc_cgroups_cache_ready(const nipc_cgroups_cache_t *cache);
  * Holds on to what the cache has now. Never waits, whatever refreshes; from any thread. Allocates nothing, but for a
  * thread's first time. NIPC_ERR_ALREADY_INITIALIZED where `guard` holds something.
  */
-nipc_error_t nipc_cgroups_cache_read_lock(const nipc_cgroups_cache_t *cache, nipc_cgroups_cache_guard_t *guard);
+nipc_error_t nipc_cgroups_cache_read_lock(const nipc_cgroups_cache_t *cache,
+                                          nipc_cgroups_cache_guard_t *guard);
 /**
  * Finds the item with that identity. NIPC_ERR_NOT_FOUND where there is none. What it points at lasts as long as
  * the guard.
  */
 nipc_error_t nipc_cgroups_cache_get(const nipc_cgroups_cache_guard_t *guard, uint32_t hash, nipc_str_t name,
-                               nipc_cgroups_snapshot_item_view_t *item);
+                                    nipc_cgroups_snapshot_item_view_t *item);
 /** How many items there are; 0 for a guard that holds nothing. */
 size_t nipc_cgroups_cache_count(const nipc_cgroups_cache_guard_t *guard);
 /** Reads item `index`, in the provider's order. NIPC_ERR_OUT_OF_RANGE past the last. */
-nipc_error_t nipc_cgroups_cache_item(const nipc_cgroups_cache_guard_t *guard, size_t index, nipc_cgroups_snapshot_item_view_t *item);
+nipc_error_t nipc_cgroups_cache_item(const nipc_cgroups_cache_guard_t *guard, size_t index,
+                                     nipc_cgroups_snapshot_item_view_t *item);
 /** The number of the provider's state; 0 before the cache was filled. */
 uint64_t nipc_cgroups_cache_generation(const nipc_cgroups_cache_guard_t *guard);
 /** Lets go. The guard is zeroed then. NIPC_ERR_NOT_INITIALIZED where it holds nothing. */
@@ -252,10 +261,12 @@ NIPC_ASSERT_BYTES(nipc_cgroups_snapshot_response_copy_t, 16);
  * holds one. NIPC_ERR_MALFORMED where items share bytes (spec section 10.5 lets
  * them): their copies could be longer than any payload.
  */
-nipc_error_t nipc_cgroups_snapshot_response_copy(const nipc_cgroups_snapshot_response_view_t *view, nipc_cgroups_snapshot_response_copy_t *copy);
+nipc_error_t nipc_cgroups_snapshot_response_copy(const nipc_cgroups_snapshot_response_view_t *view,
+                                                 nipc_cgroups_snapshot_response_copy_t *copy);
 
 /** Reads a copy: the view lasts until the copy is freed. Any number of threads may read one copy. */
-nipc_error_t nipc_cgroups_snapshot_response_copy_view(const nipc_cgroups_snapshot_response_copy_t *copy, nipc_cgroups_snapshot_response_view_t *view);
+nipc_error_t nipc_cgroups_snapshot_response_copy_view(const nipc_cgroups_snapshot_response_copy_t *copy,
+                                                      nipc_cgroups_snapshot_response_view_t *view);
 
 /** Frees a copy, which is zeroed then. NIPC_ERR_NOT_INITIALIZED where there is none. */
 nipc_error_t nipc_cgroups_snapshot_response_copy_free(nipc_cgroups_snapshot_response_copy_t *copy);
@@ -267,8 +278,8 @@ nipc_error_t nipc_cgroups_snapshot_response_copy_free(nipc_cgroups_snapshot_resp
  *
  * As nipc_client_init(), but for any endpoint: `service_name` need not be NIPC_CGROUPS_SNAPSHOT_SERVICE.
  */
-nipc_error_t nipc_cgroups_snapshot_client_init(nipc_client_ctx_t *client, const char *run_dir, const char *service_name,
-                                 const nipc_client_config_t *config);
+nipc_error_t nipc_cgroups_snapshot_client_init(nipc_client_ctx_t *client, const char *run_dir,
+                                               const char *service_name, const nipc_client_config_t *config);
 
 /* Servers */
 
@@ -279,8 +290,8 @@ nipc_error_t nipc_cgroups_snapshot_client_init(nipc_client_ctx_t *client, const 
  * What it returns but NIPC_OK is a failure: the client is told INTERNAL_ERROR, or LIMIT_EXCEEDED where
  * the response was full (spec section 11); the server goes on, and its status says why.
  */
-typedef nipc_error_t (*nipc_cgroups_snapshot_handler_fn)(void *context, const nipc_request_context_t *who,
-                                           nipc_cgroups_snapshot_response_builder_t *response);
+typedef nipc_error_t (*nipc_cgroups_snapshot_handler_fn)(
+    void *context, const nipc_request_context_t *who, nipc_cgroups_snapshot_response_builder_t *response);
 
 /**
  * A handler as servers and hosts take it. `context` is passed on to each call of `handler`, and must live
@@ -293,8 +304,8 @@ nipc_handler_t nipc_cgroups_snapshot_handler(nipc_cgroups_snapshot_handler_fn ha
  * nipc_server_run() does. As nipc_server_init_typed().
  */
 nipc_error_t nipc_cgroups_snapshot_server_init(nipc_managed_server_t *server, const char *run_dir,
-                                 const nipc_server_config_t *config, size_t worker_count,
-                                 nipc_cgroups_snapshot_handler_fn handler, void *context);
+                                               const nipc_server_config_t *config, size_t worker_count,
+                                               nipc_cgroups_snapshot_handler_fn handler, void *context);
 
 #ifdef __cplusplus
 }

@@ -82,9 +82,11 @@ NIPC_ASSERT_BYTES(nipc_increment_response_view_t, 48);
  * The view borrows `payload`. NIPC_ERR_MALFORMED at the first thing that the contract forbids (spec section
  * 10.7).
  */
-nipc_error_t nipc_increment_request_decode(const void *payload, size_t len, nipc_increment_request_view_t *request);
+nipc_error_t nipc_increment_request_decode(const void *payload, size_t len,
+                                           nipc_increment_request_view_t *request);
 /** As nipc_increment_request_decode(). */
-nipc_error_t nipc_increment_response_decode(const void *payload, size_t len, nipc_increment_response_view_t *response);
+nipc_error_t nipc_increment_response_decode(const void *payload, size_t len,
+                                            nipc_increment_response_view_t *response);
 
 /**
  * Writes a payload at the start of `out`, and answers its length in bytes.
@@ -92,9 +94,11 @@ nipc_error_t nipc_increment_response_decode(const void *payload, size_t len, nip
  * NIPC_ERR_NO_SPACE where it has more than `capacity` bytes, NIPC_ERR_BUILD for what the schema forbids. What
  * `out` holds after a failure is not specified.
  */
-nipc_error_t nipc_increment_request_encode(const nipc_increment_request_t *request, void *out, size_t capacity, size_t *len);
+nipc_error_t nipc_increment_request_encode(const nipc_increment_request_t *request, void *out,
+                                           size_t capacity, size_t *len);
 /** As nipc_increment_request_encode(). */
-nipc_error_t nipc_increment_response_encode(const nipc_increment_response_t *response, void *out, size_t capacity, size_t *len);
+nipc_error_t nipc_increment_response_encode(const nipc_increment_response_t *response, void *out,
+                                            size_t capacity, size_t *len);
 
 /* Calls */
 
@@ -106,7 +110,7 @@ nipc_error_t nipc_increment_response_encode(const nipc_increment_response_t *res
  * the session ended. A failed call is not sent again but for what spec section 11 says.
  */
 nipc_error_t nipc_increment_call(nipc_client_ctx_t *client, const nipc_increment_request_t *request,
-                          nipc_increment_response_view_t *response);
+                                 nipc_increment_response_view_t *response);
 
 /** The answers to a batch, in the order asked. Last until the client's next use or close. */
 typedef struct nipc_increment_batch_view {
@@ -120,12 +124,12 @@ NIPC_ASSERT_BYTES(nipc_increment_batch_view_t, 72);
  * `count` requests in one message, their answers in the same order. As nipc_increment_call(), all of it within one call
  * timeout; NIPC_ERR_LIMIT above the items that the session takes.
  */
-nipc_error_t nipc_increment_batch(nipc_client_ctx_t *client, const nipc_increment_request_t *requests, size_t count,
-                           nipc_increment_batch_view_t *answers);
+nipc_error_t nipc_increment_batch(nipc_client_ctx_t *client, const nipc_increment_request_t *requests,
+                                  size_t count, nipc_increment_batch_view_t *answers);
 
 /** Reads the answer to request `index`. NIPC_ERR_OUT_OF_RANGE past the last. */
 nipc_error_t nipc_increment_batch_view_get(const nipc_increment_batch_view_t *answers, size_t index,
-                                    nipc_increment_response_view_t *response);
+                                           nipc_increment_response_view_t *response);
 
 /** The response that a handler writes. */
 typedef struct nipc_increment_response_builder {
@@ -139,7 +143,8 @@ NIPC_ASSERT_BYTES(nipc_increment_response_builder_t, 104);
  * NIPC_ERR_NO_SPACE where it does not fit the session's limit: return that, and the client asks again with a
  * larger one. NIPC_ERR_BUILD for what the schema forbids. A handler that returns NIPC_OK without this fails.
  */
-nipc_error_t nipc_increment_response_builder_set(nipc_increment_response_builder_t *builder, const nipc_increment_response_t *response);
+nipc_error_t nipc_increment_response_builder_set(nipc_increment_response_builder_t *builder,
+                                                 const nipc_increment_response_t *response);
 
 /**
  * Keeps a copy of a response for as long as you like: its views are those of any response. Zeroed is none.
@@ -157,10 +162,12 @@ NIPC_ASSERT_BYTES(nipc_increment_response_copy_t, 16);
  * Free it with nipc_increment_response_copy_free(), and never with free(). NIPC_ERR_ALREADY_INITIALIZED where `copy`
  * holds one.
  */
-nipc_error_t nipc_increment_response_copy(const nipc_increment_response_view_t *view, nipc_increment_response_copy_t *copy);
+nipc_error_t nipc_increment_response_copy(const nipc_increment_response_view_t *view,
+                                          nipc_increment_response_copy_t *copy);
 
 /** Reads a copy: the view lasts until the copy is freed. Any number of threads may read one copy. */
-nipc_error_t nipc_increment_response_copy_view(const nipc_increment_response_copy_t *copy, nipc_increment_response_view_t *view);
+nipc_error_t nipc_increment_response_copy_view(const nipc_increment_response_copy_t *copy,
+                                               nipc_increment_response_view_t *view);
 
 /** Frees a copy, which is zeroed then. NIPC_ERR_NOT_INITIALIZED where there is none. */
 nipc_error_t nipc_increment_response_copy_free(nipc_increment_response_copy_t *copy);
@@ -172,8 +179,8 @@ nipc_error_t nipc_increment_response_copy_free(nipc_increment_response_copy_t *c
  *
  * As nipc_client_init(), but for any endpoint: `service_name` need not be NIPC_INCREMENT_SERVICE.
  */
-nipc_error_t nipc_increment_client_init(nipc_client_ctx_t *client, const char *run_dir, const char *service_name,
-                                 const nipc_client_config_t *config);
+nipc_error_t nipc_increment_client_init(nipc_client_ctx_t *client, const char *run_dir,
+                                        const char *service_name, const nipc_client_config_t *config);
 
 /* Servers */
 
@@ -185,8 +192,8 @@ nipc_error_t nipc_increment_client_init(nipc_client_ctx_t *client, const char *r
  * the response was full (spec section 11); the server goes on, and its status says why.
  */
 typedef nipc_error_t (*nipc_increment_handler_fn)(void *context, const nipc_request_context_t *who,
-                                           const nipc_increment_request_view_t *request,
-                                           nipc_increment_response_builder_t *response);
+                                                  const nipc_increment_request_view_t *request,
+                                                  nipc_increment_response_builder_t *response);
 
 /**
  * A handler as servers and hosts take it. `context` is passed on to each call of `handler`, and must live
@@ -199,8 +206,8 @@ nipc_handler_t nipc_increment_handler(nipc_increment_handler_fn handler, void *c
  * nipc_server_run() does. As nipc_server_init_typed().
  */
 nipc_error_t nipc_increment_server_init(nipc_managed_server_t *server, const char *run_dir,
-                                 const nipc_server_config_t *config, size_t worker_count,
-                                 nipc_increment_handler_fn handler, void *context);
+                                        const nipc_server_config_t *config, size_t worker_count,
+                                        nipc_increment_handler_fn handler, void *context);
 
 #ifdef __cplusplus
 }

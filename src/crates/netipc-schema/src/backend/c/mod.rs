@@ -57,7 +57,7 @@ const GUARD_WORDS: usize = 6;
 pub(super) fn generate(services: &[Service]) -> Vec<Output> {
     let header = |service: &Service| Output {
         file_name: format!("{}.h", service.name.snake()),
-        text: tidy(&render("header", &model(service))),
+        text: wrap(&tidy(&render("header", &model(service)))),
     };
     let includes: String = services
         .iter()
@@ -183,4 +183,58 @@ fn tidy(text: &str) -> String {
         opens = line.ends_with('{');
     }
     tidied
+}
+
+/// The most letters of a line of code in a header.
+const LINE_WIDTH: usize = 110;
+
+/// The text with prototypes that are too long for a line broken between their parameters.
+fn wrap(text: &str) -> String {
+    let mut wrapped = String::new();
+    let mut prototype = String::new();
+    for line in text.lines() {
+        let begins = line.starts_with(|first: char| first.is_ascii_lowercase())
+            && line.contains('(')
+            && !line.contains('{');
+        if prototype.is_empty() && !begins {
+            wrapped.push_str(line);
+            wrapped.push('\n');
+            continue;
+        }
+        if !prototype.is_empty() {
+            prototype.push(' ');
+        }
+        prototype.push_str(line.trim());
+        if prototype.ends_with(");") {
+            wrapped.push_str(&wrap_prototype(&prototype));
+            prototype.clear();
+        }
+    }
+    wrapped
+}
+
+fn wrap_prototype(prototype: &str) -> String {
+    if prototype.len() <= LINE_WIDTH {
+        return format!("{prototype}\n");
+    }
+    // The last one: that of a pointer to a function has its name between two of its own.
+    let at = prototype.rfind('(').unwrap_or_default() + 1;
+    let (head, parameters) = prototype.split_at(at);
+    let indent =
+        if head.len() > LINE_WIDTH / 2 { "    ".to_owned() } else { " ".repeat(head.len()) };
+    let mut lines = vec![if indent.len() == head.len() {
+        head.to_owned()
+    } else {
+        format!("{head}\n{indent}")
+    }];
+    for parameter in parameters.split_inclusive(", ") {
+        let line = lines.last_mut().expect("there is a first");
+        let width = line.rsplit('\n').next().unwrap_or(line).len();
+        if width + parameter.trim_end().len() > LINE_WIDTH {
+            lines.push(format!("{indent}{parameter}"));
+        } else {
+            line.push_str(parameter);
+        }
+    }
+    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
 }

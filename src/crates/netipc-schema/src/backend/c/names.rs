@@ -112,3 +112,60 @@ pub(crate) fn members(service: &Service) -> Vec<Vec<Identifier<'_>>> {
     });
     structs.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::identifiers;
+    use crate::backend::Target;
+
+    const SCHEMAS: [(&str, &str); 3] = [
+        ("call.kdl", include_str!("../../../../testdata/schemas/increment.kdl")),
+        ("lookup.kdl", include_str!("../../../../testdata/schemas/apps-lookup.kdl")),
+        ("snapshot.kdl", include_str!("../../../../testdata/schemas/cgroups-snapshot.kdl")),
+    ];
+
+    /// What a header declares: the last word before `(`, of a `typedef`, behind `#define`, of an enumerator.
+    fn declared(header: &str) -> BTreeSet<String> {
+        let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        let last = |text: &str| text.rsplit(|letter| !is_part(letter)).next().map(str::to_owned);
+        let lines = header.lines().filter(|line| !line.trim_start().starts_with(['*', '/']));
+        let word = |line: &str| {
+            let line = line.trim_end();
+            if let Some(rest) = line.strip_prefix("#define ") {
+                return rest.split(|letter| !is_part(letter)).next().map(str::to_owned);
+            }
+            if let Some(rest) = line.strip_prefix("typedef nipc_error_t (*") {
+                return rest.split(')').next().map(str::to_owned);
+            }
+            if line.starts_with("typedef") || line.starts_with('}') {
+                return last(line.strip_suffix(';')?);
+            }
+            match line.split_once(" = ") {
+                Some((name, _)) if line.starts_with("    NIPC_") => last(name),
+                _ if line.starts_with(|first: char| first.is_ascii_lowercase()) => {
+                    last(line.split_once('(')?.0)
+                }
+                _ => None,
+            }
+        };
+        lines.filter_map(word).filter(|word| word.to_lowercase().starts_with("nipc_")).collect()
+    }
+
+    #[test]
+    fn every_identifier_of_a_header_is_known_to_the_check() {
+        for (file, schema) in SCHEMAS {
+            let service = crate::compile(file, schema).expect("it is right");
+            let known: BTreeSet<_> =
+                identifiers(&service).into_iter().map(|each| each.text).collect();
+            let [header, ..] = &*Target::C.generate(std::slice::from_ref(&service)) else {
+                panic!("no header")
+            };
+            let declared = declared(&header.text);
+            assert!(declared.len() > 25, "{declared:?}");
+            let unknown: Vec<_> = declared.difference(&known).collect();
+            assert!(unknown.is_empty(), "{file}: {unknown:?}");
+        }
+    }
+}
