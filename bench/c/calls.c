@@ -166,7 +166,7 @@ static uint64_t reverses_turn(struct caller *caller) {
     nipc_string_reverse_request_t request = {.bytes = {text, r->bytes}};
     nipc_string_reverse_response_view_t answer;
     must(nipc_string_reverse_call(&r->client, &request, &answer), "string-reverse");
-    if (!same_bytes(answer.bytes, (nipc_str_t){backwards, r->bytes}))
+    if (!same(answer.bytes, (nipc_str_t){backwards, r->bytes}))
         fail("wrong answer to string %llu", (unsigned long long)number);
     one_more(caller);
     return 0;

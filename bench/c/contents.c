@@ -2,6 +2,7 @@
 #include "driver.h"
 
 #include <arpa/inet.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +14,8 @@
 #define FIRST_UNKNOWN_IP (11u << 24)
 /* Knuth's multiplicative hash: spreads indices over 32 bits. */
 #define HASH_FACTOR 2654435761u
+/* More than any text here has but a long name. */
+#define MOST_BYTES 128
 #define KNOWN_PATH "/system.slice/docker-"
 
 #define STR(literal) {literal, sizeof literal - 1}
@@ -22,7 +25,24 @@ const nipc_label_t LABEL[LABELS] = {
     {STR("key-0002"), STR("value-9876543210")},
 };
 
+const nipc_str_t COUNTRY = STR("GR");
+
 static bool is(const char *mix, const char *name) { return strcmp(mix, name) == 0; }
+
+/* A text that is kept until the end. */
+static nipc_str_t text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static nipc_str_t text(const char *format, ...) {
+    char room[MOST_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    int len = vsnprintf(room, sizeof room, format, arguments);
+    va_end(arguments);
+    if (len < 0 || (size_t)len >= sizeof room)
+        fail("a text is too long: %s", format);
+    char *kept = memory((size_t)len + 1, 1);
+    memcpy(kept, room, (size_t)len);
+    return (nipc_str_t){kept, (size_t)len};
+}
 
 size_t label_count(const struct options *options) { return is(options->mix, "plain") ? 0 : LABELS; }
 
@@ -33,8 +53,8 @@ struct group *make_groups(size_t count) {
         group->hash = (uint32_t)i * HASH_FACTOR;
         group->options = (uint32_t)i % 7;
         group->enabled = (uint32_t)i % 2;
-        snprintf(group->name, sizeof group->name, "docker-%06u", (unsigned)i);
-        snprintf(group->path, sizeof group->path, "/sys/fs/cgroup/system.slice/docker-%06u.scope", (unsigned)i);
+        group->name = text("docker-%06u", (unsigned)i);
+        group->path = text("/sys/fs/cgroup/system.slice/docker-%06u.scope", (unsigned)i);
     }
     return groups;
 }
@@ -55,13 +75,13 @@ struct thing *make_things(const struct options *options) {
         struct thing *thing = &things[i];
         unsigned index = (unsigned)i;
         thing->known = all || (is(mix, "mixed") && i % 2 == 0);
-        snprintf(thing->path, sizeof thing->path, "/system.slice/%s-%06u", thing->known ? "docker" : "absent", index);
-        snprintf(thing->comm, sizeof thing->comm, "comm-%05u", index);
-        snprintf(thing->short_name, sizeof thing->short_name, "name-%05u", index);
-        thing->name = nipc_str(thing->short_name);
+        thing->path = text("/system.slice/%s-%06u", thing->known ? "docker" : "absent", index);
+        thing->comm = text("comm-%05u", index);
+        thing->name = text("name-%05u", index);
         thing->pid = index + (thing->known ? FIRST_PID : FIRST_UNKNOWN_PID);
         struct in_addr ip = {htonl(index + (thing->known ? FIRST_IP : FIRST_UNKNOWN_IP))};
-        inet_ntop(AF_INET, &ip, thing->ip, sizeof thing->ip);
+        char dotted[INET_ADDRSTRLEN];
+        thing->ip = text("%s", inet_ntop(AF_INET, &ip, dotted, sizeof dotted));
     }
     if (is(mix, "long") && options->items > 0)
         things[0].name = long_name(options->bytes);
@@ -88,20 +108,18 @@ const struct thing *of_pid(const struct thing *things, size_t count, uint32_t pi
 
 const struct thing *of_ip(const struct thing *things, size_t count, nipc_str_t ip) {
     struct in_addr address;
-    char text[INET_ADDRSTRLEN];
-    if (ip.len >= sizeof text)
+    char dotted[INET_ADDRSTRLEN];
+    if (ip.len >= sizeof dotted)
         return NULL;
-    memcpy(text, ip.ptr, ip.len);
-    text[ip.len] = 0;
-    if (inet_pton(AF_INET, text, &address) != 1)
+    memcpy(dotted, ip.ptr, ip.len);
+    dotted[ip.len] = 0;
+    if (inet_pton(AF_INET, dotted, &address) != 1)
         return NULL;
     uint32_t number = ntohl(address.s_addr);
     return number >= FIRST_IP && number < FIRST_UNKNOWN_IP && number - FIRST_IP < count ? &things[number - FIRST_IP]
                                                                                          : NULL;
 }
 
-bool same_bytes(nipc_str_t given, nipc_str_t expected) {
+bool same(nipc_str_t given, nipc_str_t expected) {
     return given.len == expected.len && memcmp(given.ptr, expected.ptr, expected.len) == 0;
 }
-
-bool same(nipc_str_t given, const char *expected) { return same_bytes(given, nipc_str(expected)); }

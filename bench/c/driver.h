@@ -72,17 +72,12 @@ const char *hear(void);
 /** An item of a snapshot. */
 struct group {
     uint32_t hash, options, enabled;
-    char name[24];
-    char path[72];
+    nipc_str_t name, path;
 };
 
 /** Something that can be looked up. */
 struct thing {
-    char path[40];
-    char comm[24];
-    char ip[16];
-    char short_name[24];
-    nipc_str_t name;
+    nipc_str_t path, name, comm, ip;
     uint32_t pid;
     bool known;
 };
@@ -91,19 +86,19 @@ struct thing {
 #define PATIENCE_MS 300000
 
 #define LABELS 2
-#define COUNTRY "GR"
 
 struct group *make_groups(size_t count);
 struct thing *make_things(const struct options *options);
 /** Labels of the known items of a lookup, and how many there are. */
 extern const nipc_label_t LABEL[LABELS];
+/** Where all known addresses are. */
+extern const nipc_str_t COUNTRY;
 size_t label_count(const struct options *options);
 /** The thing that a key asks for; NULL where there is none. */
 const struct thing *of_path(const struct thing *things, size_t count, nipc_str_t path);
 const struct thing *of_pid(const struct thing *things, size_t count, uint32_t pid);
 const struct thing *of_ip(const struct thing *things, size_t count, nipc_str_t ip);
-bool same(nipc_str_t given, const char *expected);
-bool same_bytes(nipc_str_t given, nipc_str_t expected);
+bool same(nipc_str_t given, nipc_str_t expected);
 
 /* measure.c: how calls are timed. */
 

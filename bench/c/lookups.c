@@ -17,6 +17,7 @@
 nipc_error_t answer_cgroups(const struct options *options, const struct thing *things,
                             const nipc_cgroups_lookup_request_view_t *request,
                             nipc_cgroups_lookup_response_builder_t *response) {
+    size_t labels = label_count(options);
     for (size_t i = 0; i < request->count && !nipc_cgroups_lookup_response_builder_is_full(response); i++) {
         nipc_str_t path;
         nipc_error_t error = nipc_cgroups_lookup_request_view_key(request, i, &path);
@@ -29,7 +30,7 @@ nipc_error_t answer_cgroups(const struct options *options, const struct thing *t
             item.orchestrator = NIPC_CGROUPS_LOOKUP_ORCHESTRATOR_DOCKER;
             item.name = thing->name;
             item.labels = LABEL;
-            item.label_count = label_count(options);
+            item.label_count = labels;
             error = nipc_cgroups_lookup_response_builder_known(response, &item);
         } else {
             error = nipc_cgroups_lookup_response_builder_unknown_permanent(response, path);
@@ -43,6 +44,7 @@ nipc_error_t answer_cgroups(const struct options *options, const struct thing *t
 nipc_error_t answer_apps(const struct options *options, const struct thing *things,
                          const nipc_apps_lookup_request_view_t *request,
                          nipc_apps_lookup_response_builder_t *response) {
+    size_t labels = label_count(options);
     for (size_t i = 0; i < request->count && !nipc_apps_lookup_response_builder_is_full(response); i++) {
         uint32_t pid;
         nipc_error_t error = nipc_apps_lookup_request_view_key(request, i, &pid);
@@ -56,11 +58,11 @@ nipc_error_t answer_apps(const struct options *options, const struct thing *thin
             item.ppid = 1;
             item.uid = pid;
             item.starttime = pid;
-            item.comm = nipc_str(thing->comm);
-            item.cgroup_path = nipc_str(thing->path);
+            item.comm = thing->comm;
+            item.cgroup_path = thing->path;
             item.cgroup_name = thing->name;
             item.labels = LABEL;
-            item.label_count = label_count(options);
+            item.label_count = labels;
             error = nipc_apps_lookup_response_builder_known(response, &item);
         } else {
             error = nipc_apps_lookup_response_builder_unknown(response, pid);
@@ -85,7 +87,7 @@ nipc_error_t answer_asns(const struct thing *things, size_t count, const nipc_ip
             item.ip = ip;
             item.asn = thing->pid;
             item.as_name = thing->name;
-            item.country = nipc_str(COUNTRY);
+            item.country = COUNTRY;
             error = nipc_ip_to_asn_response_builder_known(response, &item);
         } else {
             error = nipc_ip_to_asn_response_builder_unknown(response, ip);
@@ -104,7 +106,7 @@ static bool has_labels(const nipc_labels_view_t *given, size_t expected) {
     for (size_t i = 0; i < expected; i++) {
         nipc_label_t label;
         must(nipc_labels_view_get(given, i, &label), "a label");
-        if (!same_bytes(label.key, LABEL[i].key) || !same_bytes(label.value, LABEL[i].value))
+        if (!same(label.key, LABEL[i].key) || !same(label.value, LABEL[i].value))
             return false;
     }
     return true;
@@ -117,7 +119,7 @@ bool right_cgroup(const nipc_cgroups_lookup_item_view_t *item, const struct thin
         return item->status == NIPC_CGROUPS_LOOKUP_STATUS_UNKNOWN_PERMANENT && item->name.len == 0 &&
                item->labels.count == 0;
     return item->status == NIPC_CGROUPS_LOOKUP_STATUS_KNOWN &&
-           item->orchestrator == NIPC_CGROUPS_LOOKUP_ORCHESTRATOR_DOCKER && same_bytes(item->name, thing->name) &&
+           item->orchestrator == NIPC_CGROUPS_LOOKUP_ORCHESTRATOR_DOCKER && same(item->name, thing->name) &&
            has_labels(&item->labels, labels);
 }
 
@@ -131,7 +133,7 @@ bool right_app(const nipc_apps_lookup_item_view_t *item, const struct thing *thi
            item->cgroup_status == NIPC_APPS_LOOKUP_CGROUP_STATUS_KNOWN &&
            item->orchestrator == NIPC_APPS_LOOKUP_ORCHESTRATOR_DOCKER && item->ppid == 1 && item->uid == thing->pid &&
            item->starttime == thing->pid && same(item->comm, thing->comm) && same(item->cgroup_path, thing->path) &&
-           same_bytes(item->cgroup_name, thing->name) && has_labels(&item->labels, labels);
+           same(item->cgroup_name, thing->name) && has_labels(&item->labels, labels);
 }
 
 bool right_asn(const nipc_ip_to_asn_item_view_t *item, const struct thing *thing) {
@@ -140,7 +142,7 @@ bool right_asn(const nipc_ip_to_asn_item_view_t *item, const struct thing *thing
     if (!thing->known)
         return item->status == NIPC_IP_TO_ASN_STATUS_UNKNOWN && item->asn == 0 && item->as_name.len == 0;
     return item->status == NIPC_IP_TO_ASN_STATUS_KNOWN && item->asn == thing->pid &&
-           same_bytes(item->as_name, thing->name) && same(item->country, COUNTRY);
+           same(item->as_name, thing->name) && same(item->country, COUNTRY);
 }
 
 /* Clients: look all things up, each turn. */
@@ -249,7 +251,7 @@ struct caller *make_cgroups_lookups(const struct options *o) {
     struct lookups *l = make_lookups(o, nipc_cgroups_lookup_client_init, cgroups_turn);
     l->texts = memory(o->items, sizeof *l->texts);
     for (size_t i = 0; i < o->items; i++)
-        l->texts[i] = nipc_str(l->things[i].path);
+        l->texts[i] = l->things[i].path;
     return &l->caller;
 }
 
@@ -265,7 +267,7 @@ struct caller *make_asn_lookups(const struct options *o) {
     struct lookups *l = make_lookups(o, nipc_ip_to_asn_client_init, asn_turn);
     l->texts = memory(o->items, sizeof *l->texts);
     for (size_t i = 0; i < o->items; i++)
-        l->texts[i] = nipc_str(l->things[i].ip);
+        l->texts[i] = l->things[i].ip;
     return &l->caller;
 }
 
@@ -351,7 +353,7 @@ struct caller *make_cgroups_codec(const struct options *o) {
     nipc_cgroups_lookup_request_builder_t builder = {0};
     must(nipc_cgroups_lookup_request_builder_init(&builder, c->request, c->room, o->items), "a builder");
     for (size_t i = 0; i < o->items; i++)
-        must(nipc_cgroups_lookup_request_builder_push(&builder, nipc_str(c->things[i].path)), "a key");
+        must(nipc_cgroups_lookup_request_builder_push(&builder, c->things[i].path), "a key");
     must(nipc_cgroups_lookup_request_builder_finish(&builder, &c->request_len), "a request");
     return &c->caller;
 }

@@ -226,7 +226,7 @@ static size_t ask_cgroups(struct pipeline *p, struct asked *about) {
     size_t len, count = next_count(p, about);
     must(nipc_cgroups_lookup_request_builder_init(&builder, p->payload, p->room, count), "a builder");
     for (size_t i = 0; i < count; i++)
-        must(nipc_cgroups_lookup_request_builder_push(&builder, nipc_str(p->things[i].path)), "a key");
+        must(nipc_cgroups_lookup_request_builder_push(&builder, p->things[i].path), "a key");
     must(nipc_cgroups_lookup_request_builder_finish(&builder, &len), "a request");
     return len;
 }
@@ -270,7 +270,7 @@ static size_t ask_asns(struct pipeline *p, struct asked *about) {
     size_t len, count = next_count(p, about);
     must(nipc_ip_to_asn_request_builder_init(&builder, p->payload, p->room, count), "a builder");
     for (size_t i = 0; i < count; i++)
-        must(nipc_ip_to_asn_request_builder_push(&builder, nipc_str(p->things[i].ip)), "a key");
+        must(nipc_ip_to_asn_request_builder_push(&builder, p->things[i].ip), "a key");
     must(nipc_ip_to_asn_request_builder_finish(&builder, &len), "a request");
     return len;
 }

@@ -120,8 +120,8 @@ static nipc_error_t snapshot(void *context, const nipc_request_context_t *who,
         item.hash = group->hash;
         item.options = group->options;
         item.enabled = group->enabled;
-        item.name = nipc_str(group->name);
-        item.path = nipc_str(group->path);
+        item.name = group->name;
+        item.path = group->path;
         error = nipc_cgroups_snapshot_response_builder_item(response, &item);
     }
     return error;

@@ -149,7 +149,7 @@ static uint64_t reads_turn(struct caller *caller) {
          * index, its own options say. */
         const struct group *group = &c->groups[c->next];
         nipc_cgroups_snapshot_item_view_t item;
-        if (nipc_cgroups_cache_get(&guard, group->hash, nipc_str(group->name), &item) != NIPC_OK ||
+        if (nipc_cgroups_cache_get(&guard, group->hash, group->name, &item) != NIPC_OK ||
             item.options != group->options)
             fail("wrong answer: item of the cache %zu is another than it must be", c->next);
         if (++c->next == c->count)

@@ -18,7 +18,7 @@ func main() {
 	if len(os.Args) < 3 {
 		log.Fatal("say serve DIR, or ask DIR TEXT")
 	}
-	endpoint, err := service.NewEndpoint(os.Args[2], stringreverse.ServiceName)
+	endpoint, err := service.NewEndpoint(os.Args[2], stringreverse.Service)
 	switch {
 	case err != nil:
 	case os.Args[1] == "serve" && len(os.Args) == 3:
