@@ -37,6 +37,17 @@ pub(crate) fn keep<T, const N: usize>(value: T) -> Words<N> {
     words
 }
 
+/// Whether the words keep a value.
+///
+/// # Safety
+/// As [`kept`], for any type.
+#[inline]
+pub(crate) const unsafe fn is_filled<const N: usize>(words: &Words<N>) -> bool {
+    let mark = words.as_ptr().cast::<u64>();
+    // SAFETY: the first word is initialised: zeroed, or by `keep`.
+    unsafe { mark.read() == MARK }
+}
+
 /// The value that the words keep.
 ///
 /// # Errors

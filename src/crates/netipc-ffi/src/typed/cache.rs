@@ -120,11 +120,12 @@ where
     G: for<'k> Keeper<N, Kept<'k> = Guard<S>>,
 {
     let held = caller.object(cache)?.reader.load();
-    if caller.kept::<G, N>(guard, "guard").is_ok() {
+    let place = caller.in_mut(guard, "guard")?;
+    // SAFETY: the words are those of a keeper.
+    if unsafe { words::is_filled(place.words()) } {
         return Err(held_already());
     }
-    *caller.in_mut(guard, "guard")?.words_mut() =
-        words::keep::<Guard<S>, N>(ManuallyDrop::new(held));
+    *place.words_mut() = words::keep::<Guard<S>, N>(ManuallyDrop::new(held));
     Ok(())
 }
 
