@@ -4,6 +4,7 @@
 #include "support.h"
 
 #include <sched.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 
 #include <netipc/services.h>
@@ -233,7 +234,7 @@ static void run_returns_once_another_thread_stops_it(void)
 
 #define HANDLER_STACK_BYTES (2u << 20) /* as the header says */
 
-static nipc_error_t stack_of_handlers(void *context, const nipc_request_context_t *who,
+static nipc_error_t tell_of_thread(void *context, const nipc_request_context_t *who,
                                       const nipc_increment_request_view_t *request,
                                       nipc_increment_response_builder_t *response)
 {
@@ -243,15 +244,23 @@ static nipc_error_t stack_of_handlers(void *context, const nipc_request_context_
     CHECK(pthread_getattr_np(pthread_self(), &attributes) == 0);
     CHECK(pthread_attr_getstacksize(&attributes, &bytes) == 0);
     CHECK(pthread_attr_destroy(&attributes) == 0);
+    sigset_t blocked;
+    CHECK(pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0);
+    CHECK(sigismember(&blocked, SIGTERM) && !sigismember(&blocked, SIGBUS));
     nipc_increment_response_t answer = {bytes};
     return nipc_increment_response_builder_set(response, &answer);
 }
 
-static void handlers_have_the_stack_that_is_promised(void)
+static void handlers_have_the_threads_that_are_promised(void)
 {
     nipc_managed_server_t server = NIPC_SERVER_INIT;
-    CHECK_OK(nipc_increment_server_init(&server, run_dir, NULL, 1, stack_of_handlers, NULL));
+    CHECK_OK(nipc_increment_server_init(&server, run_dir, NULL, 1, tell_of_thread, NULL));
+    /* As programs do that wait for signals. */
+    sigset_t all, before;
+    sigfillset(&all);
+    CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
     CHECK_OK(nipc_server_start(&server));
+    CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
     nipc_client_ctx_t client = NIPC_CLIENT_INIT;
     connect_client(&client);
     nipc_increment_request_t request = NIPC_INCREMENT_REQUEST_INIT;
@@ -318,7 +327,7 @@ int main(void)
     /* What Rust's library would go by: the first server's threads show that it is not looked at. */
     CHECK(setenv("RUST_MIN_STACK", "131072", 1) == 0);
     run_dir = make_run_dir();
-    handlers_have_the_stack_that_is_promised();
+    handlers_have_the_threads_that_are_promised();
     handlers_that_fail_cost_one_call();
     a_handler_that_stays_keeps_the_server();
     an_abort_ends_a_call();

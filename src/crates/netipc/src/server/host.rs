@@ -171,6 +171,10 @@ pub(super) fn start_thread(
     // Detached: a handler that never returns must not hang whoever stops the server, so threads
     // are waited for with a deadline, which joining does not have.
     let thread = thread::Builder::new().name(name).stack_size(STACK_BYTES);
+    let body = || {
+        netipc_sys::unblock_faults();
+        body();
+    };
     thread.spawn(body).map(drop).map_err(ServerError::Thread)
 }
 
