@@ -38,7 +38,7 @@ fuzz: ## Fuzz each target for TIME seconds (default 30)
 
 install: ## Build libnetipc and install it, its headers and its packages below PREFIX (DESTDIR is honoured)
 	@tools/bootstrap install
-	@cmake -S src/libnetdata/netipc -B target/install -DCMAKE_INSTALL_PREFIX=$(PREFIX) -DNETIPC_BUILD_TESTS=OFF
+	@cmake -S src/libnetdata/netipc -B target/install -DCMAKE_INSTALL_PREFIX='$(PREFIX)' -DNETIPC_BUILD_TESTS=OFF
 	@cmake --build target/install
 	@cmake --install target/install
 

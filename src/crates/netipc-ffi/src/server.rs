@@ -19,6 +19,9 @@ use crate::handler::{Bound, nipc_handler_t};
 use crate::object::{Object, object};
 use crate::status::nipc_server_status_t;
 
+/// The most workers of a server or host: a count above it is a mistake, such as a negative number.
+pub const NIPC_MAX_WORKERS: usize = 1024;
+
 /// A server of one service, with threads of its own. Zeroed (`= NIPC_SERVER_INIT`) it is closed. May
 /// lie on the stack, may be moved, must not be copied.
 ///
@@ -44,12 +47,12 @@ object!(nipc_host_t, "host", b"NIPChost", Serving);
 /// is started. One thread. Each service has such an init of its own, nipc_SERVICE_server_init().
 ///
 /// `run_dir`, `service_name` and `config` are borrowed for the time of the call; `config` may be NULL.
-/// `worker_count`: threads that run handlers, and the most that run at a time; 0 is one for each CPU,
-/// at most 8. `handler` comes from nipc_SERVICE_handler(); what its context points at must stay until
+/// `worker_count`: threads that run handlers, and the most that run at a time, at most NIPC_MAX_WORKERS;
+/// 0 is one for each CPU, at most 8. `handler` comes from nipc_SERVICE_handler(); what its context points at must stay until
 /// nipc_server_destroy() has answered NIPC_OK. Handlers run on the server's threads, several at once;
 /// they must return, and throw or jump past nothing.
 ///
-/// NIPC_ERR_INVALID_ARGUMENT for a bad name or handler, NIPC_ERR_ADDRESS_IN_USE where somebody serves
+/// NIPC_ERR_INVALID_ARGUMENT for a bad name or handler, or too many workers; NIPC_ERR_ADDRESS_IN_USE where somebody serves
 /// the endpoint, NIPC_ERR_SYSTEM.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nipc_server_init_typed(
@@ -137,7 +140,7 @@ pub unsafe extern "C" fn nipc_server_destroy(server: *mut nipc_managed_server_t)
 
 /// Makes a host of nothing yet. `worker_count` as in nipc_server_init_typed(), for all its services.
 ///
-/// NIPC_ERR_ALREADY_INITIALIZED for a live host.
+/// NIPC_ERR_ALREADY_INITIALIZED for a live host, NIPC_ERR_INVALID_ARGUMENT for too many workers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nipc_host_init(
     host: *mut nipc_host_t,
@@ -146,7 +149,7 @@ pub unsafe extern "C" fn nipc_host_init(
     // SAFETY: as `boundary` says: what the header asks of callers.
     unsafe {
         boundary(|caller| {
-            caller.vacant(host)?.fill(Serving::new(worker_count, Vec::new()));
+            caller.vacant(host)?.fill(Serving::new(checked(worker_count)?, Vec::new()));
             Ok(())
         })
     }
@@ -239,6 +242,7 @@ impl Caller<'_> {
         handler: nipc_handler_t,
     ) -> Result<(), Failure> {
         let place = self.vacant(server)?;
+        let worker_count = checked(worker_count)?;
         let bound = self.bind(run_dir, service_name, config, handler)?;
         place.fill(Serving::new(worker_count, vec![bound]));
         Ok(())
@@ -260,6 +264,14 @@ impl Caller<'_> {
         self.shared(object)?.stop()?;
         self.close(object).map(drop)
     }
+}
+
+fn checked(worker_count: usize) -> Result<usize, Failure> {
+    if worker_count > NIPC_MAX_WORKERS {
+        let words = format!("{worker_count} workers are more than {NIPC_MAX_WORKERS}");
+        return Err(Failure::argument(words));
+    }
+    Ok(worker_count)
 }
 
 /// What a live server or host keeps.

@@ -28,9 +28,16 @@
  * told NIPC_ERR_IN_USE; what any thread may call says so. No thread may use an object while another
  * closes it.
  *
+ * Handlers of servers run on threads of the server's, with stacks of 2 MiB and the signal mask of the thread that
+ * started the server, but for SIGBUS. They return: they throw no exception past themselves, jump past no frame of
+ * the library's (longjmp), and neither exit nor cancel their thread.
+ *
  * The library reads no environment variable, makes no process, and prints nothing, but for a defect of its
- * own, which it contains and tells on stderr as well. Sessions over shared memory install a handler for
- * SIGBUS, which passes on what is not theirs. In the child of a fork() no object of the parent may be used.
+ * own, which it contains and tells on stderr as well, with a backtrace where RUST_BACKTRACE asks for one. What
+ * errno is after a call is not specified. Sessions over shared memory install a handler for SIGBUS, which
+ * passes on what is not theirs: a thread that blocks SIGBUS while it calls is not protected from a peer that
+ * shortens the memory. In the child of a fork() no object of the parent may be used. libnetipc.so stays loaded
+ * whatever dlclose() says; who links libnetipc.a into a shared object of his own says -z nodelete for it.
  */
 #ifndef NIPC_NETIPC_H
 #define NIPC_NETIPC_H

@@ -67,7 +67,8 @@ pub use platform::{
     Abort, Accepted, BindOptions, DEFAULT_BACKLOG, DEFAULT_MODE, Drained, EndpointState, Event,
     Events, Interest, Listener, MAX_SOCKET_PATH_BYTES, PACKET_OVERHEAD_BYTES, PacketChannel,
     PeerIdentity, ReceiveBuffer, RegionChannel, RegionHandle, SOON, TrySend, Until, WaitSet, Waker,
-    WatchMode, connect, inspect_endpoint, own_uid, remove_stale_regions, wait_readable,
+    WatchMode, connect, inspect_endpoint, own_uid, remove_stale_regions, unblock_faults,
+    wait_readable,
 };
 pub use region_error::{AttachError, Breach, CreateError, RegionDefect, RegionError, RegionSizes};
 pub use spin::{Clock, DEFAULT_SPIN_LIMIT, HostClock, Look, Spin, SpinLimit};

@@ -60,6 +60,7 @@ static void check_guard(const nipc_cgroups_cache_guard_t *guard, uint64_t wanted
         CHECK_NUMBER(hash, item.hash);
     }
     CHECK_ERROR(NIPC_ERR_NOT_FOUND, nipc_cgroups_cache_get(guard, 0, nipc_str("group-1"), &item));
+    CHECK(strstr(nipc_last_error(), "fault") == NULL); /* that there is no such item is nobody's */
     CHECK_ERROR(NIPC_ERR_OUT_OF_RANGE, nipc_cgroups_cache_item(guard, GROUPS, &item));
 }
 

@@ -132,6 +132,16 @@ static void bad_names_and_configurations_are_refused(void)
                 nipc_increment_server_init(&server, run_dir, &config, 1, answer_nothing, NULL));
     CHECK_ERROR(NIPC_ERR_NOT_INITIALIZED, nipc_server_destroy(&server));
 
+    /* More workers than there can be, as a negative number is. */
+    config.access.uid_count = 0;
+    CHECK_ERROR(NIPC_ERR_INVALID_ARGUMENT,
+                nipc_increment_server_init(&server, run_dir, &config, (size_t)-1, answer_nothing, NULL));
+    CHECK_ERROR(NIPC_ERR_NOT_INITIALIZED, nipc_server_destroy(&server));
+    nipc_host_t host = NIPC_HOST_INIT;
+    CHECK_ERROR(NIPC_ERR_INVALID_ARGUMENT, nipc_host_init(&host, NIPC_MAX_WORKERS + 1));
+    CHECK_OK(nipc_host_init(&host, NIPC_MAX_WORKERS));
+    CHECK_OK(nipc_host_destroy(&host));
+
     uint64_t token = 1;
     CHECK_ERROR(NIPC_ERR_INVALID_ARGUMENT, nipc_token_from_session_uuid("not one", &token));
     CHECK(token == 1);

@@ -1,8 +1,10 @@
 /* Managed servers and hosts: handlers that answer, fail, and outlive a stop; clients that are aborted, or
  * used by two threads at once. */
+#define _GNU_SOURCE /* pthread_getattr_np */
 #include "support.h"
 
 #include <sched.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 
 #include <netipc/services.h>
@@ -230,6 +232,45 @@ static void run_returns_once_another_thread_stops_it(void)
     CHECK_OK(nipc_client_close(&client));
 }
 
+#define HANDLER_STACK_BYTES (2u << 20) /* as the header says */
+
+static nipc_error_t tell_of_thread(void *context, const nipc_request_context_t *who,
+                                      const nipc_increment_request_view_t *request,
+                                      nipc_increment_response_builder_t *response)
+{
+    (void)context, (void)who, (void)request;
+    pthread_attr_t attributes;
+    size_t bytes = 0;
+    CHECK(pthread_getattr_np(pthread_self(), &attributes) == 0);
+    CHECK(pthread_attr_getstacksize(&attributes, &bytes) == 0);
+    CHECK(pthread_attr_destroy(&attributes) == 0);
+    sigset_t blocked;
+    CHECK(pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0);
+    CHECK(sigismember(&blocked, SIGTERM) && !sigismember(&blocked, SIGBUS));
+    nipc_increment_response_t answer = {bytes};
+    return nipc_increment_response_builder_set(response, &answer);
+}
+
+static void handlers_have_the_threads_that_are_promised(void)
+{
+    nipc_managed_server_t server = NIPC_SERVER_INIT;
+    CHECK_OK(nipc_increment_server_init(&server, run_dir, NULL, 1, tell_of_thread, NULL));
+    /* As programs do that wait for signals. */
+    sigset_t all, before;
+    sigfillset(&all);
+    CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+    CHECK_OK(nipc_server_start(&server));
+    CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    nipc_client_ctx_t client = NIPC_CLIENT_INIT;
+    connect_client(&client);
+    nipc_increment_request_t request = NIPC_INCREMENT_REQUEST_INIT;
+    nipc_increment_response_view_t response;
+    CHECK_OK(nipc_increment_call(&client, &request, &response));
+    CHECK(response.value >= HANDLER_STACK_BYTES);
+    CHECK_OK(nipc_client_close(&client));
+    CHECK_OK(nipc_server_destroy(&server));
+}
+
 static nipc_error_t reverse_nothing(void *context, const nipc_request_context_t *who,
                                     const nipc_string_reverse_request_view_t *request,
                                     nipc_string_reverse_response_builder_t *response)
@@ -283,7 +324,10 @@ static void a_host_serves_several(void)
 
 int main(void)
 {
+    /* What Rust's library would go by: the first server's threads show that it is not looked at. */
+    CHECK(setenv("RUST_MIN_STACK", "131072", 1) == 0);
     run_dir = make_run_dir();
+    handlers_have_the_threads_that_are_promised();
     handlers_that_fail_cost_one_call();
     a_handler_that_stays_keeps_the_server();
     an_abort_ends_a_call();

@@ -49,8 +49,8 @@ pub struct nipc_header_t {
     pub message_id: u64,
 }
 
-/// A message that was received: the payload is borrowed from the session until its next receive, its
-/// shutdown aside, or its close.
+/// A message that was received: the payload is borrowed from the session until its next receive or its
+/// close.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct nipc_message_view_t {

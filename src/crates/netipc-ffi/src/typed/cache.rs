@@ -4,9 +4,9 @@ use std::ffi::c_char;
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use netipc::Abort;
 use netipc::cache::{Cache, CacheStatus, Held, Reader};
 use netipc::service::{Snapshot, SnapshotItemView};
+use netipc::{Abort, Fault};
 
 use super::record::Keeper;
 use crate::boundary::Caller;
@@ -175,7 +175,8 @@ pub(crate) fn item<'c, S: Snapshot, V: From<SnapshotItemView<'c, S>>>(
 
 #[cold]
 fn not_found() -> Failure {
-    Failure::new(nipc_error::NIPC_ERR_NOT_FOUND, "the cache holds no item of that identity")
+    let words = "the cache holds no item of that identity";
+    Failure { fault: Some(Fault::Nobody), ..Failure::new(nipc_error::NIPC_ERR_NOT_FOUND, words) }
 }
 
 /// What the cache tells of itself.

@@ -37,7 +37,9 @@ pub use endpoint::{EndpointState, MAX_SOCKET_PATH_BYTES, inspect_endpoint};
 pub use event::{Abort, Waker};
 pub use listener::{Accepted, Listener};
 pub use peer::{PeerIdentity, own_uid};
-pub use region::{ReceiveBuffer, RegionChannel, RegionHandle, Until, remove_stale_regions};
+pub use region::{
+    ReceiveBuffer, RegionChannel, RegionHandle, Until, remove_stale_regions, unblock_faults,
+};
 #[cfg(feature = "bench")]
 pub use shared_lines::{LINES, Line, SharedLines};
 pub use wait::wait_readable;

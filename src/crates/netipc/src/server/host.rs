@@ -161,13 +161,21 @@ impl Host {
     }
 }
 
+/// The stack of each thread, said here so that the standard library does not look for it in the environment.
+const STACK_BYTES: usize = 2 << 20;
+
 pub(super) fn start_thread(
     name: String,
     body: impl FnOnce() + Send + 'static,
 ) -> Result<(), ServerError> {
     // Detached: a handler that never returns must not hang whoever stops the server, so threads
     // are waited for with a deadline, which joining does not have.
-    thread::Builder::new().name(name).spawn(body).map(drop).map_err(ServerError::Thread)
+    let thread = thread::Builder::new().name(name).stack_size(STACK_BYTES);
+    let body = || {
+        netipc_sys::unblock_faults();
+        body();
+    };
+    thread.spawn(body).map(drop).map_err(ServerError::Thread)
 }
 
 /// Services that run. Dropping it stops them.

@@ -333,7 +333,8 @@ nipc_error_t nipc_cgroups_lookup_client_init(nipc_client_ctx_t *client, const ch
  *
  * Several threads call it at once. `request`, `response` and all that they point at last until it returns.
  * What it returns but NIPC_OK is a failure: the client is told INTERNAL_ERROR, or LIMIT_EXCEEDED where
- * the response was full (spec section 11); the server goes on, and its status says why.
+ * the response was full (spec section 11); the server goes on, and its status says why. It throws and jumps past
+ * nothing, and ends its thread never: netipc.h says more.
  */
 typedef nipc_error_t (*nipc_cgroups_lookup_handler_fn)(void *context, const nipc_request_context_t *who,
                                                        const nipc_cgroups_lookup_request_view_t *request,

@@ -189,7 +189,8 @@ nipc_error_t nipc_increment_client_init(nipc_client_ctx_t *client, const char *r
  *
  * Several threads call it at once. `request`, `response` and all that they point at last until it returns.
  * What it returns but NIPC_OK is a failure: the client is told INTERNAL_ERROR, or LIMIT_EXCEEDED where
- * the response was full (spec section 11); the server goes on, and its status says why.
+ * the response was full (spec section 11); the server goes on, and its status says why. It throws and jumps past
+ * nothing, and ends its thread never: netipc.h says more.
  */
 typedef nipc_error_t (*nipc_increment_handler_fn)(void *context, const nipc_request_context_t *who,
                                                   const nipc_increment_request_view_t *request,

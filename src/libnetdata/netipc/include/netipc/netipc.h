@@ -28,9 +28,16 @@
  * told NIPC_ERR_IN_USE; what any thread may call says so. No thread may use an object while another
  * closes it.
  *
+ * Handlers of servers run on threads of the server's, with stacks of 2 MiB and the signal mask of the thread that
+ * started the server, but for SIGBUS. They return: they throw no exception past themselves, jump past no frame of
+ * the library's (longjmp), and neither exit nor cancel their thread.
+ *
  * The library reads no environment variable, makes no process, and prints nothing, but for a defect of its
- * own, which it contains and tells on stderr as well. Sessions over shared memory install a handler for
- * SIGBUS, which passes on what is not theirs. In the child of a fork() no object of the parent may be used.
+ * own, which it contains and tells on stderr as well, with a backtrace where RUST_BACKTRACE asks for one. What
+ * errno is after a call is not specified. Sessions over shared memory install a handler for SIGBUS, which
+ * passes on what is not theirs: a thread that blocks SIGBUS while it calls is not protected from a peer that
+ * shortens the memory. In the child of a fork() no object of the parent may be used. libnetipc.so stays loaded
+ * whatever dlclose() says; who links libnetipc.a into a shared object of his own says -z nodelete for it.
  */
 #ifndef NIPC_NETIPC_H
 #define NIPC_NETIPC_H
@@ -47,6 +54,9 @@
 
 // Profile bit: shared memory. Used where both peers have it among their supported profiles.
 #define NIPC_PROFILE_SHM_HYBRID 2
+
+// The most workers of a server or host: a count above it is a mistake, such as a negative number.
+#define NIPC_MAX_WORKERS 1024
 
 // For timeouts: until the object's abort, or something, ends the call.
 #define NIPC_WAIT_FOREVER 4294967295
@@ -579,8 +589,8 @@ typedef struct nipc_proposal_t {
     uint64_t auth_token;
 } nipc_proposal_t;
 
-// A message that was received: the payload is borrowed from the session until its next receive, its
-// shutdown aside, or its close.
+// A message that was received: the payload is borrowed from the session until its next receive or its
+// close.
 typedef struct nipc_message_view_t {
     // The header.
     struct nipc_header_t header;
@@ -696,12 +706,12 @@ bool nipc_request_context_stop_requested(const struct nipc_request_context_t *wh
 // is started. One thread. Each service has such an init of its own, nipc_SERVICE_server_init().
 //
 // `run_dir`, `service_name` and `config` are borrowed for the time of the call; `config` may be NULL.
-// `worker_count`: threads that run handlers, and the most that run at a time; 0 is one for each CPU,
-// at most 8. `handler` comes from nipc_SERVICE_handler(); what its context points at must stay until
+// `worker_count`: threads that run handlers, and the most that run at a time, at most NIPC_MAX_WORKERS;
+// 0 is one for each CPU, at most 8. `handler` comes from nipc_SERVICE_handler(); what its context points at must stay until
 // nipc_server_destroy() has answered NIPC_OK. Handlers run on the server's threads, several at once;
 // they must return, and throw or jump past nothing.
 //
-// NIPC_ERR_INVALID_ARGUMENT for a bad name or handler, NIPC_ERR_ADDRESS_IN_USE where somebody serves
+// NIPC_ERR_INVALID_ARGUMENT for a bad name or handler, or too many workers; NIPC_ERR_ADDRESS_IN_USE where somebody serves
 // the endpoint, NIPC_ERR_SYSTEM.
 nipc_error_t nipc_server_init_typed(struct nipc_managed_server_t *server,
                                     const char *run_dir,
@@ -747,7 +757,7 @@ nipc_error_t nipc_server_destroy(struct nipc_managed_server_t *server);
 
 // Makes a host of nothing yet. `worker_count` as in nipc_server_init_typed(), for all its services.
 //
-// NIPC_ERR_ALREADY_INITIALIZED for a live host.
+// NIPC_ERR_ALREADY_INITIALIZED for a live host, NIPC_ERR_INVALID_ARGUMENT for too many workers.
 nipc_error_t nipc_host_init(struct nipc_host_t *host, size_t worker_count);
 
 // Takes the endpoint of a service, to be served by the host: before it is started. Arguments and

@@ -17,7 +17,8 @@
 //! but an access to a region, which holds no lock and is in the middle of no call.
 //!
 //! A program that installs a handler of its own afterwards, without calling the one before it, is not
-//! protected; nor is a thread that blocks SIGBUS.
+//! protected; nor is a thread that blocks SIGBUS. Threads of a server's own do not ([`unblock_faults`]), though
+//! programs that wait for signals block all of them first, and threads begin with what their maker blocks.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_void};
@@ -139,6 +140,19 @@ impl Table {
         }
         None
     }
+}
+
+/// For a thread's start: faults reach it, whatever the thread that made it blocks. All other signals stay as
+/// they are.
+pub fn unblock_faults() {
+    // SAFETY: a struct of numbers, of which zeros are a value.
+    let mut faults: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: writes a set that is alive, and cannot fail.
+    unsafe { libc::sigemptyset(&raw mut faults) };
+    // SAFETY: as above, with a signal that there is.
+    unsafe { libc::sigaddset(&raw mut faults, libc::SIGBUS) };
+    // SAFETY: reads a set that is alive; fails for a wrong way alone.
+    unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const faults, std::ptr::null_mut()) };
 }
 
 fn install() {

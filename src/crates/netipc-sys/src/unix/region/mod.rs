@@ -33,6 +33,7 @@ use super::PacketChannel;
 use crate::shm::{End, Lane, Publisher, Receiver, Refused, Unsent};
 use crate::{Abort, AttachError, Breach, CreateError, Deadline, RegionError, RegionSizes};
 
+pub use fault::unblock_faults;
 pub use sleep::Until;
 pub use stale::remove_stale_regions;
 
