@@ -103,7 +103,7 @@ impl Driver {
     /// That it says that it is ready.
     ///
     /// # Errors
-    /// Those of the next line, or what it says in place of that.
+    /// Those of [`Driver::hear`], or what it says in place of that.
     pub fn expect_ready(&mut self) -> Result<(), Failure> {
         match self.hear()? {
             Line::Ready => Ok(()),
@@ -121,7 +121,7 @@ impl Driver {
     /// What a server has done so far.
     ///
     /// # Errors
-    /// Those of the next line, or what it says in place of that.
+    /// Those of [`Driver::hear`], or what it says in place of that.
     pub fn mark(&mut self) -> Result<Mark, Failure> {
         self.say(MARK)?;
         match self.hear()? {

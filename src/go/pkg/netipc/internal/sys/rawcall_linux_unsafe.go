@@ -42,7 +42,9 @@ func blockingRecv(fd int, buffer []byte) (int, syscall.Errno) {
 }
 
 // heldRecv is the same, and keeps Go's processor as well. A signal ends it: so Go's monitor and collector get
-// the goroutine to stop as soon as they would stop one that computes.
+// the goroutine to stop as soon as they would stop one that computes, or, where GODEBUG=asyncpreemptoff=1 keeps
+// them from sending one, when the receive ends. Whoever calls it in a loop must pass a function's prologue in each
+// turn: a loop of nothing but raw calls would stop the collector for ever.
 func heldRecv(fd int, buffer []byte) (int, syscall.Errno) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd),
 		uintptr(unsafe.Pointer(unsafe.SliceData(buffer))), uintptr(len(buffer)),
