@@ -61,6 +61,7 @@ pub(crate) use object;
 
 impl<'c> Caller<'c> {
     /// What a live object keeps.
+    #[inline(always)]
     pub(crate) fn object<O: Object>(self, object: *const O) -> Result<&'c O::Inner, Failure> {
         let words = self.words(object)?;
         live::<O>(words)?;
@@ -109,6 +110,7 @@ impl<'c> Caller<'c> {
         Ok(unsafe { Arc::from_raw(inner) })
     }
 
+    #[inline(always)]
     fn words<O: Object>(self, object: *const O) -> Result<&'c Words, Failure> {
         // The same two words, by `Object`'s promise; atomics may be shared, whoever writes them.
         self.in_ref(object.cast::<Words>(), O::NAME)
@@ -131,12 +133,14 @@ impl<O: Object> Vacant<'_, O> {
     }
 }
 
+#[inline(always)]
 fn live<O: Object>(words: &Words) -> Result<(), Failure> {
     // Against the Release in `Vacant::fill`.
     if words.tag.load(Ordering::Acquire) == O::TAG { Ok(()) } else { Err(closed::<O>()) }
 }
 
 #[cold]
+#[inline(never)]
 fn closed<O: Object>() -> Failure {
     let words = format!("the {} is not live: it was never initialised, or is closed", O::NAME);
     Failure::new(nipc_error::NIPC_ERR_NOT_INITIALIZED, words)
@@ -163,6 +167,7 @@ impl<T> Exclusive<T> {
 }
 
 #[cold]
+#[inline(never)]
 fn in_use() -> Failure {
     Failure::new(
         nipc_error::NIPC_ERR_IN_USE,

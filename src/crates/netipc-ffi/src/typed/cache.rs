@@ -108,7 +108,7 @@ impl<S: Snapshot> CacheInner<S> {
 }
 
 /// Fills a guard with what the cache holds now.
-#[inline]
+#[inline(always)]
 pub(crate) fn read_lock<S, C, G, const N: usize>(
     caller: Caller<'_>,
     cache: *const C,
@@ -119,23 +119,25 @@ where
     C: Object<Inner = CacheInner<S>>,
     G: for<'k> Keeper<N, Kept<'k> = Guard<S>>,
 {
-    let held = caller.object(cache)?.reader.load();
-    if caller.kept::<G, N>(guard, "guard").is_ok() {
-        return Err(held_already());
+    let cache = caller.object(cache)?;
+    match caller.empty::<G, N>(guard, "guard")? {
+        Some(words) => {
+            *words = words::keep::<Guard<S>, N>(ManuallyDrop::new(cache.reader.load()));
+            Ok(())
+        }
+        None => Err(held_already()),
     }
-    *caller.in_mut(guard, "guard")?.words_mut() =
-        words::keep::<Guard<S>, N>(ManuallyDrop::new(held));
-    Ok(())
 }
 
 #[cold]
+#[inline(never)]
 fn held_already() -> Failure {
     let words = "the guard holds something already: unlock it first";
     Failure::new(nipc_error::NIPC_ERR_ALREADY_INITIALIZED, words)
 }
 
 /// Lets go of what a guard holds.
-#[inline]
+#[inline(always)]
 pub(crate) fn read_unlock<S, G, const N: usize>(
     caller: Caller<'_>,
     guard: *mut G,
@@ -149,7 +151,7 @@ where
 }
 
 /// Finds an item.
-#[inline]
+#[inline(always)]
 pub(crate) fn get<'c, S: Snapshot, V: From<SnapshotItemView<'c, S>>>(
     caller: Caller<'c>,
     held: &'c Held<S>,
@@ -157,12 +159,17 @@ pub(crate) fn get<'c, S: Snapshot, V: From<SnapshotItemView<'c, S>>>(
     item: *mut V,
 ) -> Result<(), Failure> {
     let out = caller.out(item, "item")?;
-    out.write(V::from(held.get(identity).ok_or_else(not_found)?));
-    Ok(())
+    match held.get(identity) {
+        Some(found) => {
+            out.write(V::from(found));
+            Ok(())
+        }
+        None => Err(not_found()),
+    }
 }
 
 /// Reads item `index`, in the provider's order.
-#[inline]
+#[inline(always)]
 pub(crate) fn item<'c, S: Snapshot, V: From<SnapshotItemView<'c, S>>>(
     caller: Caller<'c>,
     held: &'c Held<S>,
@@ -173,6 +180,7 @@ pub(crate) fn item<'c, S: Snapshot, V: From<SnapshotItemView<'c, S>>>(
 }
 
 #[cold]
+#[inline(never)]
 fn not_found() -> Failure {
     Failure::new(nipc_error::NIPC_ERR_NOT_FOUND, "the cache holds no item of that identity")
 }
