@@ -48,8 +48,8 @@ pub(crate) unsafe fn boundary(
 pub(crate) unsafe fn boundary_with<T>(
     body: impl for<'c> FnOnce(Caller<'c>) -> Result<T, Failure>,
 ) -> Result<T, nipc_error_t> {
-    // Whatever a panic leaves behind is either dropped or guarded by a lock that forgets poison on
-    // purpose: netipc's types stay valid, if not useful, when a call on them unwinds.
+    // Whatever a panic leaves behind is either dropped or in an `Exclusive`, which is given back:
+    // netipc's types stay valid, if not useful, when a call on them unwinds.
     match catch_unwind(AssertUnwindSafe(|| body(Caller(PhantomData)))) {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(failure)) => Err(failed(failure)),
@@ -172,11 +172,10 @@ impl<'c> Caller<'c> {
         len: usize,
         name: &'static str,
     ) -> Result<&'c [T], Failure> {
-        if len == 0 {
-            return Ok(&[]);
+        if !is_extent::<T>(len) {
+            return if len == 0 { Ok(&[]) } else { Err(bad_extent(len, name)) };
         }
         check(pointer, name)?;
-        check_extent::<T>(len, name)?;
         // SAFETY: not NULL, aligned, and no longer than an object can be, as was just seen; `len`
         // values are valid during the call, as the caller of `boundary` has promised.
         Ok(unsafe { slice::from_raw_parts(pointer, len) })
@@ -202,11 +201,10 @@ impl<'c> Caller<'c> {
         len: usize,
         name: &'static str,
     ) -> Result<&'c mut [u8], Failure> {
-        if len == 0 {
-            return Ok(&mut []);
+        if !is_extent::<u8>(len) {
+            return if len == 0 { Ok(&mut []) } else { Err(bad_extent(len, name)) };
         }
         check(pointer.cast::<u8>(), name)?;
-        check_extent::<u8>(len, name)?;
         // SAFETY: not NULL and no longer than an object can be, as was just seen; writable during the
         // call and used by nobody else meanwhile, as the caller of `boundary` has promised. C has no
         // uninitialised bytes that this side of the ABI could tell apart.
@@ -285,13 +283,12 @@ fn not_aligned(align: usize, name: &'static str) -> Failure {
     Failure::argument(format!("{name} is not aligned to {align} bytes"))
 }
 
-/// No object is longer than `isize::MAX` bytes.
+/// Whether so many values can be there: not none, and no object is longer than `isize::MAX` bytes. Both
+/// in one comparison.
 #[inline(always)]
-fn check_extent<T>(len: usize, name: &'static str) -> Result<(), Failure> {
-    match len.checked_mul(size_of::<T>()) {
-        Some(bytes) if isize::try_from(bytes).is_ok() => Ok(()),
-        _ => Err(bad_extent(len, name)),
-    }
+const fn is_extent<T>(len: usize) -> bool {
+    const { assert!(size_of::<T>() > 0) };
+    len.wrapping_sub(1) < isize::MAX.cast_unsigned() / size_of::<T>()
 }
 
 #[cold]

@@ -9,9 +9,11 @@
 //! closing one copy frees what the other points at. What `Inner` is made of keeps threads apart: a
 //! client is behind a lock that nobody waits for, a server may be called from anywhere.
 
+use std::cell::UnsafeCell;
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use crate::boundary::Caller;
 use crate::error::nipc_error;
@@ -146,23 +148,57 @@ fn closed<O: Object>() -> Failure {
     Failure::new(nipc_error::NIPC_ERR_NOT_INITIALIZED, words)
 }
 
-/// What one thread uses at a time. Nobody waits: who comes second is told so.
-#[derive(Debug, Default)]
-pub(crate) struct Exclusive<T: ?Sized>(Mutex<T>);
+/// What one thread uses at a time. Nobody waits: who comes second is told so. A mutex would do, with an
+/// atomic operation more each time, for those who wait.
+pub(crate) struct Exclusive<T> {
+    taken: AtomicBool,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the value is reached through `Taken` alone, of which there is one at a time, so threads that
+// share this send the value to each other, which `T: Send` allows.
+unsafe impl<T: Send> Sync for Exclusive<T> {}
+
+/// The value, for as long as this lives.
+pub(crate) struct Taken<'e, T>(&'e Exclusive<T>);
 
 impl<T> Exclusive<T> {
     pub(crate) const fn new(value: T) -> Self {
-        Self(Mutex::new(value))
+        Self { taken: AtomicBool::new(false), value: UnsafeCell::new(value) }
     }
 
     /// `NIPC_ERR_IN_USE` while another thread has it (or this one, further up).
-    pub(crate) fn lock(&self) -> Result<MutexGuard<'_, T>, Failure> {
-        match self.0.try_lock() {
-            Ok(value) => Ok(value),
-            // A panic under the lock was contained and told; what it left is valid.
-            Err(TryLockError::Poisoned(value)) => Ok(value.into_inner()),
-            Err(TryLockError::WouldBlock) => Err(in_use()),
-        }
+    #[inline(always)]
+    pub(crate) fn lock(&self) -> Result<Taken<'_, T>, Failure> {
+        // Sees what the one before has left: Acquire, against the Release of `Taken::drop`.
+        if self.taken.swap(true, Ordering::Acquire) { Err(in_use()) } else { Ok(Taken(self)) }
+    }
+}
+
+impl<T> Deref for Taken<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: while this lives nobody else has the value, for `taken` was false before it.
+        unsafe { &*self.0.value.get() }
+    }
+}
+
+impl<T> DerefMut for Taken<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as in `deref`; and `self` is borrowed for as long as the value is.
+        unsafe { &mut *self.0.value.get() }
+    }
+}
+
+impl<T> Drop for Taken<'_, T> {
+    /// Also where a panic unwinds: it is contained and told, and what it left is valid.
+    #[inline(always)]
+    fn drop(&mut self) {
+        // Against the Acquire of `Exclusive::lock`.
+        self.0.taken.store(false, Ordering::Release);
     }
 }
 
@@ -214,6 +250,27 @@ mod tests {
         assert_eq!(Arc::strong_count(&kept), 2, "the one that waits keeps it");
         drop(shared);
         assert_eq!(Arc::strong_count(&kept), 1, "nothing leaks");
+    }
+
+    #[test]
+    fn what_is_taken_is_refused_to_others_until_it_is_given_back() {
+        let value = Exclusive::new(1);
+        let mut taken = value.lock().expect("free");
+        *taken = 2;
+        let refused = || value.lock().map(|value| *value).map_err(|failure| failure.told().error);
+        assert_eq!(refused(), Err(nipc_error::NIPC_ERR_IN_USE));
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| value.lock().is_err());
+            assert!(other.join().expect("no panic"));
+        });
+        drop(taken);
+        assert_eq!(refused(), Ok(2));
+        let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _taken = value.lock();
+            panic!("with it");
+        }));
+        assert!(unwound.is_err());
+        assert_eq!(refused(), Ok(2), "a panic gives it back");
     }
 
     #[test]

@@ -85,7 +85,7 @@ pub(crate) unsafe fn kept_mut<T, const N: usize>(words: &mut Words<N>) -> Result
     Ok(unsafe { &mut (*place).value })
 }
 
-/// Takes the value out: the words keep none afterwards.
+/// Takes the value out: the words keep none afterwards, for the mark is gone.
 ///
 /// # Errors
 /// As [`kept`].
@@ -98,7 +98,7 @@ pub(crate) unsafe fn take<T, const N: usize>(words: &mut Words<N>) -> Result<T, 
     let value = std::ptr::from_mut(unsafe { kept_mut::<T, N>(words) }?);
     // SAFETY: a `T` is there, as was just seen, and nobody reads it again: the mark goes.
     let value = unsafe { value.read() };
-    *words = [MaybeUninit::zeroed(); N];
+    words[0] = MaybeUninit::zeroed();
     Ok(value)
 }
 

@@ -58,7 +58,7 @@ impl<'c> Caller<'c> {
         unsafe { words::kept_mut::<K::Kept<'c>, N>(keeper.words_mut()) }
     }
 
-    /// Takes the value out, and leaves the struct zeroed.
+    /// Takes the value out: the struct keeps nothing afterwards.
     #[inline(always)]
     pub(crate) fn take<K: Keeper<N>, const N: usize>(
         self,
