@@ -95,9 +95,10 @@ const struct thing *of_path(const struct thing *things, size_t count, nipc_str_t
         return NULL;
     size_t index = 0;
     for (size_t i = prefix; i < path.len; i++) {
-        if (path.ptr[i] < '0' || path.ptr[i] > '9' || index > count)
+        unsigned digit = (unsigned char)path.ptr[i] - (unsigned)'0';
+        if (digit > 9)
             return NULL;
-        index = index * 10 + (size_t)(path.ptr[i] - '0');
+        index = index * 10 + digit;
     }
     return index < count ? &things[index] : NULL;
 }

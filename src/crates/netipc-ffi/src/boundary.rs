@@ -29,6 +29,7 @@ use crate::text::{NIPC_TEXT_BYTES, cut_text};
 /// The caller of the exported function keeps what the header asks for: each pointer that the body
 /// looks at through its [`Caller`] is NULL, or valid for its type (and, with a length, for as many of
 /// them) during the call, and objects were zeroed before their first use.
+#[inline(always)]
 pub(crate) unsafe fn boundary(
     body: impl for<'c> FnOnce(Caller<'c>) -> Result<(), Failure>,
 ) -> nipc_error_t {
@@ -43,39 +44,45 @@ pub(crate) unsafe fn boundary(
 ///
 /// # Safety
 /// As [`boundary`].
+#[inline(always)]
 pub(crate) unsafe fn boundary_with<T>(
     body: impl for<'c> FnOnce(Caller<'c>) -> Result<T, Failure>,
 ) -> Result<T, nipc_error_t> {
-    // Whatever a panic leaves behind is either dropped or guarded by a lock that forgets poison on
-    // purpose: netipc's types stay valid, if not useful, when a call on them unwinds.
+    // Whatever a panic leaves behind is either dropped or in an `Exclusive`, which is given back:
+    // netipc's types stay valid, if not useful, when a call on them unwinds.
     match catch_unwind(AssertUnwindSafe(|| body(Caller(PhantomData)))) {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(failure)) => Err(failed(&failure)),
-        Err(panic) => Err(failed(&panicked(&*panic))),
+        Ok(Err(failure)) => Err(failed(failure)),
+        Err(panic) => Err(panicked(panic)),
     }
 }
 
+/// Takes the failure, so that dropping it is not done in every exported function.
 #[cold]
-fn failed(failure: &Failure) -> nipc_error_t {
-    let fault = match failure.fault {
+#[inline(never)]
+fn failed(failure: Failure) -> nipc_error_t {
+    let told = failure.told();
+    let fault = match told.fault {
         Some(Fault::PeerBroke | Fault::PeerIncompatible) => " (at fault: the peer)",
         Some(Fault::Caller) | None => " (at fault: the caller)",
         Some(Fault::System) => " (at fault: the operating system)",
         Some(Fault::Nobody) => "",
     };
-    set_last_error(failure.code(), &[&failure.words, fault]);
-    failure.code()
+    set_last_error(told.error.code(), &[&told.words, fault]);
+    told.error.code()
 }
 
 #[cold]
-fn panicked(panic: &(dyn Any + Send)) -> Failure {
+#[inline(never)]
+#[allow(clippy::needless_pass_by_value)]
+fn panicked(panic: Box<dyn Any + Send>) -> nipc_error_t {
     let said = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("it says nothing more");
     let words = format!("a defect of the library was contained, please report it: {said}");
-    Failure { error: nipc_error::NIPC_ERR_PANIC, words: words.into(), fault: Some(Fault::Nobody) }
+    failed(Failure::of(nipc_error::NIPC_ERR_PANIC, words.into(), Some(Fault::Nobody)))
 }
 
 /// The last failure of a thread. Neither allocates nor needs a destructor, so that it can be used at
@@ -125,6 +132,7 @@ pub(crate) struct Caller<'c>(PhantomData<fn(&'c ()) -> &'c ()>);
 
 impl<'c> Caller<'c> {
     /// What `pointer` points at. `name` is the argument's, for the words.
+    #[inline(always)]
     pub(crate) fn in_ref<T>(self, pointer: *const T, name: &'static str) -> Result<&'c T, Failure> {
         check(pointer, name)?;
         // SAFETY: not NULL and aligned, as was just seen; valid during the call, as the caller of
@@ -133,6 +141,7 @@ impl<'c> Caller<'c> {
     }
 
     /// [`in_ref`](Self::in_ref) where NULL is fine.
+    #[inline(always)]
     pub(crate) fn in_option<T>(
         self,
         pointer: *const T,
@@ -143,6 +152,7 @@ impl<'c> Caller<'c> {
 
     /// What `pointer` points at, to be changed: structs of the caller's that hold what this library
     /// keeps in them.
+    #[inline(always)]
     pub(crate) fn in_mut<T>(
         self,
         pointer: *mut T,
@@ -155,23 +165,24 @@ impl<'c> Caller<'c> {
     }
 
     /// `len` values from `pointer` on, which may be NULL when there are none.
+    #[inline(always)]
     pub(crate) fn in_slice<T>(
         self,
         pointer: *const T,
         len: usize,
         name: &'static str,
     ) -> Result<&'c [T], Failure> {
-        if len == 0 {
-            return Ok(&[]);
+        if !is_extent::<T>(len) {
+            return if len == 0 { Ok(&[]) } else { Err(bad_extent(len, name)) };
         }
         check(pointer, name)?;
-        check_extent::<T>(len, name)?;
         // SAFETY: not NULL, aligned, and no longer than an object can be, as was just seen; `len`
         // values are valid during the call, as the caller of `boundary` has promised.
         Ok(unsafe { slice::from_raw_parts(pointer, len) })
     }
 
     /// `len` bytes from `pointer` on.
+    #[inline(always)]
     pub(crate) fn in_bytes(
         self,
         pointer: *const c_void,
@@ -183,17 +194,17 @@ impl<'c> Caller<'c> {
 
     /// `len` bytes from `pointer` on, to be written. They may be uninitialised before: nobody reads
     /// what was there.
+    #[inline(always)]
     pub(crate) fn out_bytes(
         self,
         pointer: *mut c_void,
         len: usize,
         name: &'static str,
     ) -> Result<&'c mut [u8], Failure> {
-        if len == 0 {
-            return Ok(&mut []);
+        if !is_extent::<u8>(len) {
+            return if len == 0 { Ok(&mut []) } else { Err(bad_extent(len, name)) };
         }
         check(pointer.cast::<u8>(), name)?;
-        check_extent::<u8>(len, name)?;
         // SAFETY: not NULL and no longer than an object can be, as was just seen; writable during the
         // call and used by nobody else meanwhile, as the caller of `boundary` has promised. C has no
         // uninitialised bytes that this side of the ABI could tell apart.
@@ -225,6 +236,7 @@ impl<'c> Caller<'c> {
     }
 
     /// A place for an answer, which is written to only once there is one.
+    #[inline(always)]
     pub(crate) fn out<T>(self, pointer: *mut T, name: &'static str) -> Result<Out<'c, T>, Failure> {
         check(pointer, name)?;
         Ok(Out { pointer, call: self })
@@ -239,6 +251,7 @@ pub(crate) struct Out<'c, T> {
 
 impl<T> Out<'_, T> {
     /// Writes the answer.
+    #[inline(always)]
     pub(crate) fn write(self, answer: T) {
         let _during = self.call;
         // SAFETY: not NULL and aligned, as was seen when this was made; writable during the call,
@@ -247,23 +260,41 @@ impl<T> Out<'_, T> {
     }
 }
 
+#[inline(always)]
 fn check<T>(pointer: *const T, name: &'static str) -> Result<(), Failure> {
     if pointer.is_null() {
-        return Err(Failure::argument(format!("{name} is NULL")));
+        return Err(is_null(name));
     }
     if !pointer.is_aligned() {
-        let align = align_of::<T>();
-        return Err(Failure::argument(format!("{name} is not aligned to {align} bytes")));
+        return Err(not_aligned(align_of::<T>(), name));
     }
     Ok(())
 }
 
-/// No object is longer than `isize::MAX` bytes.
-fn check_extent<T>(len: usize, name: &'static str) -> Result<(), Failure> {
-    match len.checked_mul(size_of::<T>()) {
-        Some(bytes) if isize::try_from(bytes).is_ok() => Ok(()),
-        _ => Err(Failure::argument(format!("the length of {name}, {len}, is no length"))),
-    }
+#[cold]
+#[inline(never)]
+fn is_null(name: &'static str) -> Failure {
+    Failure::argument(format!("{name} is NULL"))
+}
+
+#[cold]
+#[inline(never)]
+fn not_aligned(align: usize, name: &'static str) -> Failure {
+    Failure::argument(format!("{name} is not aligned to {align} bytes"))
+}
+
+/// Whether so many values can be there: not none, and no object is longer than `isize::MAX` bytes. Both
+/// in one comparison.
+#[inline(always)]
+const fn is_extent<T>(len: usize) -> bool {
+    const { assert!(size_of::<T>() > 0) };
+    len.wrapping_sub(1) < isize::MAX.cast_unsigned() / size_of::<T>()
+}
+
+#[cold]
+#[inline(never)]
+fn bad_extent(len: usize, name: &'static str) -> Failure {
+    Failure::argument(format!("the length of {name}, {len}, is no length"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Why a call fails: a number for C, and words.
 
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt;
 
 use netipc::client::{CallError, CallErrorKind};
 use netipc::codec::{BuildError, DecodeError};
@@ -11,42 +13,69 @@ use netipc::{
     SysError,
 };
 
-use crate::error::{nipc_error, nipc_error_t};
+use crate::error::nipc_error;
 
 /// What an exported function's body ends with when it fails. By `?`, from any error of netipc.
-#[derive(Debug)]
-pub(crate) struct Failure {
+///
+/// In a cell, which hides that not all bits are a failure: a `Result` would else tell success by bits
+/// that no failure has, and the optimiser cannot see that what another function returns has none of
+/// them. Each check of an argument would go on into the way of success after having failed, which
+/// would pay for that in registers.
+pub(crate) struct Failure(Cell<Told>);
+
+/// What a failure is told as.
+pub(crate) struct Told {
     pub(crate) error: nipc_error,
     pub(crate) words: Cow<'static, str>,
     pub(crate) fault: Option<Fault>,
 }
 
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failure").finish_non_exhaustive()
+    }
+}
+
 impl Failure {
     /// The caller's fault.
     #[cold]
+    #[inline(never)]
     pub(crate) fn new(error: nipc_error, words: impl Into<Cow<'static, str>>) -> Self {
-        Self { error, words: words.into(), fault: None }
+        Self::of(error, words.into(), None)
     }
 
     /// [`Failure::new`] with `NIPC_ERR_INVALID_ARGUMENT`.
     #[cold]
+    #[inline(never)]
     pub(crate) fn argument(words: impl Into<Cow<'static, str>>) -> Self {
         Self::new(nipc_error::NIPC_ERR_INVALID_ARGUMENT, words)
     }
 
     #[cold]
+    #[inline(never)]
     pub(crate) fn out_of_range(index: usize, count: usize) -> Self {
         let words = format!("index {index} is past the last: there are {count}");
         Self::new(nipc_error::NIPC_ERR_OUT_OF_RANGE, words)
     }
 
     #[cold]
-    fn said(error: nipc_error, words: &dyn std::fmt::Display, fault: Fault) -> Self {
-        Self { error, words: words.to_string().into(), fault: Some(fault) }
+    #[inline(never)]
+    fn said(error: nipc_error, words: &dyn fmt::Display, fault: Fault) -> Self {
+        Self::of(error, words.to_string().into(), Some(fault))
     }
 
-    pub(crate) const fn code(&self) -> nipc_error_t {
-        self.error.code()
+    /// One whose words and fault are known.
+    pub(crate) const fn of(
+        error: nipc_error,
+        words: Cow<'static, str>,
+        fault: Option<Fault>,
+    ) -> Self {
+        Self(Cell::new(Told { error, words, fault }))
+    }
+
+    /// What to tell of it.
+    pub(crate) fn told(self) -> Told {
+        self.0.into_inner()
     }
 }
 
@@ -240,7 +269,8 @@ mod tests {
             (ConnectError::Closed.into(), nipc_error::NIPC_ERR_LOST, Fault::Nobody),
         ];
         for (failure, error, fault) in rows {
-            assert_eq!((failure.error, failure.fault), (error, Some(fault)), "{}", failure.words);
+            let told = failure.told();
+            assert_eq!((told.error, told.fault), (error, Some(fault)), "{}", told.words);
         }
     }
 

@@ -9,9 +9,11 @@
 //! closing one copy frees what the other points at. What `Inner` is made of keeps threads apart: a
 //! client is behind a lock that nobody waits for, a server may be called from anywhere.
 
+use std::cell::UnsafeCell;
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use crate::boundary::Caller;
 use crate::error::nipc_error;
@@ -61,6 +63,7 @@ pub(crate) use object;
 
 impl<'c> Caller<'c> {
     /// What a live object keeps.
+    #[inline(always)]
     pub(crate) fn object<O: Object>(self, object: *const O) -> Result<&'c O::Inner, Failure> {
         let words = self.words(object)?;
         live::<O>(words)?;
@@ -109,6 +112,7 @@ impl<'c> Caller<'c> {
         Ok(unsafe { Arc::from_raw(inner) })
     }
 
+    #[inline(always)]
     fn words<O: Object>(self, object: *const O) -> Result<&'c Words, Failure> {
         // The same two words, by `Object`'s promise; atomics may be shared, whoever writes them.
         self.in_ref(object.cast::<Words>(), O::NAME)
@@ -131,38 +135,75 @@ impl<O: Object> Vacant<'_, O> {
     }
 }
 
+#[inline(always)]
 fn live<O: Object>(words: &Words) -> Result<(), Failure> {
     // Against the Release in `Vacant::fill`.
     if words.tag.load(Ordering::Acquire) == O::TAG { Ok(()) } else { Err(closed::<O>()) }
 }
 
 #[cold]
+#[inline(never)]
 fn closed<O: Object>() -> Failure {
     let words = format!("the {} is not live: it was never initialised, or is closed", O::NAME);
     Failure::new(nipc_error::NIPC_ERR_NOT_INITIALIZED, words)
 }
 
-/// What one thread uses at a time. Nobody waits: who comes second is told so.
-#[derive(Debug, Default)]
-pub(crate) struct Exclusive<T: ?Sized>(Mutex<T>);
+/// What one thread uses at a time. Nobody waits: who comes second is told so. A mutex would do, with an
+/// atomic operation more each time, for those who wait.
+pub(crate) struct Exclusive<T> {
+    taken: AtomicBool,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the value is reached through `Taken` alone, of which there is one at a time, so threads that
+// share this send the value to each other, which `T: Send` allows.
+unsafe impl<T: Send> Sync for Exclusive<T> {}
+
+/// The value, for as long as this lives.
+pub(crate) struct Taken<'e, T>(&'e Exclusive<T>);
 
 impl<T> Exclusive<T> {
     pub(crate) const fn new(value: T) -> Self {
-        Self(Mutex::new(value))
+        Self { taken: AtomicBool::new(false), value: UnsafeCell::new(value) }
     }
 
     /// `NIPC_ERR_IN_USE` while another thread has it (or this one, further up).
-    pub(crate) fn lock(&self) -> Result<MutexGuard<'_, T>, Failure> {
-        match self.0.try_lock() {
-            Ok(value) => Ok(value),
-            // A panic under the lock was contained and told; what it left is valid.
-            Err(TryLockError::Poisoned(value)) => Ok(value.into_inner()),
-            Err(TryLockError::WouldBlock) => Err(in_use()),
-        }
+    #[inline(always)]
+    pub(crate) fn lock(&self) -> Result<Taken<'_, T>, Failure> {
+        // Sees what the one before has left: Acquire, against the Release of `Taken::drop`.
+        if self.taken.swap(true, Ordering::Acquire) { Err(in_use()) } else { Ok(Taken(self)) }
+    }
+}
+
+impl<T> Deref for Taken<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: while this lives nobody else has the value, for `taken` was false before it.
+        unsafe { &*self.0.value.get() }
+    }
+}
+
+impl<T> DerefMut for Taken<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as in `deref`; and `self` is borrowed for as long as the value is.
+        unsafe { &mut *self.0.value.get() }
+    }
+}
+
+impl<T> Drop for Taken<'_, T> {
+    /// Also where a panic unwinds: it is contained and told, and what it left is valid.
+    #[inline(always)]
+    fn drop(&mut self) {
+        // Against the Acquire of `Exclusive::lock`.
+        self.0.taken.store(false, Ordering::Release);
     }
 }
 
 #[cold]
+#[inline(never)]
 fn in_use() -> Failure {
     Failure::new(
         nipc_error::NIPC_ERR_IN_USE,
@@ -209,6 +250,27 @@ mod tests {
         assert_eq!(Arc::strong_count(&kept), 2, "the one that waits keeps it");
         drop(shared);
         assert_eq!(Arc::strong_count(&kept), 1, "nothing leaks");
+    }
+
+    #[test]
+    fn what_is_taken_is_refused_to_others_until_it_is_given_back() {
+        let value = Exclusive::new(1);
+        let mut taken = value.lock().expect("free");
+        *taken = 2;
+        let refused = || value.lock().map(|value| *value).map_err(|failure| failure.told().error);
+        assert_eq!(refused(), Err(nipc_error::NIPC_ERR_IN_USE));
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| value.lock().is_err());
+            assert!(other.join().expect("no panic"));
+        });
+        drop(taken);
+        assert_eq!(refused(), Ok(2));
+        let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _taken = value.lock();
+            panic!("with it");
+        }));
+        assert!(unwound.is_err());
+        assert_eq!(refused(), Ok(2), "a panic gives it back");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use netipc::codec::Labels;
 use crate::boundary::{Caller, boundary};
 use crate::error::nipc_error_t;
 use crate::failure::Failure;
+use crate::typed::Text;
 use crate::words;
 
 /// Bytes of a text in a status, and of nipc_last_error(), its NUL included. Longer ones are cut.
@@ -71,22 +72,29 @@ pub unsafe extern "C" fn nipc_labels_view_get(
 
 impl nipc_labels_view_t {
     /// A view for C. What it borrows is whatever `labels` borrows: C keeps to the lifetimes.
+    #[inline(always)]
     pub(crate) fn new(labels: Labels<'_>) -> Self {
         Self { count: labels.len(), opaque_: words::keep(labels) }
     }
 
+    #[inline(always)]
     fn get(&self, index: usize) -> Result<nipc_label_t, Failure> {
         // SAFETY: in the hands of C the words are zeroed or were made by `new`, and the caller keeps
         // to the lifetime of what they borrow.
         let labels = unsafe { words::kept::<Labels<'_>, LABEL_WORDS>(&self.opaque_) }?;
-        let past = || Failure::out_of_range(index, labels.len());
-        let label = labels.clone().nth(index).ok_or_else(past)?;
-        Ok(nipc_label_t { key: nipc_str_t::new(label.key), value: nipc_str_t::new(label.value) })
+        match labels.clone().nth(index) {
+            Some(label) => Ok(nipc_label_t {
+                key: nipc_str_t::new(label.key),
+                value: nipc_str_t::new(label.value),
+            }),
+            None => Err(Failure::out_of_range(index, labels.len())),
+        }
     }
 }
 
 impl nipc_str_t {
     /// A string for C. What it borrows is whatever `text` borrows: C keeps to the lifetimes.
+    #[inline(always)]
     pub(crate) fn new(text: &[u8]) -> Self {
         Self { ptr: text.as_ptr().cast(), len: text.len() }
     }
@@ -94,43 +102,51 @@ impl nipc_str_t {
 
 impl<'c> Caller<'c> {
     /// A string that a caller has passed.
+    #[inline(always)]
     pub(crate) fn in_str(self, text: nipc_str_t, name: &'static str) -> Result<&'c [u8], Failure> {
         self.in_bytes(text.ptr.cast(), text.len, name)
     }
 
     /// Labels that a caller has passed, to be given to a builder as they are.
+    #[inline(always)]
     pub(crate) fn in_labels(
         self,
         labels: *const nipc_label_t,
         count: usize,
     ) -> Result<LabelsIn<'c>, Failure> {
-        let labels = self.in_slice(labels, count, "labels")?;
-        for label in labels {
+        for label in self.in_slice(labels, count, "labels")? {
             self.in_str(label.key, "the key of a label")?;
             self.in_str(label.value, "the value of a label")?;
         }
-        Ok(LabelsIn { caller: self, labels: labels.iter() })
+        // Two `Text`s are a label, of which each was just looked at.
+        Ok(LabelsIn(self.in_slice(labels.cast::<LabelIn<'c>>(), count, "labels")?.iter()))
     }
 }
 
+/// A label of the caller's that was looked at: a [`nipc_label_t`].
+#[repr(C)]
+struct LabelIn<'c> {
+    key: Text<'c>,
+    value: Text<'c>,
+}
+
+const _: () = assert!(size_of::<LabelIn<'_>>() == size_of::<nipc_label_t>());
+
 /// Labels that a caller has passed, each of which was looked at before.
 #[derive(Clone)]
-pub(crate) struct LabelsIn<'c> {
-    caller: Caller<'c>,
-    labels: std::slice::Iter<'c, nipc_label_t>,
-}
+pub(crate) struct LabelsIn<'c>(std::slice::Iter<'c, LabelIn<'c>>);
 
 impl<'c> Iterator for LabelsIn<'c> {
     type Item = (&'c [u8], &'c [u8]);
 
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        let label = self.labels.next()?;
-        let text = |text, name| self.caller.in_str(text, name).unwrap_or_default();
-        Some((text(label.key, "key"), text(label.value, "value")))
+        self.0.next().map(|label| (label.key.as_ref(), label.value.as_ref()))
     }
 
+    #[inline(always)]
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.labels.size_hint()
+        self.0.size_hint()
     }
 }
 

@@ -22,7 +22,7 @@ struct Kept<T> {
 }
 
 /// The words that keep `value`.
-#[inline]
+#[inline(always)]
 pub(crate) fn keep<T, const N: usize>(value: T) -> Words<N> {
     const {
         assert!(size_of::<Kept<T>>() <= size_of::<Words<N>>());
@@ -37,17 +37,6 @@ pub(crate) fn keep<T, const N: usize>(value: T) -> Words<N> {
     words
 }
 
-/// Whether the words keep a value.
-///
-/// # Safety
-/// As [`kept`], for any type.
-#[inline]
-pub(crate) const unsafe fn is_filled<const N: usize>(words: &Words<N>) -> bool {
-    let mark = words.as_ptr().cast::<u64>();
-    // SAFETY: the first word is initialised: zeroed, or by `keep`.
-    unsafe { mark.read() == MARK }
-}
-
 /// The value that the words keep.
 ///
 /// # Errors
@@ -55,7 +44,7 @@ pub(crate) const unsafe fn is_filled<const N: usize>(words: &Words<N>) -> bool {
 ///
 /// # Safety
 /// The words are zeroed, or were made by [`keep`] for this very `T`; what it borrows is valid still.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn kept<T, const N: usize>(words: &Words<N>) -> Result<&T, Failure> {
     let place = words.as_ptr().cast::<Kept<T>>();
     // SAFETY: either way, the first word is initialised.
@@ -66,6 +55,18 @@ pub(crate) unsafe fn kept<T, const N: usize>(words: &Words<N>) -> Result<&T, Fai
     Ok(unsafe { &(*place).value })
 }
 
+/// Whether the words keep a value.
+///
+/// # Safety
+/// The words are zeroed, or were made by [`keep`].
+#[inline(always)]
+pub(crate) unsafe fn is_kept<const N: usize>(words: &Words<N>) -> bool {
+    const { assert!(N > 0) };
+    let mark = words.as_ptr().cast::<u64>();
+    // SAFETY: there is a first word, as was asserted, and either way it is initialised.
+    unsafe { *mark == MARK }
+}
+
 /// [`kept`], to be changed.
 ///
 /// # Errors
@@ -73,7 +74,7 @@ pub(crate) unsafe fn kept<T, const N: usize>(words: &Words<N>) -> Result<&T, Fai
 ///
 /// # Safety
 /// As [`kept`].
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn kept_mut<T, const N: usize>(words: &mut Words<N>) -> Result<&mut T, Failure> {
     let place = words.as_mut_ptr().cast::<Kept<T>>();
     // SAFETY: either way, the first word is initialised.
@@ -84,24 +85,25 @@ pub(crate) unsafe fn kept_mut<T, const N: usize>(words: &mut Words<N>) -> Result
     Ok(unsafe { &mut (*place).value })
 }
 
-/// Takes the value out: the words keep none afterwards.
+/// Takes the value out: the words keep none afterwards, for the mark is gone.
 ///
 /// # Errors
 /// As [`kept`].
 ///
 /// # Safety
 /// As [`kept`].
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn take<T, const N: usize>(words: &mut Words<N>) -> Result<T, Failure> {
     // SAFETY: the caller of this function promises the same.
     let value = std::ptr::from_mut(unsafe { kept_mut::<T, N>(words) }?);
     // SAFETY: a `T` is there, as was just seen, and nobody reads it again: the mark goes.
     let value = unsafe { value.read() };
-    *words = [MaybeUninit::zeroed(); N];
+    words[0] = MaybeUninit::zeroed();
     Ok(value)
 }
 
 #[cold]
+#[inline(never)]
 fn not_filled() -> Failure {
     Failure::new(
         nipc_error::NIPC_ERR_NOT_INITIALIZED,
@@ -125,7 +127,7 @@ mod tests {
         assert_eq!(unsafe { take::<&str, 4>(&mut words) }.ok(), Some("changed"));
         // SAFETY: zeroed now.
         let again = unsafe { take::<&str, 4>(&mut words) }.expect_err("taken");
-        assert_eq!(again.error, nipc_error::NIPC_ERR_NOT_INITIALIZED);
+        assert_eq!(again.told().error, nipc_error::NIPC_ERR_NOT_INITIALIZED);
     }
 
     #[test]

@@ -210,7 +210,7 @@ pub unsafe extern "C" fn nipc_listener_close(listener: *mut nipc_listener_t) -> 
 #[cold]
 pub(super) fn nothing_now(words: &'static str) -> Failure {
     let fault = Some(netipc::Fault::Nobody);
-    Failure { fault, ..Failure::new(nipc_error::NIPC_ERR_WOULD_BLOCK, words) }
+    Failure::of(nipc_error::NIPC_ERR_WOULD_BLOCK, words.into(), fault)
 }
 
 impl Caller<'_> {

@@ -400,7 +400,7 @@ fn drained(drained: Drained) -> Result<(), Failure> {
         Drained::TooMuch => (nipc_error::NIPC_ERR_LIMIT, "the peer sends more than is dropped"),
         Drained::Aborted => (nipc_error::NIPC_ERR_ABORTED, "aborted by this side"),
     };
-    Err(Failure { fault: Some(netipc::Fault::Nobody), ..Failure::new(error, words) })
+    Err(Failure::of(error, words.into(), Some(netipc::Fault::Nobody)))
 }
 
 impl Caller<'_> {

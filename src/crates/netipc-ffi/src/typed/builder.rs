@@ -17,7 +17,7 @@ pub(crate) enum Builder<'k, B> {
 }
 
 impl<B> Builder<'_, B> {
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn get(&mut self) -> &mut B {
         match self {
             Self::Lent(builder) => builder,
@@ -25,7 +25,7 @@ impl<B> Builder<'_, B> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn peek(&self) -> &B {
         match self {
             Self::Lent(builder) => builder,

@@ -70,6 +70,12 @@ pub(crate) struct CacheInner<S: Snapshot> {
 /// What a guard keeps: dropped by `unlock` alone.
 pub(crate) type Guard<S> = ManuallyDrop<Held<S>>;
 
+/// A guard may be given back by another thread than the one that took it.
+const _: fn() = || {
+    const fn moves_between_threads<T: Send>() {}
+    moves_between_threads::<Guard<netipc_services::cgroups_snapshot::Service>>();
+};
+
 /// Makes a cache live.
 pub(crate) fn init<S: Snapshot, C: Object<Inner = CacheInner<S>>>(
     caller: Caller<'_>,
@@ -108,7 +114,7 @@ impl<S: Snapshot> CacheInner<S> {
 }
 
 /// Fills a guard with what the cache holds now.
-#[inline]
+#[inline(always)]
 pub(crate) fn read_lock<S, C, G, const N: usize>(
     caller: Caller<'_>,
     cache: *const C,
@@ -119,24 +125,25 @@ where
     C: Object<Inner = CacheInner<S>>,
     G: for<'k> Keeper<N, Kept<'k> = Guard<S>>,
 {
-    let held = caller.object(cache)?.reader.load();
-    let place = caller.in_mut(guard, "guard")?;
-    // SAFETY: the words are those of a keeper.
-    if unsafe { words::is_filled(place.words()) } {
-        return Err(held_already());
+    let cache = caller.object(cache)?;
+    match caller.empty::<G, N>(guard, "guard")? {
+        Some(words) => {
+            *words = words::keep::<Guard<S>, N>(ManuallyDrop::new(cache.reader.load()));
+            Ok(())
+        }
+        None => Err(held_already()),
     }
-    *place.words_mut() = words::keep::<Guard<S>, N>(ManuallyDrop::new(held));
-    Ok(())
 }
 
 #[cold]
+#[inline(never)]
 fn held_already() -> Failure {
     let words = "the guard holds something already: unlock it first";
     Failure::new(nipc_error::NIPC_ERR_ALREADY_INITIALIZED, words)
 }
 
 /// Lets go of what a guard holds.
-#[inline]
+#[inline(always)]
 pub(crate) fn read_unlock<S, G, const N: usize>(
     caller: Caller<'_>,
     guard: *mut G,
@@ -150,7 +157,7 @@ where
 }
 
 /// Finds an item.
-#[inline]
+#[inline(always)]
 pub(crate) fn get<'c, S: Snapshot, V: From<SnapshotItemView<'c, S>>>(
     caller: Caller<'c>,
     held: &'c Held<S>,
@@ -158,12 +165,17 @@ pub(crate) fn get<'c, S: Snapshot, V: From<SnapshotItemView<'c, S>>>(
     item: *mut V,
 ) -> Result<(), Failure> {
     let out = caller.out(item, "item")?;
-    out.write(V::from(held.get(identity).ok_or_else(not_found)?));
-    Ok(())
+    match held.get(identity) {
+        Some(found) => {
+            out.write(V::from(found));
+            Ok(())
+        }
+        None => Err(not_found()),
+    }
 }
 
 /// Reads item `index`, in the provider's order.
-#[inline]
+#[inline(always)]
 pub(crate) fn item<'c, S: Snapshot, V: From<SnapshotItemView<'c, S>>>(
     caller: Caller<'c>,
     held: &'c Held<S>,
@@ -174,9 +186,10 @@ pub(crate) fn item<'c, S: Snapshot, V: From<SnapshotItemView<'c, S>>>(
 }
 
 #[cold]
+#[inline(never)]
 fn not_found() -> Failure {
     let words = "the cache holds no item of that identity";
-    Failure { fault: Some(Fault::Nobody), ..Failure::new(nipc_error::NIPC_ERR_NOT_FOUND, words) }
+    Failure::of(nipc_error::NIPC_ERR_NOT_FOUND, words.into(), Some(Fault::Nobody))
 }
 
 /// What the cache tells of itself.

@@ -11,7 +11,7 @@ use crate::text::nipc_str_t;
 pub(crate) struct Text<'c>(nipc_str_t, PhantomData<&'c [u8]>);
 
 impl AsRef<[u8]> for Text<'_> {
-    #[inline]
+    #[inline(always)]
     fn as_ref(&self) -> &[u8] {
         if self.0.len == 0 {
             return &[];

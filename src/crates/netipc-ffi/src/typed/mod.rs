@@ -21,6 +21,7 @@ mod builder;
 mod keys;
 
 pub(crate) use builder::{Builder, Once};
+pub(crate) use keys::Text;
 pub(crate) use record::{Keeper, Refused};
 
 /// Declares an exported function that answers `nipc_error_t`. Its body runs in the

@@ -22,7 +22,7 @@ pub(crate) unsafe trait Keeper<const N: usize>: 'static {
 impl<'c> Caller<'c> {
     /// What a struct of the caller's keeps; what that borrows lives during the call, as the header
     /// asks.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn kept<K: Keeper<N>, const N: usize>(
         self,
         keeper: *const K,
@@ -33,8 +33,21 @@ impl<'c> Caller<'c> {
         unsafe { words::kept::<K::Kept<'c>, N>(keeper.words()) }
     }
 
+    /// A struct of the caller's that keeps nothing yet; `None` where it does.
+    #[inline(always)]
+    pub(crate) fn empty<K: Keeper<N>, const N: usize>(
+        self,
+        keeper: *mut K,
+        name: &'static str,
+    ) -> Result<Option<&'c mut Words<N>>, Failure> {
+        let words = self.in_mut(keeper, name)?.words_mut();
+        // SAFETY: `Keeper` promises it.
+        let is_kept = unsafe { words::is_kept(words) };
+        Ok((!is_kept).then_some(words))
+    }
+
     /// [`kept`](Self::kept), to be changed. It takes nothing in that it keeps beyond the call.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn kept_mut<K: Keeper<N>, const N: usize>(
         self,
         keeper: *mut K,
@@ -45,7 +58,8 @@ impl<'c> Caller<'c> {
         unsafe { words::kept_mut::<K::Kept<'c>, N>(keeper.words_mut()) }
     }
 
-    /// Takes the value out, and leaves the struct zeroed.
+    /// Takes the value out: the struct keeps nothing afterwards.
+    #[inline(always)]
     pub(crate) fn take<K: Keeper<N>, const N: usize>(
         self,
         keeper: *mut K,
@@ -87,7 +101,7 @@ impl From<Refused> for Failure {
 }
 
 /// The value of a closed enumeration, which a caller has passed as a number.
-#[inline]
+#[inline(always)]
 pub(crate) fn known<T>(
     value: Option<T>,
     field: &'static str,
@@ -97,13 +111,14 @@ pub(crate) fn known<T>(
 }
 
 #[cold]
+#[inline(never)]
 fn unknown(field: &'static str, number: u64) -> Failure {
     let words = format!("`{field}` is {number}, which is no value of the schema");
     Failure::new(nipc_error::NIPC_ERR_BUILD, words)
 }
 
 /// Decodes a payload into a view of the caller's.
-#[inline]
+#[inline(always)]
 pub(crate) fn decoded<'c, D, V: From<D>>(
     caller: Caller<'c>,
     payload: &'c [u8],
@@ -116,7 +131,7 @@ pub(crate) fn decoded<'c, D, V: From<D>>(
 }
 
 /// Writes a payload into the caller's buffer.
-#[inline]
+#[inline(always)]
 pub(crate) fn encoded<'c>(
     caller: Caller<'c>,
     out: *mut std::ffi::c_void,
@@ -130,7 +145,7 @@ pub(crate) fn encoded<'c>(
 }
 
 /// Reads element `index` of something into a view of the caller's.
-#[inline]
+#[inline(always)]
 pub(crate) fn element<E, V: From<E>>(
     caller: Caller<'_>,
     view: *mut V,
@@ -139,7 +154,11 @@ pub(crate) fn element<E, V: From<E>>(
     count: impl FnOnce() -> usize,
 ) -> Result<(), Failure> {
     let out = caller.out(view, "the view")?;
-    let element = get(index).ok_or_else(|| Failure::out_of_range(index, count()))?;
-    out.write(V::from(element));
-    Ok(())
+    match get(index) {
+        Some(element) => {
+            out.write(V::from(element));
+            Ok(())
+        }
+        None => Err(Failure::out_of_range(index, count())),
+    }
 }

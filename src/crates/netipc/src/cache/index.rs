@@ -184,9 +184,16 @@ impl Hashing {
                 identity.hash(&mut hasher);
                 hasher.finish()
             }
-            Self::Seeded(state) => state.hash_one(identity),
+            Self::Seeded(state) => seeded(state, identity),
         }
     }
+}
+
+/// Apart: what it needs of registers is nothing that the quick hash should pay for.
+#[cold]
+#[inline(never)]
+fn seeded(state: &RandomState, identity: &impl Hash) -> u64 {
+    state.hash_one(identity)
 }
 
 #[inline(always)]
