@@ -41,9 +41,13 @@ mod deadline;
 mod error;
 #[cfg(feature = "failpoints")]
 pub mod failpoints;
+mod family;
+mod packet;
+mod region;
 mod region_error;
 mod shm;
 mod spin;
+mod watch;
 
 #[cfg(target_os = "linux")]
 #[path = "unix/mod.rs"]
@@ -63,11 +67,14 @@ pub use error::{
     AcceptError, BindError, ConnectError, EntryKind, Holder, InspectError, PathError, RecvError,
     SendError, SysError, WaitError,
 };
+pub use family::{Family, path_from_bytes};
+pub use packet::{Drained, SOON, TrySend};
 pub use platform::{
-    Abort, Accepted, BindOptions, DEFAULT_BACKLOG, DEFAULT_MODE, Drained, EndpointState, Event,
-    Events, Interest, Listener, MAX_SOCKET_PATH_BYTES, PACKET_OVERHEAD_BYTES, PacketChannel,
-    PeerIdentity, ReceiveBuffer, RegionChannel, RegionHandle, SOON, TrySend, Until, WaitSet, Waker,
-    WatchMode, connect, inspect_endpoint, own_uid, remove_stale_regions, wait_readable,
+    Abort, Accepted, BindOptions, DEFAULT_BACKLOG, DEFAULT_MODE, EndpointState, FAMILY, Listener,
+    MAX_SOCKET_PATH_BYTES, PACKET_OVERHEAD_BYTES, PacketChannel, PeerIdentity, WaitSet, Waker,
+    connect, inspect_endpoint, own_uid, remove_stale_regions, wait_readable,
 };
+pub use region::{ObjectNames, ReceiveBuffer, RegionChannel, RegionHandle, RegionName, Until};
 pub use region_error::{AttachError, Breach, CreateError, RegionDefect, RegionError, RegionSizes};
 pub use spin::{Clock, DEFAULT_SPIN_LIMIT, HostClock, Look, Spin, SpinLimit};
+pub use watch::{Event, Events, Interest, WatchMode};

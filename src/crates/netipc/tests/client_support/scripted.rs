@@ -162,7 +162,7 @@ impl Peer {
             response_bytes: HEADER_LEN + ack.response.payload_bytes as usize,
         };
         loop {
-            match RegionChannel::create(&self.region_path(ack.session_id), sizes) {
+            match RegionChannel::create(self.region_path(ack.session_id), sizes) {
                 Ok(region) => return region,
                 Err(CreateError::Taken) => ack.session_id += 1,
                 Err(error) => panic!("{error}"),
