@@ -53,8 +53,12 @@ mod watch;
 #[path = "unix/mod.rs"]
 mod platform;
 
-#[cfg(not(target_os = "linux"))]
-compile_error!("netipc-sys has no platform module for this target yet: Linux only");
+#[cfg(windows)]
+#[path = "windows/mod.rs"]
+mod platform;
+
+#[cfg(not(any(target_os = "linux", windows)))]
+compile_error!("netipc-sys has no platform module for this target yet: Linux and Windows only");
 
 /// What the machine can do without a protocol, for benchmarks: cache lines that two processes share.
 #[cfg(feature = "bench")]
@@ -74,6 +78,8 @@ pub use platform::{
     MAX_SOCKET_PATH_BYTES, PACKET_OVERHEAD_BYTES, PacketChannel, PeerIdentity, WaitSet, Waker,
     connect, inspect_endpoint, own_uid, remove_stale_regions, wait_readable,
 };
+#[cfg(windows)]
+pub use platform::{WaitSource, Waitable};
 pub use region::{ObjectNames, ReceiveBuffer, RegionChannel, RegionHandle, RegionName, Until};
 pub use region_error::{AttachError, Breach, CreateError, RegionDefect, RegionError, RegionSizes};
 pub use spin::{Clock, DEFAULT_SPIN_LIMIT, HostClock, Look, Spin, SpinLimit};

@@ -51,7 +51,9 @@ pub(crate) struct Made {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Expected {
     pub(crate) sizes: RegionSizes,
-    /// The session's peer.
+    /// The session's peer. Kernel objects are found by names that only the two know, and opened by those
+    /// alone whom their security descriptor admits.
+    #[cfg_attr(windows, allow(dead_code))]
     pub(crate) owner_uid: u32,
 }
 
@@ -248,7 +250,7 @@ impl RegionChannel {
     /// As [`receive`](Self::receive), without those of receiving.
     pub fn wait(&self, until: Until<'_>) -> Result<(), RegionError> {
         let Shared { receiver, end, doorbell, .. } = &*self.0;
-        let mut sleeper = Sleeper::new(until, doorbell);
+        let mut sleeper = Sleeper::new(until, &self.0.mapping, doorbell);
         let doze = |signal: &AtomicU32, heard, own: &AtomicU32| {
             let dozed = sleeper.doze(signal, heard, own);
             self.0.unless_lost().and(dozed)
@@ -290,6 +292,7 @@ impl RegionHandle {
     pub fn end(&self) {
         if let Some(shared) = self.0.upgrade() {
             shared.end.come(&shared.lane_in(), &shared.doorbell);
+            shared.say_closed();
             if let Some(entry) = &shared.entry {
                 entry.remove();
             }
@@ -297,7 +300,18 @@ impl RegionHandle {
     }
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.say_closed();
+    }
+}
+
 impl Shared {
+    /// Tells the peer, where the region can, that this end is closed.
+    fn say_closed(&self) {
+        self.doorbell.say_closed(&self.mapping, self.outgoing);
+    }
+
     #[inline]
     fn unless_lost(&self) -> Result<(), RegionError> {
         if self.mapping.is_lost() { Err(RegionError::Broken(Breach::CutOff)) } else { Ok(()) }

@@ -24,7 +24,9 @@ use rustix::event::Timespec;
 use rustix::io::Errno;
 use rustix::thread::{ClockId, futex};
 
+use super::mapping::Mapping;
 use crate::platform::refused;
+use crate::region::Direction;
 use crate::shm::{Futex, Signalled};
 use crate::{Abort, Breach, Deadline, RegionError, Until};
 
@@ -43,7 +45,7 @@ pub(crate) struct Sleeper<'a> {
 }
 
 impl<'a> Sleeper<'a> {
-    pub(crate) const fn new(until: Until<'a>, _doorbell: &Doorbell) -> Self {
+    pub(crate) const fn new(until: Until<'a>, _mapping: &Mapping, _doorbell: &Doorbell) -> Self {
         Self { until, has_slept: false }
     }
 
@@ -143,6 +145,10 @@ pub(crate) type Doorbell = Signalled<Futexes>;
 impl Doorbell {
     /// Only the session's socket tells that an end has left.
     pub(crate) const TELLS_OF_CLOSE: bool = false;
+
+    /// Nothing: see above.
+    #[allow(clippy::unused_self)]
+    pub(crate) const fn say_closed(&self, _mapping: &Mapping, _outgoing: Direction) {}
 }
 
 pub(super) const fn doorbell() -> Doorbell {
