@@ -199,164 +199,174 @@ fn never() -> End<AtomicU32> {
     End::new(AtomicU32::new(0))
 }
 
-/// The models, each with each bell.
+/// Runs a model with each bell.
 macro_rules! with_each_bell {
-    ($($test:ident),+) => {$(
-        mod $test {
-            #[test]
-            fn signalled() {
-                super::$test::<super::Signalled<super::Futexes>>();
-            }
-
-            #[test]
-            fn flagged() {
-                super::$test::<super::Flagged<super::Events>>();
-            }
-        }
-    )+};
+    ($with:ident) => {
+        $with::<Signalled<Futexes>>();
+        $with::<Flagged<Events>>();
+    };
 }
 
-with_each_bell!(
-    no_wake_up_is_lost,
-    answers_go_back_and_areas_are_used_again_untorn,
-    who_looks_without_sleeping_sees_whole_messages,
-    an_end_reaches_who_is_about_to_sleep,
-    an_end_and_a_message_at_once,
-    what_a_peer_published_before_it_left_is_found,
-    a_peer_that_does_not_wait_for_answers_harms_its_messages_alone
-);
-
 /// loom fails a model in which all threads sleep: so a lost wake-up shows.
-fn no_wake_up_is_lost<K: Kernel>() {
-    model(|| {
-        let memory = Arc::new(Memory::<K>::new());
-        let publishing = Arc::clone(&memory);
-        let thread = thread::spawn(move || publishing.publish(&Publisher::new(0, 0), 7));
-        assert_eq!(memory.receive(&Receiver::new(0), &never()), Some(7));
-        thread.join().expect("published");
-    });
+#[test]
+fn no_wake_up_is_lost() {
+    fn with<K: Kernel>() {
+        model(|| {
+            let memory = Arc::new(Memory::<K>::new());
+            let publishing = Arc::clone(&memory);
+            let thread = thread::spawn(move || publishing.publish(&Publisher::new(0, 0), 7));
+            assert_eq!(memory.receive(&Receiver::new(0), &never()), Some(7));
+            thread.join().expect("published");
+        });
+    }
+    with_each_bell!(with);
 }
 
 /// Both directions, both asleep by turns; the second request overwrites the first as soon as that was
 /// answered.
-fn answers_go_back_and_areas_are_used_again_untorn<K: Kernel>() {
-    model(|| {
-        let session = Arc::new((Memory::<K>::new(), Memory::<K>::new()));
-        let serving = Arc::clone(&session);
-        let server = thread::spawn(move || {
-            let (requests, responses) = &*serving;
+#[test]
+fn answers_go_back_and_areas_are_used_again_untorn() {
+    fn with<K: Kernel>() {
+        model(|| {
+            let session = Arc::new((Memory::<K>::new(), Memory::<K>::new()));
+            let serving = Arc::clone(&session);
+            let server = thread::spawn(move || {
+                let (requests, responses) = &*serving;
+                let (publisher, receiver) = (Publisher::new(0, 0), Receiver::new(0));
+                for _ in 0..2 {
+                    let request = requests.receive(&receiver, &never()).expect("a request");
+                    responses.publish(&publisher, request + 100);
+                }
+            });
+            let (requests, responses) = &*session;
             let (publisher, receiver) = (Publisher::new(0, 0), Receiver::new(0));
-            for _ in 0..2 {
-                let request = requests.receive(&receiver, &never()).expect("a request");
-                responses.publish(&publisher, request + 100);
+            for request in 1..=2 {
+                requests.publish(&publisher, request);
+                assert_eq!(responses.receive(&receiver, &never()), Some(request + 100));
             }
+            server.join().expect("served");
         });
-        let (requests, responses) = &*session;
-        let (publisher, receiver) = (Publisher::new(0, 0), Receiver::new(0));
-        for request in 1..=2 {
-            requests.publish(&publisher, request);
-            assert_eq!(responses.receive(&receiver, &never()), Some(request + 100));
-        }
-        server.join().expect("served");
-    });
+    }
+    with_each_bell!(with);
 }
 
 /// As those do who look in a loop and never sleep.
-fn who_looks_without_sleeping_sees_whole_messages<K: Kernel>() {
-    model(|| {
-        let memory = Arc::new(Memory::<K>::new());
-        let publishing = Arc::clone(&memory);
-        let thread = thread::spawn(move || publishing.publish(&Publisher::new(0, 0), 7));
-        let receiver = Receiver::new(0);
-        loop {
-            if let Some(number) = memory.take(&receiver) {
-                assert_eq!(number, 7);
-                break;
+#[test]
+fn who_looks_without_sleeping_sees_whole_messages() {
+    fn with<K: Kernel>() {
+        model(|| {
+            let memory = Arc::new(Memory::<K>::new());
+            let publishing = Arc::clone(&memory);
+            let thread = thread::spawn(move || publishing.publish(&Publisher::new(0, 0), 7));
+            let receiver = Receiver::new(0);
+            loop {
+                if let Some(number) = memory.take(&receiver) {
+                    assert_eq!(number, 7);
+                    break;
+                }
+                thread::yield_now();
             }
-            thread::yield_now();
-        }
-        assert_eq!(memory.take(&receiver), None);
-        thread.join().expect("published");
-    });
+            assert_eq!(memory.take(&receiver), None);
+            thread.join().expect("published");
+        });
+    }
+    with_each_bell!(with);
 }
 
-fn an_end_reaches_who_is_about_to_sleep<K: Kernel>() {
-    model(|| {
-        let shared = Arc::new((Memory::<K>::new(), never()));
-        let ending = Arc::clone(&shared);
-        let thread = thread::spawn(move || {
-            let (memory, end) = &*ending;
-            end.come(&memory.lane(), memory.kernel.bell());
+#[test]
+fn an_end_reaches_who_is_about_to_sleep() {
+    fn with<K: Kernel>() {
+        model(|| {
+            let shared = Arc::new((Memory::<K>::new(), never()));
+            let ending = Arc::clone(&shared);
+            let thread = thread::spawn(move || {
+                let (memory, end) = &*ending;
+                end.come(&memory.lane(), memory.kernel.bell());
+            });
+            let (memory, end) = &*shared;
+            assert_eq!(memory.receive(&Receiver::new(0), end), None);
+            assert!(end.has_come());
+            thread.join().expect("ended");
         });
-        let (memory, end) = &*shared;
-        assert_eq!(memory.receive(&Receiver::new(0), end), None);
-        assert!(end.has_come());
-        thread.join().expect("ended");
-    });
+    }
+    with_each_bell!(with);
 }
 
 /// The last message and the end at once: one of them is what the receiver gets, and the message is
 /// whole.
-fn an_end_and_a_message_at_once<K: Kernel>() {
-    model(|| {
-        let shared = Arc::new((Memory::<K>::new(), never()));
-        let publishing = Arc::clone(&shared);
-        let publisher = thread::spawn(move || publishing.0.publish(&Publisher::new(0, 0), 7));
-        let ending = Arc::clone(&shared);
-        let ender = thread::spawn(move || ending.1.come(&ending.0.lane(), ending.0.kernel.bell()));
-        let (memory, end) = &*shared;
-        let receiver = Receiver::new(0);
-        assert!(matches!(memory.receive(&receiver, end), None | Some(7)));
-        publisher.join().expect("published");
-        ender.join().expect("ended");
-        // A message is never lost to an end: it is there to be taken, once.
-        let _unless_taken = memory.take(&receiver);
-        assert_eq!(memory.take(&receiver), None);
-    });
+#[test]
+fn an_end_and_a_message_at_once() {
+    fn with<K: Kernel>() {
+        model(|| {
+            let shared = Arc::new((Memory::<K>::new(), never()));
+            let publishing = Arc::clone(&shared);
+            let publisher = thread::spawn(move || publishing.0.publish(&Publisher::new(0, 0), 7));
+            let ending = Arc::clone(&shared);
+            let ender =
+                thread::spawn(move || ending.1.come(&ending.0.lane(), ending.0.kernel.bell()));
+            let (memory, end) = &*shared;
+            let receiver = Receiver::new(0);
+            assert!(matches!(memory.receive(&receiver, end), None | Some(7)));
+            publisher.join().expect("published");
+            ender.join().expect("ended");
+            // A message is never lost to an end: it is there to be taken, once.
+            let _unless_taken = memory.take(&receiver);
+            assert_eq!(memory.take(&receiver), None);
+        });
+    }
+    with_each_bell!(with);
 }
 
 /// A peer that publishes its last message and leaves, which is an event apart from the region: whoever
 /// learns of it looks once more, and finds the message.
-fn what_a_peer_published_before_it_left_is_found<K: Kernel>() {
-    model(|| {
-        let shared = Arc::new((Memory::<K>::new(), AtomicBool::new(false)));
-        let leaving = Arc::clone(&shared);
-        let thread = thread::spawn(move || {
-            let (memory, gone) = &*leaving;
-            memory.publish(&Publisher::new(0, 0), 7);
-            // The socket's close, which orders as a lock does.
-            gone.store(true, Ordering::Release);
+#[test]
+fn what_a_peer_published_before_it_left_is_found() {
+    fn with<K: Kernel>() {
+        model(|| {
+            let shared = Arc::new((Memory::<K>::new(), AtomicBool::new(false)));
+            let leaving = Arc::clone(&shared);
+            let thread = thread::spawn(move || {
+                let (memory, gone) = &*leaving;
+                memory.publish(&Publisher::new(0, 0), 7);
+                // The socket's close, which orders as a lock does.
+                gone.store(true, Ordering::Release);
+            });
+            let (memory, gone) = &*shared;
+            let receiver = Receiver::new(0);
+            let left = gone.load(Ordering::Acquire);
+            let found = memory.take(&receiver);
+            assert!(!left || found == Some(7));
+            thread.join().expect("left");
         });
-        let (memory, gone) = &*shared;
-        let receiver = Receiver::new(0);
-        let left = gone.load(Ordering::Acquire);
-        let found = memory.take(&receiver);
-        assert!(!left || found == Some(7));
-        thread.join().expect("left");
-    });
+    }
+    with_each_bell!(with);
 }
 
 /// A peer that publishes although nothing was answered: what comes out may be mixed of both messages,
 /// but it is of the length that was checked, and nothing else happens.
-fn a_peer_that_does_not_wait_for_answers_harms_its_messages_alone<K: Kernel>() {
-    model(|| {
-        let memory = Arc::new(Memory::<K>::new());
-        let publishing = Arc::clone(&memory);
-        let thread = thread::spawn(move || {
-            let publisher = Publisher::new(0, 0);
-            publishing.publish(&publisher, 1);
-            publishing.publish(&publisher, 2);
-        });
-        let receiver = Receiver::new(0);
-        let mut buffer = [0; LEN];
-        match receiver.take(&memory.lane(), LEN, memory.kernel.bell(), |_| &mut buffer) {
-            Ok(None) | Err(Refused::Sequence { seen: 0 | 1, found: 2 }) => {}
-            Ok(Some(len)) => {
-                assert_eq!(len, LEN);
-                assert!(buffer.iter().all(|byte| [1, 2].contains(byte)), "{buffer:?}");
+#[test]
+fn a_peer_that_does_not_wait_for_answers_harms_its_messages_alone() {
+    fn with<K: Kernel>() {
+        model(|| {
+            let memory = Arc::new(Memory::<K>::new());
+            let publishing = Arc::clone(&memory);
+            let thread = thread::spawn(move || {
+                let publisher = Publisher::new(0, 0);
+                publishing.publish(&publisher, 1);
+                publishing.publish(&publisher, 2);
+            });
+            let receiver = Receiver::new(0);
+            let mut buffer = [0; LEN];
+            match receiver.take(&memory.lane(), LEN, memory.kernel.bell(), |_| &mut buffer) {
+                Ok(None) | Err(Refused::Sequence { seen: 0 | 1, found: 2 }) => {}
+                Ok(Some(len)) => {
+                    assert_eq!(len, LEN);
+                    assert!(buffer.iter().all(|byte| [1, 2].contains(byte)), "{buffer:?}");
+                }
+                Err(other) => panic!("it cannot be {other:?}"),
             }
-            Err(other) => panic!("it cannot be {other:?}"),
-        }
-        thread.join().expect("published");
-    });
+            thread.join().expect("published");
+        });
+    }
+    with_each_bell!(with);
 }
