@@ -17,6 +17,7 @@ pub enum Family {
 /// The path that has these bytes. Where paths are not bytes, those that no path has are replaced: such
 /// a path names nothing.
 #[must_use]
+#[cfg_attr(not(unix), allow(clippy::needless_pass_by_value))]
 pub fn path_from_bytes(bytes: Vec<u8>) -> PathBuf {
     #[cfg(unix)]
     {
