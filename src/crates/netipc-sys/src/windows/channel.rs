@@ -6,9 +6,6 @@
 //! [`SendError::PeerGone`]. A pipe has no half that could be closed by itself: a peer that is to leave
 //! after a last answer leaves because that says so, or because the channel is dropped.
 
-// They are: the lint looks at what the macro makes of them on this target.
-#![allow(clippy::missing_const_for_thread_local)]
-
 use std::cell::RefCell;
 use std::io::IoSlice;
 use std::sync::Arc;

@@ -167,6 +167,7 @@ impl Listener {
     /// # Errors
     /// [`AcceptError::Exhausted`] where nobody can connect any more, for the system makes no instance.
     pub fn try_accept(&self) -> Result<Option<Accepted>, AcceptError> {
+        self.0.look();
         let client = self.0.lock().connected.pop_front();
         // There may be room for another, or again.
         self.0.listen();
@@ -263,10 +264,27 @@ impl Door {
         Ok(())
     }
 
-    /// An instance has a client, or never will.
+    /// Takes in who has arrived and was not told of yet, if nobody else is there.
+    fn look(&self) {
+        let state = self.lock();
+        if !state.connected.is_empty() {
+            return;
+        }
+        let arrived: Vec<_> = state.listening.iter().filter_map(early).collect();
+        drop(state);
+        for (pipe, error) in arrived {
+            self.arrived(&pipe, error);
+        }
+    }
+
+    /// An instance has a client, or never will. The first who tells counts.
     fn arrived(&self, pipe: &Arc<Pipe>, error: u32) {
         let mut state = self.lock();
+        let listening = state.listening.len();
         state.listening.retain(|arrival| !Arc::ptr_eq(&arrival.owner().pipe, pipe));
+        if state.listening.len() == listening && !state.closed {
+            return;
+        }
         if state.closed {
             drop(state);
             return pipe.close();
@@ -292,6 +310,12 @@ impl Pollable for Door {
     fn watchers(&self) -> &Watchers {
         &self.watchers
     }
+}
+
+/// An instance that has a client of which nobody was told yet.
+fn early(arrival: &Arc<Notifier<Arrival>>) -> Option<(Arc<Pipe>, u32)> {
+    let done = arrival.early()?;
+    Some((Arc::clone(&arrival.owner().pipe), done.error))
 }
 
 /// Makes an instance of a pipe.

@@ -9,6 +9,7 @@ use std::ffi::c_void;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use windows_sys::Win32::Foundation::STATUS_PENDING;
 use windows_sys::Win32::System::IO::OVERLAPPED;
 use windows_sys::Win32::System::Threading::{
     CloseThreadpoolWait, CreateThreadpoolWait, PTP_CALLBACK_INSTANCE, PTP_WAIT, SetThreadpoolWait,
@@ -107,6 +108,18 @@ impl<E: Ended + 'static> Notifier<E> {
                 Start::Pending
             }
         }
+    }
+
+    /// How the pending operation has ended, if it has; its owner is still to be told.
+    pub(super) fn early(&self) -> Option<Done> {
+        let state = self.lock();
+        let record = self.record.get();
+        const { assert!(std::mem::offset_of!(OVERLAPPED, Internal) == 0) };
+        // SAFETY: the number is the first of the record, which is where it was; the system may write it at any
+        // time, in one piece, so it is read as it is, once.
+        let status = unsafe { record.cast::<usize>().read_volatile() };
+        // It is written last.
+        (state.pending && status != STATUS_PENDING as usize).then(|| Done::of(record))
     }
 
     /// Who is told.

@@ -4,8 +4,6 @@
 //! ended. So nothing here returns before it has: one that is not wanted any more is cancelled, and the
 //! cancelling waited for, which takes no peer's doing.
 #![allow(unsafe_code)]
-// They are: the lint looks at what the macro makes of them on this target.
-#![allow(clippy::missing_const_for_thread_local)]
 
 use std::cell::OnceCell;
 use std::sync::{PoisonError, RwLock};

@@ -6,10 +6,14 @@ mod support;
 mod field;
 mod handshake;
 mod hostile;
+#[cfg(target_os = "linux")]
 mod inspect;
 mod messages;
 mod pacing;
 mod pipeline;
+/// Of the files that regions are on Linux.
+#[cfg(target_os = "linux")]
 mod regions;
+#[cfg(target_os = "linux")]
 mod shared_memory;
 mod waiting;

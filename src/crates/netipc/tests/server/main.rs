@@ -9,6 +9,8 @@ mod host;
 mod hostile;
 mod hot;
 mod overload;
+/// Of the files that regions are on Linux.
+#[cfg(target_os = "linux")]
 mod regions;
 mod stopping;
 mod support;

@@ -182,7 +182,7 @@ const KILLED: &str = "windows::regions::a_killed_peer_is_noticed_and_leaves_noth
 fn a_killed_peer_is_noticed_and_leaves_nothing() {
     if is_child(KILLED) {
         return Remote::run(|client, _socket, order| {
-            client.send(&[order.as_bytes()]).expect("sent")
+            client.send(&[order.as_bytes()]).expect("sent");
         });
     }
     for profile in EACH {
