@@ -10,15 +10,17 @@
 //!        |-- Deadline, Abort            until when a call waits, and what ends it earlier
 //!        |-- wait_readable              one descriptor, one sleeping thread
 //!        |-- WaitSet, Waker             many idle sessions, one sleeping thread
-//!        |-- RegionChannel              messages through shared memory (spec section 7)
+//!        |-- RegionChannel              messages through shared memory (spec sections 7 and 9)
 //!        |
-//!      unix/        AF_UNIX SOCK_SEQPACKET, eventfd, epoll, futex, over rustix
+//!      unix/        AF_UNIX SOCK_SEQPACKET, eventfd, epoll, futex, over rustix (Linux)
+//!      windows/     named pipes, page-file mappings, events, over windows-sys
+//!      unsupported  says so, on every other Unix
 //!      shm/         how messages move through shared memory: no system calls, run under loom
 //! ```
 //!
-//! A platform is a module that exports these names (`unix/` today, `windows/` beside it); the
-//! `cfg` alias below picks one, as the standard library's own `sys` does: no trait objects, no
-//! run-time choice.
+//! A platform is a module that exports these names; the `cfg` alias below picks one, as the standard
+//! library's own `sys` does: no run-time choice. What does not differ is beside them: `region/`,
+//! `packet.rs`, `watch.rs`.
 //!
 //! Rules that hold for everything here:
 //!
@@ -32,10 +34,13 @@
 //! What this crate does **not** do: it knows no header, no handshake, no session, no token, no
 //! retry, starts no thread and reads no environment variable.
 //!
-//! Unsafe code is denied crate-wide and allowed, function by function, where a system call has no
-//! safe wrapper that is sound: `SO_PEERCRED` (`unix/peer.rs` says why), and mapping memory
-//! (`unix/region/mapping.rs`, `unix/region/fault.rs`, and for benchmarks `unix/shared_lines.rs`).
+//! Unsafe code is denied crate-wide and allowed where a system call has no safe wrapper that is sound:
+//! `SO_PEERCRED` (`unix/peer.rs` says why), mapping memory (`unix/region/mapping.rs`,
+//! `unix/region/fault.rs`, and for benchmarks `unix/shared_lines.rs`), and, file by file, the calls of
+//! `windows/`, for which there are no wrappers at all.
 #![deny(unsafe_code)]
+// Where there is no platform, what is common to all of them waits for one.
+#![cfg_attr(not(any(target_os = "linux", windows)), allow(dead_code, unused_imports))]
 
 mod deadline;
 mod error;
@@ -58,7 +63,8 @@ mod platform;
 mod platform;
 
 #[cfg(not(any(target_os = "linux", windows)))]
-compile_error!("netipc-sys has no platform module for this target yet: Linux and Windows only");
+#[path = "unsupported.rs"]
+mod platform;
 
 /// What the machine can do without a protocol, for benchmarks: cache lines that two processes share.
 #[cfg(feature = "bench")]

@@ -53,7 +53,7 @@ pub(crate) struct Expected {
     pub(crate) sizes: RegionSizes,
     /// The session's peer. Kernel objects are found by names that only the two know, and opened by those
     /// alone whom their security descriptor admits.
-    #[cfg_attr(windows, allow(dead_code))]
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     pub(crate) owner_uid: u32,
 }
 

@@ -1,4 +1,6 @@
 //! Level 1 on real sockets: its promises first, then its edges, then peers that mean ill.
+// What is for Linux alone leaves helpers over.
+#![cfg_attr(windows, allow(dead_code, unused_imports))]
 
 #[path = "../support/mod.rs"]
 mod support;
