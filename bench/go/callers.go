@@ -63,8 +63,14 @@ func newCaller(o *options, place int) (caller, error) {
 	return nil, fmt.Errorf("this driver does not play %s", o.scenario)
 }
 
+// patience is how long one answer may take: on a machine that is busy with other things for as long, only
+// what hangs takes longer.
+const patience = 5 * time.Minute
+
 func (o *options) clientConfig() service.ClientConfig {
-	return service.ClientConfig{SupportedProfiles: o.profiles(), PreferredProfiles: o.profiles()}
+	return service.ClientConfig{
+		SupportedProfiles: o.profiles(), PreferredProfiles: o.profiles(), CallTimeout: patience,
+	}
 }
 
 // single is what callers are that make one call a turn.

@@ -11,8 +11,6 @@ import (
 )
 
 const (
-	// patience is what is waited for a message at most.
-	patience = 30 * time.Second
 	// depth is the requests that a pipeline has in flight.
 	depth = 16
 	// batchBytes is a request of all items that a batch may have, and more.
@@ -136,11 +134,11 @@ func (p *pipelined) submit() error {
 	}
 	header.PayloadLen = uint32(len(p.payload))
 	p.value += uint64(what.count)
-	return p.pipeline.Submit(&header, p.payload, what, transport.Until(transport.After(patience)))
+	return p.pipeline.Submit(&header, p.payload, what, transport.Wait{})
 }
 
 func (p *pipelined) take() (time.Duration, error) {
-	what, message, err := p.pipeline.Receive(transport.Until(transport.After(patience)))
+	what, message, err := p.pipeline.Receive(transport.Wait{})
 	if err != nil {
 		return 0, err
 	}

@@ -20,5 +20,9 @@ pub mod runner;
 mod lines;
 mod work;
 
+/// How long one answer may take, or a driver beside the time that it measures: on a machine that is
+/// busy with other things for as long, only what hangs takes longer.
+pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
+
 /// Why a run ends early: in words, for who runs it.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -133,7 +133,7 @@ fn a_wrong_answer_fails_the_run() {
     for scenario in ["ping-level1 socket", "cgroups-lookup-16-known socket", "raw-futex"] {
         let place = Place::new();
         let driver = place.scripted(
-            "[ \"$1\" = server ] && exec \"$DRIVER\" \"$@\" --wrong-after 20\nexec \"$DRIVER\" \"$@\"",
+            "[ \"$1\" = server ] && exec \"$DRIVER\" \"$@\" --wrong-after 0\nexec \"$DRIVER\" \"$@\"",
         );
         let output = place.run("quick", &[scenario], &["--driver", &driver]);
         place.assert_failed(&output, "wrong answer");

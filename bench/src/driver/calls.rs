@@ -8,7 +8,7 @@ use netipc_services::{increment, string_reverse};
 
 use super::measure::{Answered, Caller};
 use super::{ClientOptions, Options};
-use crate::Failure;
+use crate::{Failure, PATIENCE};
 
 /// Chains of two clients are this far apart, so that no two ask for one number.
 const CHAIN_DISTANCE: u64 = 1 << 40;
@@ -20,6 +20,7 @@ pub(super) fn config(options: &Options) -> ClientConfig {
     ClientConfig {
         supported_profiles: profiles,
         preferred_profiles: profiles,
+        call_timeout_ms: PATIENCE.as_millis() as u64,
         ..ClientConfig::default()
     }
 }
@@ -88,7 +89,7 @@ impl Caller for Ping {
     }
 
     fn answered(&self) -> Answered {
-        Answered { calls: self.calls, requests: self.calls, items: self.calls }
+        Answered::singly(self.calls)
     }
 }
 
@@ -180,7 +181,7 @@ impl Caller for Reverse {
     }
 
     fn answered(&self) -> Answered {
-        Answered { calls: self.calls, requests: self.calls, items: self.calls }
+        Answered::singly(self.calls)
     }
 }
 
@@ -270,8 +271,7 @@ impl Caller for Idle {
     }
 
     fn answered(&self) -> Answered {
-        let count = self.clients.len() as u64;
-        Answered { calls: count, requests: count, items: count }
+        Answered::singly(self.clients.len() as u64)
     }
 }
 

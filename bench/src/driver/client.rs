@@ -2,6 +2,7 @@
 //! answer.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use netipc_services::{apps_lookup, cgroups_lookup, ip_to_asn};
@@ -12,6 +13,9 @@ use super::{ClientOptions, Rate, calls, codec, level1, raw, typed};
 use crate::Failure;
 use crate::lines::{self, Line, Measured};
 use crate::work::Scenario;
+
+/// Held by the client that makes its session.
+static COMING: Mutex<()> = Mutex::new(());
 
 /// Calls, and says how that went.
 pub(super) fn run(options: &ClientOptions) -> Result<(), Failure> {
@@ -165,7 +169,10 @@ fn warmed<C: Caller>(
     place: usize,
     make: &impl Fn(&ClientOptions, usize) -> Result<C, Failure>,
 ) -> Result<(C, Pace, u64), Failure> {
+    // One after the other: a handshake may take 5 s, and all at once would share them.
+    let coming = COMING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut caller = make(options, place)?;
+    drop(coming);
     let rate = match options.rate {
         Rate::Max => Rate::Max,
         Rate::PerSecond(rate) => Rate::PerSecond(rate / options.clients as f64),

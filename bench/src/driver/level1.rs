@@ -13,12 +13,10 @@ use netipc_services::increment;
 use super::calls::{Random, chain_start, wrong};
 use super::measure::{Answered, Caller};
 use super::{ClientOptions, Options, tally};
-use crate::Failure;
+use crate::{Failure, PATIENCE};
 
 /// Bytes of a request, and of an answer.
 const NUMBER_BYTES: usize = size_of::<u64>();
-/// What is waited for a message at most.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Requests that a pipeline has in flight.
 const DEPTH: usize = 16;
 /// A request of all items that a batch may have, and more.
@@ -79,7 +77,7 @@ impl Caller for Ping {
     }
 
     fn answered(&self) -> Answered {
-        Answered { calls: self.calls, requests: self.calls, items: self.calls }
+        Answered::singly(self.calls)
     }
 }
 
@@ -138,12 +136,12 @@ impl<const BATCHES: bool> Pipelined<BATCHES> {
             Header::request(increment::METHOD, self.submitted, NUMBER_BYTES as u32)
         };
         self.value = self.value.wrapping_add(count as u64);
-        let deadline = Deadline::after(PATIENCE);
+        let deadline = Deadline::never();
         Ok(self.pipeline.submit(&header, &self.payload, asked, deadline, &self.abort)?)
     }
 
     fn take(&mut self) -> Result<Duration, Failure> {
-        let (asked, message) = self.pipeline.receive(Deadline::after(PATIENCE), &self.abort)?;
+        let (asked, message) = self.pipeline.receive(Deadline::never(), &self.abort)?;
         let latency = asked.at.elapsed();
         if !message.header.status.is_ok() {
             return Err(format!("a failing answer: {:?}", message.header.status).into());

@@ -33,6 +33,13 @@ pub(super) struct Answered {
     pub(super) items: u64,
 }
 
+impl Answered {
+    /// Calls of which each is one request, about one thing.
+    pub(super) const fn singly(calls: u64) -> Self {
+        Self { calls, requests: calls, items: calls }
+    }
+}
+
 /// A client that is called again and again, and verifies every answer.
 pub(super) trait Caller {
     /// In how many parts of a nanosecond latencies are recorded: more where calls are that short.

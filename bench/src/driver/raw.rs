@@ -22,8 +22,8 @@ use rustix::thread::futex;
 use super::calls::{chain_start, wrong};
 use super::measure::{Answered, Caller};
 use super::{Options, tally};
-use crate::Failure;
 use crate::work::Scenario;
+use crate::{Failure, PATIENCE};
 
 /// What is passed each way: 40 bytes, as many as a request of one number has with its header.
 type Words = [u64; 5];
@@ -35,7 +35,6 @@ const ANSWER_LINE: usize = 16;
 const SPLIT_DISTANCE: usize = 8;
 /// So many looks before one at the clock, so that a client whose server died does not spin for ever.
 const LOOKS_PER_CLOCK: u32 = 1 << 24;
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One end of a way to pass words.
 pub(super) trait Wire: Sized + Send + 'static {
@@ -77,7 +76,7 @@ impl<W: Wire> Caller for RawPing<W> {
     }
 
     fn answered(&self) -> Answered {
-        Answered { calls: self.calls, requests: self.calls, items: self.calls }
+        Answered::singly(self.calls)
     }
 }
 

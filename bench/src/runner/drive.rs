@@ -12,14 +12,14 @@ use tempfile::TempDir;
 
 use super::plan::{Effort, Language, Row};
 use super::strace::Strace;
-use crate::Failure;
 use crate::lines::{GO, Line, MARK, MEMORY, Mark, Measured};
 use crate::work::{Placement, Scenario, name_of};
+use crate::{Failure, PATIENCE};
 
-/// What a driver may take beside the time that it measures.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Where files lie in memory, on Linux: what is written to a disk some day costs at another time.
 const MEMORY_DIR: &str = "/dev/shm";
+/// How often the time under strace is measured, one after the other until it brings enough calls.
+const STRACE_TIMES: [f64; 3] = [1.0, 4.0, 16.0];
 const NS_PER_S: f64 = 1e9;
 const BYTES_PER_KIB: u64 = 1_024;
 
@@ -83,11 +83,19 @@ impl Bench {
             .map_err(|failure| format!("{row}: {failure}").into())
     }
 
-    /// Runs a row under strace. Nothing where too few calls were made to say something.
+    /// Runs a row under strace, for longer where that brings too few calls. Nothing where even then too few
+    /// were made to say something.
     pub(super) fn system_calls(&self, row: &Row) -> Result<Option<SystemCalls>, Failure> {
-        let pair = self.start(row, self.effort.strace_seconds);
-        pair.and_then(Pair::count_system_calls)
-            .map_err(|failure| format!("{row}, under strace: {failure}").into())
+        for times in STRACE_TIMES {
+            let pair = self.start(row, self.effort.strace_seconds * times);
+            let counted = pair
+                .and_then(Pair::count_system_calls)
+                .map_err(|failure| format!("{row}, under strace: {failure}"))?;
+            if counted.is_some() {
+                return Ok(counted);
+            }
+        }
+        Ok(None)
     }
 
     fn start(&self, row: &Row, seconds: f64) -> Result<Pair, Failure> {

@@ -439,76 +439,22 @@ fn door_index(token: u64, doors: usize) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use netipc_proto::payload::ResponseBudget;
-
-    use super::super::dispatch::{Context, Dispatch, Failure};
-    use super::super::status::Counters;
+    use super::super::fixture::{Fixture, PATIENCE, met};
     use super::*;
-    use crate::{Endpoint, Header, ListenerConfig, Proposal, Session};
-
-    const METHOD: u16 = 0x0777;
-    const PATIENCE: Duration = Duration::from_secs(20);
-
-    struct Nothing;
-
-    impl Dispatch for Nothing {
-        fn method(&self) -> u16 {
-            METHOD
-        }
-
-        fn batchable(&self) -> bool {
-            false
-        }
-
-        fn handle(
-            &self,
-            _context: &Context<'_>,
-            _request: &[u8],
-            _response: ResponseBudget<'_>,
-        ) -> Result<usize, Failure> {
-            Ok(0)
-        }
-    }
-
-    fn service(listener: &Listener) -> Service {
-        Service {
-            name: "test".to_owned(),
-            dispatch: Box::new(Nothing),
-            max_sessions: 1,
-            max_in_flight: 16,
-            response_limit: listener.response_limit().clone(),
-            response_ceiling: 1024,
-            counters: Counters::default(),
-        }
-    }
 
     #[test]
     fn a_session_whose_worker_does_not_come_back_is_everybodys_again() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let endpoint = Endpoint::new(dir.path(), "test").expect("a name");
-        let mut listener = Listener::bind(&endpoint, &ListenerConfig::default()).expect("bound");
-        let (deadline, abort) = (Deadline::after(PATIENCE), Abort::new().expect("abort"));
-        let (client, session) = std::thread::scope(|scope| {
-            let client =
-                scope.spawn(|| Session::connect(&endpoint, &Proposal::default(), deadline, &abort));
-            let session = listener.accept(deadline, &abort).expect("a session");
-            (client.join().expect("no panic").expect("a session"), session)
-        });
-        let engine = Arc::new(Engine::new(vec![service(&listener)], 2).expect("an engine"));
-        let event_loop = EventLoop::new(Arc::clone(&engine), Vec::new()).expect("a loop");
-        let served = engine.admit(session, engine.services.first().expect("one"));
+        let fixture = Fixture::new(2);
+        let Fixture { engine, served, .. } = &fixture;
+        let event_loop = EventLoop::new(Arc::clone(engine), Vec::new()).expect("a loop");
         // As a worker does that stays with it, and whose handler does not return.
-        assert!(served.hold(&engine));
+        assert!(served.hold(engine));
         let place = engine.places.first().expect("two");
         assert!(place.hold(served.token) && engine.load.watch());
         engine.loop_waker.wake();
-        let header = Header::request(METHOD, 1, 0);
-        client.send(&header, b"", deadline, &abort).expect("sent");
+        fixture.request();
+        assert_eq!(met(engine), None, "it is the worker's alone");
         let mut events = Events::with_capacity(1);
-        let now = Deadline::after(Duration::ZERO);
-        // The queue's signal, which is there from the start.
-        assert_eq!(engine.requests.wait(&mut events, now), Ok(1));
-        assert_eq!(engine.requests.wait(&mut events, now), Ok(0), "it is the worker's alone");
         std::thread::scope(|scope| {
             let looping = scope.spawn(|| event_loop.run(None));
             let soon = Deadline::after(PATIENCE / 2);

@@ -33,6 +33,8 @@ mod config;
 mod dispatch;
 mod engine;
 mod event_loop;
+#[cfg(test)]
+mod fixture;
 mod host;
 mod permits;
 mod region_thread;

@@ -295,7 +295,16 @@ impl Served {
                     }
                     self.finish_one(&mut state);
                 }
-                Ok(false) => return false,
+                Ok(false) => {
+                    // What was sent may have been all that kept the next request from being read: a
+                    // client that reads an answer and sends a request, in turn, waits in sending.
+                    let armed = state.held || self.arm_if_due(&mut state, engine);
+                    drop(state);
+                    if !armed {
+                        engine.end(self, End::Failed);
+                    }
+                    return !armed;
+                }
                 Err(error) => {
                     drop(state);
                     engine.end(self, end_of(error));
@@ -492,4 +501,35 @@ const fn end_of(error: SendError) -> End {
 pub(super) fn sessions(service: &Service) -> u32 {
     let sessions: &AtomicU32 = &service.counters.sessions;
     sessions.load(Ordering::Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use netipc_sys::Abort;
+
+    use super::super::fixture::{Fixture, METHOD, PATIENCE, met};
+    use super::*;
+
+    #[test]
+    fn the_next_request_is_read_as_soon_as_fewer_are_in_flight_though_answers_wait() {
+        let fixture = Fixture::new(2);
+        let Fixture { engine, served, client, .. } = &fixture;
+        let payload = vec![0; served.session.terms().response.payload_bytes as usize];
+        let answer = Header::response(&Header::request(METHOD, 1, 0), payload.len() as u32);
+        let most = served.service.max_in_flight as usize;
+        while served.state().outbox.len() < most {
+            assert!(served.begin(engine, 0));
+            served.answer(engine, &answer, &payload);
+        }
+        // The last request that may be in flight, and its event.
+        fixture.request();
+        assert_eq!(met(engine), Some(served.token));
+        assert!(served.begin(engine, 0));
+        served.give_up();
+        assert_eq!(met(engine), None);
+        let (deadline, abort) = (Deadline::after(PATIENCE), Abort::new().expect("abort"));
+        client.receive(&mut client.inbox(), deadline, &abort).expect("an answer");
+        assert!(!served.flush(engine), "most answers wait");
+        assert_eq!(met(engine), Some(served.token));
+    }
 }

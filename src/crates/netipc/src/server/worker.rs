@@ -102,7 +102,7 @@ fn serve(
     events.iter().next().map(|event| event.token).filter(|met| *met != token)
 }
 
-/// Looks for the next request of the session that was just served, as long as that pays.
+/// Waits for the next request of the session that was just served, in whichever way pays.
 fn stay(
     engine: &Engine,
     served: &Arc<Served>,
@@ -111,28 +111,54 @@ fn stay(
     events: &mut Events,
 ) -> bool {
     events.clear();
-    let mut inbox = served.inbox();
-    let may_look = inbox.begin_wait();
-    let shares_cpu = !may_look && inbox.peer_shares_cpu();
-    let is_only_one = engine.has_one_of_each();
-    let expects_soon = !may_look && inbox.expects_soon() && is_only_one;
-    drop(inbox);
-    if !(may_look || shares_cpu || expects_soon) || !served.hold(engine) {
-        served.release(engine);
-        return false;
-    }
-    let begun = if may_look {
-        look(engine, served, place, scratch, events)
-    } else {
-        (shares_cpu
-            && (is_only_one || !another_waits(engine, served.token, events))
-            && give_way(engine, served, place, scratch))
-            || (expects_soon && doze(engine, served, scratch))
-    };
+    let way = Way::choose(engine, &mut served.inbox());
+    let begun = way != Way::Leave
+        && served.hold(engine)
+        && match way {
+            Way::Look => look(engine, served, place, scratch, events),
+            Way::Yield { alone: true } => {
+                give_way(engine, served, place, scratch) || doze(engine, served, scratch)
+            }
+            Way::Yield { alone: false } => {
+                !another_waits(engine, served, events) && give_way(engine, served, place, scratch)
+            }
+            Way::Doze => doze(engine, served, scratch),
+            Way::Leave => false,
+        };
     if !begun {
         served.release(engine);
     }
     begun
+}
+
+/// How a worker waits for the next request of the session that it has just served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// It looks, and sees to the others now and then.
+    Look,
+    /// The client seems to share this CPU, and goes first. A worker that is `alone` with the session
+    /// dozes then: a request that comes that fast is expected soon.
+    Yield { alone: bool },
+    /// Alone with the session, it sleeps for a moment in receiving.
+    Doze,
+    /// Not at all: it sleeps on all sessions.
+    Leave,
+}
+
+impl Way {
+    fn choose(engine: &Engine, inbox: &mut Inbox) -> Self {
+        if inbox.begin_wait() {
+            return Self::Look;
+        }
+        let alone = engine.has_one_of_each();
+        if inbox.peer_shares_cpu() {
+            Self::Yield { alone }
+        } else if alone && inbox.expects_soon() {
+            Self::Doze
+        } else {
+            Self::Leave
+        }
+    }
 }
 
 /// Tells the event loop of a session that is held: it gives it back should the next request be slow.
@@ -158,8 +184,7 @@ fn look(
         engine.phase() != Phase::Running
             || !engine.work.is_empty()
             || served.is_over()
-            || (looks.is_multiple_of(LOOKS_PER_GLANCE)
-                && another_waits(engine, served.token, events))
+            || (looks.is_multiple_of(LOOKS_PER_GLANCE) && another_waits(engine, served, events))
     };
     let begun = receive(engine, served, scratch, |session, inbox| {
         Ok(session.look(inbox, &mut interrupted)?.map(payload_len))
@@ -195,10 +220,22 @@ fn doze(engine: &Engine, served: &Arc<Served>, scratch: &mut Scratch) -> bool {
 }
 
 /// Whether another session has something, and nobody sleeps who would take it.
-fn another_waits(engine: &Engine, token: u64, events: &mut Events) -> bool {
-    !engine.load.has_idle()
-        && engine.requests.wait(events, Deadline::after(Duration::ZERO)).is_ok()
-        && events.iter().any(|event| event.token != token)
+fn another_waits(engine: &Engine, served: &Arc<Served>, events: &mut Events) -> bool {
+    if engine.load.has_idle()
+        || engine.requests.wait(events, Deadline::after(Duration::ZERO)).is_err()
+    {
+        return false;
+    }
+    match events.iter().next() {
+        None => false,
+        Some(event) if event.token == served.token => {
+            // The event loop has given the session back meanwhile, because this worker was away for
+            // long. Whether it is read now is not said here, and nobody else is told a second time.
+            served.arm_again(engine);
+            false
+        }
+        Some(_another) => true,
+    }
 }
 
 /// Reads from a session in the workers' stead, and leaves what came to the first that has time.
@@ -487,20 +524,32 @@ fn answer(
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::{Fixture, met};
     use super::*;
 
     #[test]
     fn who_stands_in_leaves_the_signal_for_a_worker() {
         let engine = Engine::new(Vec::new(), 1).expect("an engine");
-        let mut events = Events::with_capacity(1);
-        let signalled = |events: &mut Events| {
-            let now = Deadline::after(Duration::ZERO);
-            engine.requests.wait(events, now).expect("waited") == 1
-        };
         engine.wake_worker();
-        assert!(signalled(&mut events));
-        assert!(!signalled(&mut events), "one worker alone is woken");
+        assert_eq!(met(&engine), Some(WORK_TOKEN));
+        assert_eq!(met(&engine), None, "one worker alone is woken");
         stand_in(&engine, WORK_TOKEN, &mut Scratch::default());
-        assert!(signalled(&mut events));
+        assert_eq!(met(&engine), Some(WORK_TOKEN));
+    }
+
+    #[test]
+    fn a_request_that_a_worker_sees_beside_others_and_leaves_is_told_to_others() {
+        let fixture = Fixture::new(2);
+        let Fixture { engine, served, .. } = &fixture;
+        let mut events = Events::with_capacity(1);
+        // A worker stays with the session, is not run for long, and the event loop gives it back.
+        assert!(served.hold(engine));
+        served.release(engine);
+        fixture.request();
+        assert!(!another_waits(engine, served, &mut events));
+        assert_eq!(events.len(), 1, "it has met the request's event");
+        // It goes because there is work, and does not read.
+        served.release(engine);
+        assert_eq!(met(engine), Some(served.token));
     }
 }
