@@ -1,5 +1,6 @@
 //! Systems other than Linux have no /proc and no cgroup tree of its making: there is nothing to open, and
 //! whoever tries is told so. The same names as in `files.rs`, so that what reads trees compiles.
+#![allow(clippy::needless_pass_by_value)]
 
 use std::ffi::{CStr, CString, OsString};
 use std::io;
@@ -21,7 +22,7 @@ impl From<Errno> for io::Error {
 }
 
 /// A directory that was opened: there is none.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) enum OwnedFd {}
 
 #[derive(Clone, Copy, Debug)]
