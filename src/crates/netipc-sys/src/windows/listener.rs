@@ -282,12 +282,9 @@ impl Door {
         let mut state = self.lock();
         let listening = state.listening.len();
         state.listening.retain(|arrival| !Arc::ptr_eq(&arrival.owner().pipe, pipe));
-        if state.listening.len() == listening && !state.closed {
+        if state.listening.len() == listening {
+            // Told before, and perhaps accepted; or the listener is closed, and has closed it.
             return;
-        }
-        if state.closed {
-            drop(state);
-            return pipe.close();
         }
         // One that has left again may have said something before.
         if matches!(error, 0 | ERROR_PIPE_CONNECTED | ERROR_NO_DATA) {
