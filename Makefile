@@ -1,6 +1,6 @@
 # Thin: every target is a script in tools/ or one cargo command. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full check bench microbench codegen fuzz install fmt clean
+.PHONY: help demo test test-full test-windows check bench microbench codegen fuzz install fmt clean
 
 # Seconds that `make fuzz` spends on each fuzz target.
 TIME ?= 30
@@ -18,6 +18,9 @@ test: ## Run every check and test, as CI does
 
 test-full: ## The same with full counts: more property cases, 30 s a fuzz target
 	@tools/test --full
+
+test-windows: ## Build for Windows, and run the tests under Wine
+	@tools/test windows
 
 check: ## The quick part of make test: formatting, lints, laws, generated files, copies
 	@tools/test --quick

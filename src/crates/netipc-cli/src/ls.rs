@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -64,7 +63,7 @@ fn names(run_dir: &Path) -> Result<Vec<Vec<u8>>, Failure> {
     let mut names = Vec::new();
     for entry in fs::read_dir(run_dir).map_err(unreadable)? {
         let name = entry.map_err(unreadable)?.file_name();
-        names.extend(name.as_bytes().strip_suffix(ENDING).map(<[u8]>::to_vec));
+        names.extend(name.as_encoded_bytes().strip_suffix(ENDING).map(<[u8]>::to_vec));
     }
     names.sort_unstable();
     Ok(names)
@@ -225,7 +224,7 @@ fn print_json(entries: &[Entry], out: &mut impl Write) -> Result<(), Failure> {
 
 fn print(entries: &[Entry], run_dir: &Path, out: &mut impl Write) -> Result<(), Failure> {
     if entries.is_empty() {
-        let run_dir = printable(run_dir.as_os_str().as_bytes());
+        let run_dir = printable(run_dir.as_os_str().as_encoded_bytes());
         return Ok(writeln!(out, "no endpoints in {run_dir}")?);
     }
     let mut rows = table([

@@ -62,7 +62,7 @@ enum Command {
     /// Show providers and clients of this host at work, in a temporary run directory.
     #[command(after_help = EXIT_STATUS)]
     Demo(demo::Demo),
-    /// Provide services of this host, until SIGINT or SIGTERM.
+    /// Provide services of this host, until SIGINT, SIGTERM or SIGHUP.
     #[command(after_help = EXIT_STATUS)]
     Serve(serve::Serve),
     /// Print all control groups that a provider knows.

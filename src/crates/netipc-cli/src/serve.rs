@@ -3,13 +3,12 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use clap::Args;
 use netipc::server::{RunningHost, ServerConfig, ServerError};
 use netipc_host::{Host, HostConfig};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 use crate::failure::Failure;
 use crate::options::{Meeting, Transport};
@@ -58,9 +57,7 @@ impl Serve {
         services.sort_unstable();
         services.dedup();
         // From here on a signal is remembered: none can come between the sockets and the wait.
-        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(|error| {
-            Failure::Failed(format!("cannot wait for signals: {error}; close descriptors"))
-        })?;
+        let signals = Signals::new()?;
         let host = self.sources.host();
         if services.iter().any(|service| service.is_of_host()) {
             // What can be wrong with the sources is told now, and not to the first client.
@@ -82,22 +79,51 @@ impl Serve {
             writeln!(out, "{} ready at {endpoint}", service.as_str())?;
         }
         out.flush()?;
-        until_signalled(&running, &mut signals).map_err(|error| ended(&error))
+        until_signalled(&running, &signals).map_err(|error| ended(&error))
+    }
+}
+
+/// Why a server that waits for a signal is woken.
+enum Woken {
+    Signalled,
+    Ended,
+}
+
+/// Signals that end the process, remembered: SIGINT, SIGTERM and SIGHUP, or what a console says in their
+/// place.
+struct Signals {
+    wake: Sender<Woken>,
+    woken: Receiver<Woken>,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let (wake, woken) = channel();
+        let signalled = wake.clone();
+        // Nobody waits any more: the services have ended.
+        ctrlc::set_handler(move || drop(signalled.send(Woken::Signalled))).map_err(|error| {
+            Failure::Failed(format!("cannot wait for signals: {error}; close descriptors"))
+        })?;
+        Ok(Self { wake, woken })
     }
 }
 
 /// Drains the services once a signal comes; returns once they have ended, for whatever reason.
-fn until_signalled(running: &RunningHost, signals: &mut Signals) -> Result<(), ServerError> {
-    let handle = signals.handle();
+fn until_signalled(running: &RunningHost, signals: &Signals) -> Result<(), ServerError> {
+    let wake = signals.wake.clone();
     thread::scope(|scope| {
-        let drained = scope.spawn(|| match signals.forever().next() {
-            Some(_signal) => running.drain(),
-            None => Ok(()),
+        let ending = scope.spawn(move || {
+            let ended = running.wait();
+            // Who waits is below, until it has heard of a signal or of this.
+            drop(wake.send(Woken::Ended));
+            ended
         });
-        let ended = running.wait();
-        handle.close();
+        let drained = match signals.woken.recv() {
+            Ok(Woken::Signalled) => running.drain(),
+            Ok(Woken::Ended) | Err(_) => Ok(()),
+        };
         // A panic there has been shown already, and nothing is lost by it: the services have ended.
-        ended.and(drained.join().unwrap_or(Ok(())))
+        ending.join().unwrap_or(Ok(())).and(drained)
     })
 }
 

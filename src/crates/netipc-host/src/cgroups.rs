@@ -6,13 +6,13 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
 use thiserror::Error;
 
-use crate::files::{directories, is_gone, open_directory, open_root, read_file};
+use crate::files::{
+    AsFd, BorrowedFd, Errno, OwnedFd, directories, is_gone, open_directory, open_root, read_file,
+};
 use crate::mounts::{Mount, unified_mounts};
 
 /// Levels of the tree that a scan enters. Each level entered holds one descriptor.
@@ -224,7 +224,7 @@ fn number(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok()?.trim_ascii_end().parse().ok()
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
     use std::fs;

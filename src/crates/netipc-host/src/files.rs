@@ -5,14 +5,17 @@
 //! a process that has ended answers with an error instead of its successor's data. The roots
 //! themselves are configuration, so links in them are followed. Not here: what the bytes mean.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsString};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::{CWD, FileType, Mode, OFlags, RawDir, openat};
-use rustix::io::{Errno, Result, read};
+use rustix::io::{Result, read};
+
+pub(crate) use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+pub(crate) use rustix::io::Errno;
 
 /// Bytes asked of the kernel for one file at first: more than any file of a common process takes.
 const FIRST_READ_BYTES: usize = 4096;
@@ -85,4 +88,8 @@ pub(crate) fn directories(directory: impl AsFd) -> Result<Vec<CString>> {
 /// living tree meets both all the time.
 pub(crate) fn is_gone(error: Errno) -> bool {
     matches!(error, Errno::NOENT | Errno::NODEV | Errno::SRCH | Errno::NOTDIR | Errno::LOOP)
+}
+
+pub(crate) fn name_of(bytes: Vec<u8>) -> OsString {
+    OsString::from_vec(bytes)
 }

@@ -15,12 +15,12 @@
 //! are what the path of a cgroup says.
 //!
 //! What this crate does **not** do: it knows no service, no client and no byte of the wire; it
-//! starts no thread, reads no environment variable, talks to no container runtime. Off Linux it is
-//! empty.
+//! starts no thread, reads no environment variable, talks to no container runtime. Off Linux it
+//! finds nothing, and says so.
 #![forbid(unsafe_code)]
-#![cfg(target_os = "linux")]
 
 mod cgroups;
+#[cfg_attr(not(target_os = "linux"), path = "files_elsewhere.rs")]
 mod files;
 mod generation;
 mod host;

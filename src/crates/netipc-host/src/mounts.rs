@@ -3,9 +3,9 @@
 //! A host with v2 alone has it at /sys/fs/cgroup, a hybrid one at /sys/fs/cgroup/unified; the file
 //! system's type decides, not the place. Not here: whether the mount can be opened.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+
+use crate::files::name_of;
 
 /// One mount of the cgroup v2 file system.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ fn parse(line: &[u8]) -> Option<Mount> {
         return None;
     }
     let prefix = if root == b"/" { Vec::new() } else { unescape(root) };
-    Some(Mount { point: PathBuf::from(OsString::from_vec(unescape(point))), prefix })
+    Some(Mount { point: PathBuf::from(name_of(unescape(point))), prefix })
 }
 
 /// Blanks, tabs, line ends and backslashes are written as `\` and three octal digits.

@@ -15,13 +15,9 @@
 use std::ffi::CStr;
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd;
 use std::path::Path;
 
-use rustix::fd::BorrowedFd;
-use rustix::io::Errno;
-
-use crate::files::{each_directory, open_directory, open_root, read_file};
+use crate::files::{AsFd, BorrowedFd, Errno, each_directory, open_directory, open_root, read_file};
 
 /// Bytes of a process's name (TASK_COMM_LEN without its NUL).
 pub const MAX_COMM_BYTES: usize = 15;

@@ -166,8 +166,9 @@ pub fn region_session_id(service: &ServiceName, file_name: &[u8]) -> Option<u64>
 /// `run_dir`.
 ///
 /// # Errors
-/// `TooLong` above [`MAX_WINDOWS_NAME_LEN`].
+/// `NulInRunDir`, or `TooLong` above [`MAX_WINDOWS_NAME_LEN`].
 pub fn pipe_name(run_dir: &[u8], service: &ServiceName) -> Result<String, NameError> {
+    refuse_nul(run_dir)?;
     let name = format!(r"\\.\pipe\netipc-{:016x}-{service}", fnv1a64(run_dir));
     windows_name(name, Thing::Pipe)
 }
@@ -247,14 +248,19 @@ fn path_in(
     thing: Thing,
     max: usize,
 ) -> Result<Vec<u8>, NameError> {
-    if let Some(at) = memchr::memchr(0, run_dir) {
-        return Err(NameError::NulInRunDir { at });
-    }
+    refuse_nul(run_dir)?;
     let path = [run_dir, b"/", file_name.as_bytes()].concat();
     if path.len() > max {
         return Err(NameError::TooLong { thing, len: path.len(), max });
     }
     Ok(path)
+}
+
+fn refuse_nul(run_dir: &[u8]) -> Result<(), NameError> {
+    match memchr::memchr(0, run_dir) {
+        Some(at) => Err(NameError::NulInRunDir { at }),
+        None => Ok(()),
+    }
 }
 
 fn windows_name(name: String, thing: Thing) -> Result<String, NameError> {
@@ -334,7 +340,8 @@ mod tests {
     fn a_nul_in_the_run_directory_is_refused() {
         let error = NameError::NulInRunDir { at: 2 };
         assert_eq!(socket_path(b"/d\0/e", &service("s"), 107), Err(error.clone()));
-        assert_eq!(region_path(b"/d\0/e", &service("s"), 1), Err(error));
+        assert_eq!(region_path(b"/d\0/e", &service("s"), 1), Err(error.clone()));
+        assert_eq!(pipe_name(b"/d\0/e", &service("s")), Err(error));
     }
 
     #[test]

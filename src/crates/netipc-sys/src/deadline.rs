@@ -24,6 +24,12 @@ impl Deadline {
         Self(Instant::now().checked_add(timeout))
     }
 
+    /// Waits for nothing: what is there now is all.
+    #[cfg(windows)]
+    pub(crate) fn passed() -> Self {
+        Self(Some(Instant::now()))
+    }
+
     /// What is left: `None` for never, zero once it has passed.
     #[must_use]
     pub fn remaining(self) -> Option<Duration> {

@@ -10,15 +10,17 @@
 //!        |-- Deadline, Abort            until when a call waits, and what ends it earlier
 //!        |-- wait_readable              one descriptor, one sleeping thread
 //!        |-- WaitSet, Waker             many idle sessions, one sleeping thread
-//!        |-- RegionChannel              messages through shared memory (spec section 7)
+//!        |-- RegionChannel              messages through shared memory (spec sections 7 and 9)
 //!        |
-//!      unix/        AF_UNIX SOCK_SEQPACKET, eventfd, epoll, futex, over rustix
+//!      unix/        AF_UNIX SOCK_SEQPACKET, eventfd, epoll, futex, over rustix (Linux)
+//!      windows/     named pipes, page-file mappings, events, over windows-sys
+//!      unsupported  says so, on every other Unix
 //!      shm/         how messages move through shared memory: no system calls, run under loom
 //! ```
 //!
-//! A platform is a module that exports these names (`unix/` today, `windows/` beside it); the
-//! `cfg` alias below picks one, as the standard library's own `sys` does: no trait objects, no
-//! run-time choice.
+//! A platform is a module that exports these names; the `cfg` alias below picks one, as the standard
+//! library's own `sys` does: no run-time choice. What does not differ is beside them: `region/`,
+//! `packet.rs`, `watch.rs`.
 //!
 //! Rules that hold for everything here:
 //!
@@ -32,25 +34,37 @@
 //! What this crate does **not** do: it knows no header, no handshake, no session, no token, no
 //! retry, starts no thread and reads no environment variable.
 //!
-//! Unsafe code is denied crate-wide and allowed, function by function, where a system call has no
-//! safe wrapper that is sound: `SO_PEERCRED` (`unix/peer.rs` says why), and mapping memory
-//! (`unix/region/mapping.rs`, `unix/region/fault.rs`, and for benchmarks `unix/shared_lines.rs`).
+//! Unsafe code is denied crate-wide and allowed where a system call has no safe wrapper that is sound:
+//! `SO_PEERCRED` (`unix/peer.rs` says why), mapping memory (`unix/region/mapping.rs`,
+//! `unix/region/fault.rs`, and for benchmarks `unix/shared_lines.rs`), and, file by file, the calls of
+//! `windows/`, for which there are no wrappers at all.
 #![deny(unsafe_code)]
+// Where there is no platform, what is common to all of them waits for one.
+#![cfg_attr(not(any(target_os = "linux", windows)), allow(dead_code, unused_imports))]
 
 mod deadline;
 mod error;
 #[cfg(feature = "failpoints")]
 pub mod failpoints;
+mod family;
+mod packet;
+mod region;
 mod region_error;
 mod shm;
 mod spin;
+mod watch;
 
 #[cfg(target_os = "linux")]
 #[path = "unix/mod.rs"]
 mod platform;
 
-#[cfg(not(target_os = "linux"))]
-compile_error!("netipc-sys has no platform module for this target yet: Linux only");
+#[cfg(windows)]
+#[path = "windows/mod.rs"]
+mod platform;
+
+#[cfg(not(any(target_os = "linux", windows)))]
+#[path = "unsupported.rs"]
+mod platform;
 
 /// What the machine can do without a protocol, for benchmarks: cache lines that two processes share.
 #[cfg(feature = "bench")]
@@ -63,12 +77,16 @@ pub use error::{
     AcceptError, BindError, ConnectError, EntryKind, Holder, InspectError, PathError, RecvError,
     SendError, SysError, WaitError,
 };
+pub use family::{Family, path_from_bytes};
+pub use packet::{Drained, SOON, TrySend};
 pub use platform::{
-    Abort, Accepted, BindOptions, DEFAULT_BACKLOG, DEFAULT_MODE, Drained, EndpointState, Event,
-    Events, Interest, Listener, MAX_SOCKET_PATH_BYTES, PACKET_OVERHEAD_BYTES, PacketChannel,
-    PeerIdentity, ReceiveBuffer, RegionChannel, RegionHandle, SOON, TrySend, Until, WaitSet, Waker,
-    WatchMode, connect, inspect_endpoint, own_uid, remove_stale_regions, unblock_faults,
-    wait_readable,
+    Abort, Accepted, BindOptions, DEFAULT_BACKLOG, DEFAULT_MODE, EndpointState, FAMILY, Listener,
+    MAX_SOCKET_PATH_BYTES, PACKET_OVERHEAD_BYTES, PacketChannel, PeerIdentity, WaitSet, Waker,
+    connect, inspect_endpoint, own_uid, remove_stale_regions, unblock_faults, wait_readable,
 };
+#[cfg(windows)]
+pub use platform::{WaitSource, Waitable};
+pub use region::{ObjectNames, ReceiveBuffer, RegionChannel, RegionHandle, RegionName, Until};
 pub use region_error::{AttachError, Breach, CreateError, RegionDefect, RegionError, RegionSizes};
 pub use spin::{Clock, DEFAULT_SPIN_LIMIT, HostClock, Look, Spin, SpinLimit};
+pub use watch::{Event, Events, Interest, WatchMode};

@@ -84,6 +84,14 @@ pub enum RegionDefect {
         /// As read.
         found: u16,
     },
+    /// Of another profile than was agreed.
+    #[error("the region is of profile {found:#04x} where {expected:#04x} was agreed")]
+    Profile {
+        /// As read.
+        found: u32,
+        /// The session's.
+        expected: u32,
+    },
     /// An area that is not aligned, or lies in the header.
     #[error("an area of the region is at byte {found}")]
     Offset {

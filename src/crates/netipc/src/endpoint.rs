@@ -4,16 +4,16 @@
 //! found before anything is opened. Nothing is listed or created here, and nothing but
 //! [`Endpoint::inspect`] looks at what a name stands for.
 
-use std::ffi::OsString;
 use std::fmt;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use netipc_proto::names::{self, NameError, ServiceName};
+use netipc_proto::names::{self, NameError, ObjectKind, ServiceName, WindowsSession};
 use netipc_sys::{
-    EndpointState as Found, EntryKind, InspectError, MAX_SOCKET_PATH_BYTES, PeerIdentity, SysError,
-    inspect_endpoint,
+    EndpointState as Found, EntryKind, FAMILY, Family, InspectError, MAX_SOCKET_PATH_BYTES,
+    ObjectNames, PeerIdentity, RegionName, SysError, inspect_endpoint, path_from_bytes,
 };
+
+use crate::Profile;
 
 /// Where a service is, or will be, served. Cheap to compare, to clone and to keep.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,9 +34,13 @@ impl Endpoint {
     pub fn new(run_dir: impl AsRef<Path>, service: &str) -> Result<Self, NameError> {
         let run_dir = run_dir.as_ref();
         let service = ServiceName::new(service)?;
-        let run_dir_bytes = run_dir.as_os_str().as_bytes();
-        let path = names::socket_path(run_dir_bytes, &service, MAX_SOCKET_PATH_BYTES)?;
-        let socket_path = PathBuf::from(OsString::from_vec(path));
+        let run_dir_bytes = run_dir.as_os_str().as_encoded_bytes();
+        let socket_path = match FAMILY {
+            Family::Linux | Family::Unix => {
+                path_from_bytes(names::socket_path(run_dir_bytes, &service, MAX_SOCKET_PATH_BYTES)?)
+            }
+            Family::Windows => PathBuf::from(names::pipe_name(run_dir_bytes, &service)?),
+        };
         Ok(Self { run_dir: run_dir.to_path_buf(), service, socket_path })
     }
 
@@ -52,17 +56,38 @@ impl Endpoint {
         self.service.as_str()
     }
 
-    /// The path of its socket: `{run_dir}/{service}.sock`.
+    /// The path of its socket, `{run_dir}/{service}.sock`, or of its pipe, in whose name run_dir is a
+    /// number.
     #[must_use]
     pub fn socket_path(&self) -> &Path {
         &self.socket_path
     }
 
-    /// The path of a session's region: `{run_dir}/{service}-{session_id:016x}.ipcshm`.
-    pub(crate) fn region_path(&self, session_id: u64) -> Result<PathBuf, NameError> {
-        let run_dir = self.run_dir.as_os_str().as_bytes();
-        let path = names::region_path(run_dir, &self.service, session_id)?;
-        Ok(PathBuf::from(OsString::from_vec(path)))
+    /// Where a session's region is: a file `{run_dir}/{service}-{session_id:016x}.ipcshm`, or kernel
+    /// objects.
+    pub(crate) fn region_name(
+        &self,
+        auth_token: u64,
+        profile: Profile,
+        session_id: u64,
+    ) -> Result<RegionName, NameError> {
+        let run_dir = self.run_dir.as_os_str().as_encoded_bytes();
+        if FAMILY != Family::Windows {
+            let path = names::region_path(run_dir, &self.service, session_id)?;
+            return Ok(RegionName::File(path_from_bytes(path)));
+        }
+        let service = &self.service;
+        let session = WindowsSession { run_dir, service, auth_token, profile, session_id };
+        let events = if profile == Profile::SHM_HYBRID {
+            Some([
+                session.object_name(ObjectKind::RequestEvent)?,
+                session.object_name(ObjectKind::ResponseEvent)?,
+            ])
+        } else {
+            None
+        };
+        let mapping = session.object_name(ObjectKind::Mapping)?;
+        Ok(RegionName::Objects(ObjectNames { profile: profile.bit(), mapping, events }))
     }
 
     /// Whether a file of the run directory has the name of one of this service's regions.
@@ -124,10 +149,15 @@ mod tests {
     #[test]
     fn a_name_is_joined_as_given() {
         let endpoint = Endpoint::new("/run//x/", "a.b_c-9").expect("a good name");
-        assert_eq!(endpoint.socket_path().as_os_str(), "/run//x//a.b_c-9.sock");
+        let name = match FAMILY {
+            // The number is that of the bytes as given.
+            Family::Windows => r"\\.\pipe\netipc-3e99eceeccae5038-a.b_c-9",
+            _ => "/run//x//a.b_c-9.sock",
+        };
+        assert_eq!(endpoint.socket_path().as_os_str(), name);
         assert_eq!(endpoint.run_dir().as_os_str(), "/run//x/");
         assert_eq!(endpoint.service(), "a.b_c-9");
-        assert_eq!(endpoint.to_string(), "/run//x//a.b_c-9.sock");
+        assert_eq!(endpoint.to_string(), name);
     }
 
     #[test]
@@ -149,7 +179,11 @@ mod tests {
 
     #[test]
     fn a_path_that_no_socket_can_have_fails_here() {
-        let fits = "s".repeat(MAX_SOCKET_PATH_BYTES - "/run/.sock".len());
+        let rest = match FAMILY {
+            Family::Windows => r"\\.\pipe\netipc-0123456789abcdef-",
+            _ => "/run/.sock",
+        };
+        let fits = "s".repeat(MAX_SOCKET_PATH_BYTES - rest.len());
         assert!(Endpoint::new("/run", &fits).is_ok());
         let error = Endpoint::new("/run", &format!("{fits}s")).expect_err("one too long");
         assert!(error.to_string().contains("shorter"), "{error}");

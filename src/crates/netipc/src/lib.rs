@@ -69,4 +69,8 @@ pub use session::{
 use netipc_proto::profile::Platform;
 
 /// The profiles that this platform has.
-const PLATFORM: Platform = Platform::POSIX;
+const PLATFORM: Platform = match netipc_sys::FAMILY {
+    netipc_sys::Family::Linux => Platform::POSIX,
+    netipc_sys::Family::Unix => Platform::POSIX_BASELINE,
+    netipc_sys::Family::Windows => Platform::WINDOWS,
+};

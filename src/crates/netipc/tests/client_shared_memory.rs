@@ -1,4 +1,5 @@
 //! A client and shared memory that it cannot have, loses, or that its server breaks.
+#![cfg(target_os = "linux")]
 
 mod client_support;
 

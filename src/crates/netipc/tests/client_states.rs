@@ -51,6 +51,7 @@ fn no_endpoint_is_not_found_and_tried_at_once() {
     assert!(client.ready());
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_server_that_died_leaves_a_socket_that_refuses() {
     let place = Place::new();

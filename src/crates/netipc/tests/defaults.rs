@@ -1,4 +1,5 @@
-//! The page on the levels names every default with its constant: what it says is what they are.
+//! The page on the levels names every default with its constant: what it says is what they are, on Linux.
+#![cfg(target_os = "linux")]
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -7,7 +7,8 @@ mod support;
 use netipc::{Deadline, Header};
 use support::{Transport, abort, bytes, over_each, pair_of, request};
 
-const LIMIT: u32 = 100_000;
+/// As much as there is room for on the way, because nobody reads while it is sent.
+const LIMIT: u32 = if cfg!(windows) { 60_000 } else { 100_000 };
 
 #[test]
 fn the_hot_path_allocates_nothing() {

@@ -1,4 +1,5 @@
 //! When descriptors run out. A test binary of its own: the limit is of the whole process.
+#![cfg(target_os = "linux")]
 
 #[path = "support/mod.rs"]
 #[expect(dead_code, reason = "this binary needs the least of it")]

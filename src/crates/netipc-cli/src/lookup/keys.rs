@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::io::{self, BufRead};
-use std::os::unix::ffi::OsStringExt;
 
 use crate::failure::Failure;
 
@@ -15,7 +14,7 @@ fn gather(arguments: Vec<OsString>, mut input: impl BufRead) -> Result<Vec<Vec<u
     let mut keys = Vec::with_capacity(arguments.len());
     for argument in arguments {
         if argument != "-" {
-            keys.push(argument.into_vec());
+            keys.push(argument.into_encoded_bytes());
             continue;
         }
         for line in input.by_ref().split(b'\n') {

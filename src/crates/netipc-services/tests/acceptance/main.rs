@@ -6,6 +6,7 @@
 //!
 //! What it does **not** do: repeat what the tests of netipc and netipc-sys show of one part alone.
 //! docs/testing.md says which test shows what.
+#![cfg(target_os = "linux")]
 #![expect(clippy::duplicate_mod, reason = "one set of tests a transport, from the same files")]
 
 mod company;

@@ -65,7 +65,11 @@ impl Offers {
             supported: Profiles(number(&row[name], "supported")),
             preferred: Profiles(number(&row[name], "preferred")),
         };
-        Self { client: side("client"), server: side("server"), selected: number(row, "selected") }
+        let selected = match number::<u32>(row, "windows") {
+            windows if cfg!(windows) && windows != 0 => windows,
+            _ => number(row, "selected"),
+        };
+        Self { client: side("client"), server: side("server"), selected }
     }
 }
 

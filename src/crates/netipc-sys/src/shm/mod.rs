@@ -27,17 +27,26 @@
 //!
 //! What it does **not** do: it maps nothing, knows no header of a message, and keeps no clock.
 
+mod bell;
 mod copy;
+#[cfg(any(windows, all(test, loom)))]
+mod flagged;
 mod publish;
 mod receive;
+#[cfg(any(target_os = "linux", all(test, loom)))]
+mod signalled;
 #[cfg(all(test, loom))]
 mod tests;
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-pub(crate) use publish::Step;
+pub(crate) use bell::{Bell, Step};
+#[cfg(any(windows, all(test, loom)))]
+pub(crate) use flagged::{Event, Flagged};
 pub(crate) use publish::{Publisher, Unsent};
 pub(crate) use receive::{End, Receiver, Refused};
+#[cfg(any(target_os = "linux", all(test, loom)))]
+pub(crate) use signalled::{Futex, Signalled};
 
 /// Bytes of a cell of an area.
 pub(crate) const CELL_BYTES: usize = size_of::<u64>();
@@ -76,7 +85,8 @@ impl Cell<u64> for AtomicU64 {
 pub(crate) struct Lane<'r, Long, Short> {
     pub(crate) seq: &'r Long,
     pub(crate) len: &'r Short,
-    pub(crate) signal: &'r Short,
+    /// What those who sleep and those who wake them tell each other by: the bell's to use.
+    pub(crate) alarm: &'r Short,
     pub(crate) area: &'r [Long],
 }
 
@@ -84,16 +94,6 @@ impl<Long, Short> Lane<'_, Long, Short> {
     pub(crate) const fn capacity_bytes(&self) -> usize {
         self.area.len() * CELL_BYTES
     }
-}
-
-/// What wakes those who sleep.
-pub(crate) trait Bell<Short> {
-    /// Wakes one thread of any process that sleeps on this word of the region.
-    fn wake_peer(&self, word: &Short);
-    /// Wakes all of them, and all of this process that sleep on `own`, a word of its own.
-    fn wake_all(&self, word: &Short, own: &Short);
-    /// A publication got as far as `step`: where tests let a process die.
-    fn reached(&self, _step: Step) {}
 }
 
 /// Lets one thread at a time into a half of a channel; a second one is turned away, not kept waiting.

@@ -3,23 +3,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::copy::copy_in;
-use super::{Bell, Cell, Gate, Lane};
-
-/// How far a publication has got. A process can die after each of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(feature = "failpoints"), allow(dead_code))]
-pub(crate) enum Step {
-    /// The message is in the area; nothing tells of it.
-    Copied,
-    /// Its length is written.
-    Measured,
-    /// Its sequence number is written: a peer that looks finds it.
-    Numbered,
-    /// The word that the peer sleeps on has changed; the peer, if it sleeps, still does.
-    Signalled,
-    /// The peer is awake.
-    Woken,
-}
+use super::{Bell, Cell, Gate, Lane, Step};
 
 /// Why a message was not published; the region is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +42,7 @@ impl Publisher {
         &self,
         lane: &Lane<'_, Long, Short>,
         pieces: &[&[u8]],
-        bell: &impl Bell<Short>,
+        bell: &impl Bell<Long, Short>,
     ) -> Result<(), Unsent> {
         let bytes = pieces.iter().fold(0_usize, |sum, piece| sum.saturating_add(piece.len()));
         let (max, len) = (lane.capacity_bytes(), u32::try_from(bytes).unwrap_or(u32::MAX));
@@ -80,14 +64,7 @@ impl Publisher {
         // Release, for the acquire of the receiver: the length is of the bytes before it.
         lane.len.store(len, Ordering::Release);
         bell.reached(Step::Measured);
-        // Release, for the acquire of the receiver: it finds the message and its length.
-        lane.seq.store(seq, Ordering::Release);
-        bell.reached(Step::Numbered);
-        // Release, for the acquire of who is about to sleep: with this value it finds the message.
-        lane.signal.store(signal, Ordering::Release);
-        bell.reached(Step::Signalled);
-        bell.wake_peer(lane.signal);
-        bell.reached(Step::Woken);
+        bell.announce(lane, seq, signal);
         Ok(())
     }
 }

@@ -2,6 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+#[cfg(all(test, loom))]
+use loom::sync::atomic::fence;
+#[cfg(not(all(test, loom)))]
+use std::sync::atomic::fence;
+
 use super::copy::copy_out;
 use super::{Bell, Cell, Gate, Lane};
 
@@ -47,6 +52,7 @@ impl Receiver {
         &self,
         lane: &Lane<'_, Long, Short>,
         limit: usize,
+        bell: &impl Bell<Long, Short>,
         room: impl FnOnce(usize) -> &'b mut [u8],
     ) -> Result<Option<usize>, Refused> {
         if !self.is_ready(lane) {
@@ -74,32 +80,58 @@ impl Receiver {
         let max = out.len().min(limit);
         let fits = bytes <= max;
         copy_out(lane.area, &mut out[..bytes.min(max)]);
+        if bell.looks_again() {
+            unchanged(lane, found, len)?;
+        }
         if fits { Ok(Some(bytes)) } else { Err(Refused::TooLong { len: bytes, max }) }
     }
 
     /// Sleeps until there is something to take, or `end` has come: false then.
     ///
-    /// `doze` sleeps while the first word holds the number that it is given, and the second zero, and
-    /// may return for no reason. An error of its own ends the wait.
+    /// `doze` sleeps until the bell is rung, and gets the number of [`Bell::before_sleep`]. It may return
+    /// for no reason. An error of its own ends the wait.
     pub(crate) fn wait<Long: Cell<u64>, Short: Cell<u32>, E>(
         &self,
         lane: &Lane<'_, Long, Short>,
         end: &End<Short>,
+        bell: &impl Bell<Long, Short>,
         mut doze: impl FnMut(&Short, u32, &Short) -> Result<(), E>,
     ) -> Result<bool, E> {
         loop {
-            // Acquire, for the publisher's release: with a signal that tells of a message, the look
-            // below finds it. With an older one, doze() finds that it has changed, or is woken.
-            let heard = lane.signal.load(Ordering::Acquire);
-            if self.is_ready(lane) {
-                return Ok(true);
+            let heard = bell.before_sleep(lane);
+            let outcome = if self.is_ready(lane) {
+                Some(Ok(true))
+            } else if end.has_come() {
+                Some(Ok(false))
+            } else {
+                doze(lane.alarm, heard, &end.0).err().map(Err)
+            };
+            if let Some(outcome) = outcome {
+                bell.after_sleep(lane);
+                return outcome;
             }
-            if end.has_come() {
-                return Ok(false);
-            }
-            doze(lane.signal, heard, &end.0)?;
         }
     }
+}
+
+/// Whether the peer has left a message alone while it was copied (spec section 9).
+#[inline]
+fn unchanged<Long: Cell<u64>, Short: Cell<u32>>(
+    lane: &Lane<'_, Long, Short>,
+    seen: u64,
+    len: u32,
+) -> Result<(), Refused> {
+    // After all the copying: partner of the release of whoever publishes too early.
+    fence(Ordering::Acquire);
+    let found = lane.seq.load(Ordering::Relaxed);
+    if found != seen {
+        return Err(Refused::Sequence { seen, found });
+    }
+    let found = lane.len.load(Ordering::Relaxed);
+    if found != len {
+        return Err(Refused::Length { len: found, capacity: lane.capacity_bytes() });
+    }
+    Ok(())
 }
 
 /// Ends the waits of one channel, for good, from any thread.
@@ -123,10 +155,10 @@ impl<Short: Cell<u32>> End<Short> {
         self.0.load(Ordering::Acquire) != 0
     }
 
-    /// `signal` is the word that the waiting thread may sleep on.
-    pub(crate) fn come(&self, signal: &Short, bell: &impl Bell<Short>) {
+    /// `lane` is that which the waiting thread may sleep on.
+    pub(crate) fn come<Long>(&self, lane: &Lane<'_, Long, Short>, bell: &impl Bell<Long, Short>) {
         // Release, for the acquire above. Who is about to sleep sees it there, or in doze().
         self.0.store(ENDED, Ordering::Release);
-        bell.wake_all(signal, &self.0);
+        bell.wake_all(lane.alarm, &self.0);
     }
 }

@@ -10,9 +10,10 @@
 //! | `listener` | accepting |
 //! | `event` | abort and waker: eventfds |
 //! | `wait` | sleeping until a descriptor is ready, the deadline passes or an abort comes |
+//! | `wait_object` | what can be waited for |
 //! | `wait_set` | the same for a thousand descriptors: epoll |
 //! | `peer` | who is at the other end |
-//! | `region/` | a session's shared memory: files, mappings, futexes |
+//! | `region/` | the system's part of shared memory: files, mappings, futexes |
 //! | `shared_lines` | cache lines that two processes share, for benchmarks alone |
 
 mod channel;
@@ -23,13 +24,14 @@ mod endpoint;
 mod event;
 mod listener;
 mod peer;
-mod region;
+pub(crate) mod region;
 #[cfg(feature = "bench")]
 mod shared_lines;
 mod wait;
+mod wait_object;
 mod wait_set;
 
-pub use channel::{Drained, PACKET_OVERHEAD_BYTES, PacketChannel, SOON, TrySend};
+pub use channel::{PACKET_OVERHEAD_BYTES, PacketChannel};
 pub use claim::{BindOptions, DEFAULT_BACKLOG, DEFAULT_MODE};
 pub use connect::connect;
 pub(crate) use cpu::{has_several_cpus, monotonic_ns};
@@ -37,17 +39,18 @@ pub use endpoint::{EndpointState, MAX_SOCKET_PATH_BYTES, inspect_endpoint};
 pub use event::{Abort, Waker};
 pub use listener::{Accepted, Listener};
 pub use peer::{PeerIdentity, own_uid};
-pub use region::{
-    ReceiveBuffer, RegionChannel, RegionHandle, Until, remove_stale_regions, unblock_faults,
-};
+pub use region::{remove_stale_regions, unblock_faults};
 #[cfg(feature = "bench")]
 pub use shared_lines::{LINES, Line, SharedLines};
 pub use wait::wait_readable;
-pub use wait_set::{Event, Events, Interest, WaitSet, WatchMode};
+pub use wait_set::WaitSet;
 
 use rustix::io::Errno;
 
-use crate::SysError;
+use crate::{Family, SysError};
+
+/// Which of the contract's names and rules hold here.
+pub const FAMILY: Family = if cfg!(target_os = "linux") { Family::Linux } else { Family::Unix };
 
 /// Names the operation that an error number belongs to.
 fn refused(operation: &'static str) -> impl Fn(Errno) -> SysError + Copy {

@@ -19,6 +19,17 @@ pub struct PeerIdentity {
     pub gid: u32,
 }
 
+/// The user that may do everything.
+const ROOT_UID: u32 = 0;
+
+impl PeerIdentity {
+    /// Whether it is this process's user, or one that may do everything here anyway.
+    #[must_use]
+    pub fn is_own_or_privileged(&self) -> bool {
+        self.uid == own_uid() || self.uid == ROOT_UID
+    }
+}
+
 /// The effective user id of this process: what a peer sees as [`PeerIdentity::uid`].
 #[must_use]
 pub fn own_uid() -> u32 {

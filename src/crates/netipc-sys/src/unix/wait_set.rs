@@ -4,7 +4,6 @@
 //! wake-up. With [`WatchMode::OneShot`] several threads may wait on one set: each event goes to one of
 //! them, and its descriptor stays silent until that thread arms it again.
 
-use std::fmt;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -13,7 +12,8 @@ use rustix::io::Errno;
 
 use super::refused;
 use super::wait::timespec;
-use crate::{Deadline, SysError};
+use crate::watch::MAX_EVENTS_PER_WAIT;
+use crate::{Deadline, Event, Events, Interest, SysError, WatchMode};
 
 /// A set of descriptors to sleep on.
 ///
@@ -22,89 +22,6 @@ use crate::{Deadline, SysError};
 /// threads wait.
 #[derive(Debug)]
 pub struct WaitSet(OwnedFd);
-
-/// What a descriptor is watched for. The peer's close is reported with all but
-/// [`Nothing`](Self::Nothing), errors always.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Interest {
-    /// Nothing for now, not even the peer's close; a failure is still reported.
-    Nothing,
-    /// A packet, a client or a wake-up to take.
-    Read,
-    /// Room to send.
-    Write,
-    /// Either.
-    ReadWrite,
-}
-
-/// How often a descriptor reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WatchMode {
-    /// As long as it is ready, every wait reports it.
-    Level,
-    /// Once; then it is silent, errors included, until [`WaitSet::modify`] arms it again.
-    OneShot,
-}
-
-/// A descriptor that is ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// The number it was added with.
-    pub token: u64,
-    /// There is something to take (a packet, a client, or the close itself).
-    pub readable: bool,
-    /// There is room to send.
-    pub writable: bool,
-    /// The peer closed its end, or the descriptor failed: receiving says which.
-    pub closed: bool,
-}
-
-/// The most events of one wait: what the kernel writes them into is on the stack, for its records
-/// hold what looks like a pointer, and would keep [`Events`] from moving between threads.
-const MAX_EVENTS_PER_WAIT: usize = 256;
-
-/// Room for the events of one wait; made once and used again.
-pub struct Events {
-    events: Vec<Event>,
-    capacity: usize,
-}
-
-impl Events {
-    /// Room for `capacity` events a wait (at least one, at most 256: the rest comes with the next).
-    #[must_use]
-    pub fn with_capacity(capacity: usize) -> Self {
-        let capacity = capacity.clamp(1, MAX_EVENTS_PER_WAIT);
-        Self { events: Vec::with_capacity(capacity), capacity }
-    }
-
-    /// The events of the last wait.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Event> + '_ {
-        self.events.iter().copied()
-    }
-
-    /// How many the last wait brought.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.events.len()
-    }
-
-    /// Forgets them.
-    pub fn clear(&mut self) {
-        self.events.clear();
-    }
-
-    /// Whether the last wait brought none.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.events.is_empty()
-    }
-}
-
-impl fmt::Debug for Events {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
-    }
-}
 
 impl WaitSet {
     /// An empty set.
@@ -161,16 +78,18 @@ impl WaitSet {
     /// # Errors
     /// The system refused to wait.
     pub fn wait(&self, events: &mut Events, deadline: Deadline) -> Result<usize, SysError> {
-        events.events.clear();
+        events.clear();
+        // What the kernel writes into is on the stack, for its records hold what looks like a pointer, and
+        // would keep `Events` from moving between threads.
         let mut room = [MaybeUninit::uninit(); MAX_EVENTS_PER_WAIT];
-        let (room, _) = room.split_at_mut(events.capacity);
+        let (room, _) = room.split_at_mut(events.capacity());
         loop {
             match epoll::wait(&self.0, &mut *room, timespec(deadline).as_ref()) {
                 // The kernel counts milliseconds here and may be early by a part of one.
                 Ok(([], _)) if !deadline.has_passed() => {}
                 Ok((written, _)) => {
-                    events.events.extend(written.iter().map(event));
-                    return Ok(events.events.len());
+                    events.extend(written.iter().map(event));
+                    return Ok(events.len());
                 }
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(refused("wait")(errno)),

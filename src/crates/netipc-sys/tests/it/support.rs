@@ -1,21 +1,29 @@
 //! Endpoints in directories of their own, bare sockets for peers of another making, children.
 
 use std::io::IoSlice;
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use netipc_sys::{
     Abort, Accepted, BindOptions, Deadline, Listener, PacketChannel, SendError, connect,
 };
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
-use tempfile::TempDir;
+
+#[cfg(target_os = "linux")]
+#[path = "support_linux.rs"]
+mod system;
+#[cfg(windows)]
+#[path = "support_windows.rs"]
+mod system;
+
+pub(crate) use system::*;
 
 /// Long enough that running into it is a failure, not a slow machine.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 /// How late a deadline, an abort or a peer's death may be noticed.
-pub(crate) const LATENESS: Duration = Duration::from_millis(50);
+pub(crate) const LATENESS: Duration =
+    // Under Wine no time is promised (docs/platform/windows.md): only that it ends.
+    Duration::from_millis(if cfg!(windows) { 1_000 } else { 50 });
 /// Set in a child that runs one test's body by itself.
 const CHILD_ENV: &str = "NETIPC_SYS_TEST_CHILD";
 /// Multiplies the rounds of the race tests.
@@ -27,42 +35,6 @@ pub(crate) fn long() -> Deadline {
 
 pub(crate) fn abort() -> Abort {
     Abort::new().expect("an abort handle")
-}
-
-/// A run directory with room for one endpoint.
-pub(crate) struct Place {
-    dir: TempDir,
-}
-
-impl Place {
-    pub(crate) fn new() -> Self {
-        Self { dir: tempfile::tempdir().expect("a directory") }
-    }
-
-    pub(crate) fn socket(&self) -> PathBuf {
-        self.dir.path().join("svc.sock")
-    }
-
-    pub(crate) fn lock(&self) -> PathBuf {
-        self.dir.path().join("svc.lock")
-    }
-
-    pub(crate) fn temporary(&self) -> PathBuf {
-        self.dir.path().join("svc.tmp")
-    }
-
-    pub(crate) fn dir(&self) -> &Path {
-        self.dir.path()
-    }
-
-    pub(crate) fn names(&self) -> Vec<String> {
-        let mut names: Vec<_> = std::fs::read_dir(self.dir.path())
-            .expect("readable")
-            .map(|entry| entry.expect("an entry").file_name().into_string().expect("text"))
-            .collect();
-        names.sort();
-        names
-    }
 }
 
 pub(crate) fn bind(path: &Path) -> Listener {
@@ -95,18 +67,6 @@ pub(crate) fn recv(channel: &PacketChannel) -> Vec<u8> {
     buffer
 }
 
-/// A socket bound to `path` that does not listen: what a dead server leaves when dropped, and what
-/// a starting one has for a moment.
-pub(crate) fn bare_socket(path: &Path, kind: SocketType) -> OwnedFd {
-    let socket = socket_with(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None).expect("one");
-    rustix::net::bind(&socket, &SocketAddrUnix::new(path).expect("an address")).expect("bound");
-    socket
-}
-
-pub(crate) fn leave_stale_socket(path: &Path) {
-    drop(bare_socket(path, SocketType::SEQPACKET));
-}
-
 /// Runs `step`, which returns how long what it is about took, up to three times until that is no
 /// longer than `limit`: the promise is about this code, not about what else the machine does.
 pub(crate) fn within(limit: Duration, mut step: impl FnMut() -> Duration) {
@@ -120,6 +80,7 @@ pub(crate) fn within(limit: Duration, mut step: impl FnMut() -> Duration) {
     panic!("took {took:?} instead of at most {limit:?}, three times");
 }
 
+#[cfg(target_os = "linux")]
 /// Runs `body` in a process of its own, for what a process has only one of (limits, umask,
 /// signals). `test` is the calling test's own path.
 pub(crate) fn in_child(test: &str, body: impl FnOnce()) {
@@ -148,44 +109,6 @@ pub(crate) fn is_child(test: &str) -> bool {
 pub(crate) fn rounds(base: usize) -> usize {
     let times = std::env::var(ROUNDS_ENV).ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     base.saturating_mul(times)
-}
-
-/// How often this thread has gone to sleep.
-pub(crate) fn sleeps_of_this_thread() -> u64 {
-    let status = std::fs::read_to_string("/proc/thread-self/status").expect("proc");
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
-        .and_then(|count| count.trim().parse().ok())
-        .expect("a count")
-}
-
-/// Returns once the thread `tid` of this process sleeps in the kernel.
-pub(crate) fn until_asleep(tid: i32) {
-    let stat = format!("/proc/self/task/{tid}/stat");
-    let start = Instant::now();
-    loop {
-        let text = std::fs::read_to_string(&stat).expect("the thread lives");
-        let state = text.rsplit(") ").next().and_then(|rest| rest.chars().next());
-        if state == Some('S') {
-            return;
-        }
-        assert!(start.elapsed() < LONG, "the thread never slept: {text}");
-        std::thread::yield_now();
-    }
-}
-
-/// Runs `work` in another thread, and returns once that sleeps in the kernel.
-pub(crate) fn asleep_in<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> std::thread::JoinHandle<T> {
-    let (say, hear) = std::sync::mpsc::channel();
-    let thread = std::thread::spawn(move || {
-        say.send(rustix::thread::gettid().as_raw_nonzero().get()).expect("heard");
-        work()
-    });
-    until_asleep(hear.recv().expect("a thread id"));
-    thread
 }
 
 /// The byte `index` of message `number`: no two messages are alike, nor two places of one.

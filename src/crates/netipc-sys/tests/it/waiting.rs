@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use netipc_sys::{AcceptError, Deadline, PacketChannel, RecvError, SendError, TrySend};
 
-use crate::support::{
-    LATENESS, Place, abort, asleep_in, bind, long, pair, send, sleeps_of_this_thread, within,
-};
+#[cfg(target_os = "linux")]
+use crate::support::sleeps_of_this_thread;
+use crate::support::{LATENESS, Place, abort, asleep_in, bind, long, pair, send, within};
 
 const TIMEOUT: Duration = Duration::from_millis(120);
 
@@ -144,6 +144,7 @@ fn a_peer_that_closes_wakes_who_waits_on_it() {
     });
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn waiting_is_one_sleep_not_many() {
     let (client, server) = pair();

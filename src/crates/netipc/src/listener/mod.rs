@@ -19,7 +19,6 @@ mod pending;
 mod regions;
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,7 +53,7 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 /// An endpoint that is served. Dropping it gives the name back and closes what is in its
 /// handshake; sessions live on.
 ///
-/// As a wait object ([`AsFd`]) it is readable when [`Listener::try_accept`] has something to do.
+/// As a wait object (on Unix: `AsFd`) it is readable when [`Listener::try_accept`] has something to do.
 #[derive(Debug)]
 pub struct Listener {
     socket: netipc_sys::Listener,
@@ -328,8 +327,4 @@ impl Listener {
     }
 }
 
-impl AsFd for Listener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.wait_set.as_fd()
-    }
-}
+netipc_sys::wait_object!(Listener, |listener| &listener.wait_set);

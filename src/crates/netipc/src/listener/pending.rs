@@ -8,7 +8,7 @@ use netipc_proto::hello::MAX_HANDSHAKE_MESSAGE_LEN;
 use netipc_proto::negotiate::{
     DEFAULT_PAYLOAD_BYTES, Peer, Policy, Rejection, negotiate, or_default,
 };
-use netipc_sys::{Deadline, PacketChannel, RecvError, SpinLimit, TrySend, own_uid};
+use netipc_sys::{Deadline, PacketChannel, PeerIdentity, RecvError, SpinLimit, TrySend};
 
 use super::config::{ListenerConfig, ResponseLimit};
 use super::regions::{Prepared, Regions};
@@ -19,8 +19,6 @@ use crate::{Endpoint, PLATFORM};
 const REFUSAL_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// What it may send meanwhile, in bytes: more than that it never waited for HELLO_ACK.
 const REFUSAL_DRAIN_BYTES: usize = 64 << 10;
-/// The user that may do everything.
-const ROOT_UID: u32 = 0;
 
 /// What this server offers and demands.
 #[derive(Debug)]
@@ -71,15 +69,15 @@ impl Rules {
             uids: config.access.uids.clone(),
             response_limit: ResponseLimit::new(response_payload_bytes),
             handshake_timeout: config.handshake_timeout(),
-            regions: Regions::new(endpoint, config.max_region_bytes()),
+            regions: Regions::new(endpoint, config.auth_token, config.max_region_bytes()),
             spin_limit: config.spin_limit,
         }
     }
 
-    fn admits(&self, uid: u32) -> bool {
+    fn admits(&self, peer: &PeerIdentity) -> bool {
         match &self.uids {
-            Some(uids) => uids.contains(&uid),
-            None => uid == own_uid() || uid == ROOT_UID,
+            Some(uids) => uids.contains(&peer.uid),
+            None => peer.is_own_or_privileged(),
         }
     }
 }
@@ -111,8 +109,8 @@ pub(super) fn hear(
     let policy =
         Policy { response_payload_bytes: rules.response_limit.get(), packet_size, ..rules.policy };
     let known = Peer {
-        admitted: rules.admits(peer.uid),
-        can_open_regions: peer.uid == own_uid() || peer.uid == ROOT_UID,
+        admitted: rules.admits(&peer),
+        can_open_regions: peer.is_own_or_privileged(),
         session_free: true,
     };
     let agreed = match negotiate(hello.get(..len).unwrap_or_default(), &policy, &known) {

@@ -20,9 +20,11 @@ use crate::session::ReadyRegion;
 const IDS_PER_HANDSHAKE: u64 = 256;
 
 /// Makes the regions of one endpoint.
-#[derive(Debug)]
+#[derive(derive_more::Debug)]
 pub(super) struct Regions {
     endpoint: Endpoint,
+    #[debug("(secret)")]
+    auth_token: u64,
     budget: Arc<Budget>,
 }
 
@@ -49,9 +51,9 @@ pub(crate) struct RegionShare {
 }
 
 impl Regions {
-    pub(super) fn new(endpoint: &Endpoint, max_bytes: u64) -> Self {
+    pub(super) fn new(endpoint: &Endpoint, auth_token: u64, max_bytes: u64) -> Self {
         let budget = Arc::new(Budget { max_bytes, used_bytes: AtomicU64::new(0) });
-        Self { endpoint: endpoint.clone(), budget }
+        Self { endpoint: endpoint.clone(), auth_token, budget }
     }
 
     /// Removes what dead servers of this service left. For who has just won the endpoint.
@@ -83,8 +85,9 @@ impl Regions {
         };
         let end = first_id.saturating_add(IDS_PER_HANDSHAKE);
         for session_id in first_id..end {
-            let Ok(path) = self.endpoint.region_path(session_id) else { return (first_id, None) };
-            match RegionChannel::create(&path, sizes) {
+            let name = self.endpoint.region_name(self.auth_token, terms.profile, session_id);
+            let Ok(name) = name else { return (first_id, None) };
+            match RegionChannel::create(name, sizes) {
                 Ok(channel) => {
                     return (session_id, Some(ReadyRegion { channel, share: Some(share) }));
                 }

@@ -58,7 +58,7 @@ impl Session {
         let packet_size = packet_size(&channel, proposal.packet_size)?;
         let accepted = shake_hands(&channel, &proposal.hello(packet_size), deadline, abort)?;
         let region = if accepted.terms().profile.is_shared_memory() {
-            Some(attach(endpoint, &accepted, &channel, peer.uid, deadline, abort)?)
+            Some(attach(endpoint, proposal, &accepted, &channel, peer.uid, deadline, abort)?)
         } else {
             None
         };
@@ -103,17 +103,18 @@ pub(crate) fn packet_size(channel: &PacketChannel, configured: u32) -> Result<u3
 /// Attaches to the region of a session that was just granted (spec section 7).
 fn attach(
     endpoint: &Endpoint,
+    proposal: &Proposal,
     accepted: &Accepted,
     socket: &PacketChannel,
     server_uid: u32,
     deadline: Deadline,
     abort: &Abort,
 ) -> Result<ReadyRegion, ConnectError> {
-    let path = endpoint
-        .region_path(accepted.session_id())
+    let name = endpoint
+        .region_name(proposal.auth_token, accepted.terms().profile, accepted.session_id())
         .map_err(|_too_long| AttachError::NotReady(RegionDefect::Missing))?;
     let sizes = region_sizes(accepted.terms());
-    match RegionChannel::attach(&path, sizes, server_uid, socket, deadline, abort) {
+    match RegionChannel::attach(name, sizes, server_uid, socket, deadline, abort) {
         Ok(channel) => Ok(ReadyRegion { channel, share: None }),
         Err(AttachError::Aborted) => Err(ConnectError::Aborted),
         Err(AttachError::TimedOut) => Err(ConnectError::TimedOut),

@@ -23,7 +23,6 @@ mod region;
 mod socket;
 mod turn;
 
-use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use netipc_proto::chunk::{Incoming, PacketSize};
@@ -52,7 +51,7 @@ pub const CHUNK_GAP_TIMEOUT: Duration = Duration::from_secs(5);
 /// [`Inbox`], and a session has one: two that receive at once would tear messages apart. Dropping
 /// it closes the connection; the peer still gets what was sent.
 ///
-/// As a wait object ([`AsFd`]) it is readable when there is something to receive, the peer's close
+/// As a wait object (on Unix: `AsFd`) it is readable when there is something to receive, the peer's close
 /// included. On shared memory ([`Profile::SHM_HYBRID`]) messages do not travel by the descriptor: it
 /// becomes readable only when the peer has left, and a readiness loop cannot wait for messages by it.
 ///
@@ -374,11 +373,7 @@ impl Session {
     }
 }
 
-impl AsFd for Session {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.channel().as_fd()
-    }
-}
+netipc_sys::wait_object!(Session, |session| session.channel());
 
 #[cold]
 const fn cannot_send(header: &Header, defect: Defect, limits: &Limits) -> SendError {

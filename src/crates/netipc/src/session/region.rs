@@ -177,11 +177,11 @@ impl Region {
 }
 
 impl Drop for Region {
-    /// A client that leaves an idle session says so in the region: servers in the field do not look at
-    /// the socket.
+    /// A client that leaves an idle session says so in the region, if that does not tell by itself:
+    /// servers in the field do not look at the socket.
     fn drop(&mut self) {
         let is_idle = *self.ours.get_mut() && !*self.over.get_mut();
-        if self.role == Role::Client && is_idle {
+        if self.role == Role::Client && is_idle && !self.channel.tells_of_close() {
             let bye = Header::control(opcode::BYE, Status::OK, 0);
             // The socket, which closes next, says the same.
             let _unsaid = self.channel.send(&[&bye.encode()]);

@@ -1,6 +1,8 @@
 //! What the tests of clients and caches share: scripted servers, and services by hand.
 #![allow(dead_code, unreachable_pub)]
 
+#[path = "../support/region_name.rs"]
+mod region_name;
 pub mod scripted;
 pub mod services;
 

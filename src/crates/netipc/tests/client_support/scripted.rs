@@ -18,6 +18,8 @@ use netipc_sys::{
     RegionSizes, Until, WaitSet, WatchMode,
 };
 
+use super::region_name::region_name;
+
 /// Longer than any test: what waits so long hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PACKET_BYTES: u32 = 100_000;
@@ -145,7 +147,7 @@ impl Peer {
             packet_size: packet_bytes,
             session_id: grant.session_id,
         };
-        let region = (!offered.is_empty()).then(|| self.make_region(&mut ack));
+        let region = (!offered.is_empty()).then(|| self.make_region(hello.auth_token, &mut ack));
         self.send_raw(&ack.message());
         let packet_size = match &region {
             Some(_) => PacketSize::MAX,
@@ -156,13 +158,14 @@ impl Peer {
     }
 
     /// A region under the first id from the one that was to be granted on.
-    fn make_region(&self, ack: &mut HelloAck) -> RegionChannel {
+    fn make_region(&self, auth_token: u64, ack: &mut HelloAck) -> RegionChannel {
         let sizes = RegionSizes {
             request_bytes: HEADER_LEN + ack.request.payload_bytes as usize,
             response_bytes: HEADER_LEN + ack.response.payload_bytes as usize,
         };
         loop {
-            match RegionChannel::create(&self.region_path(ack.session_id), sizes) {
+            let name = region_name(&self.endpoint, auth_token, ack.session_id);
+            match RegionChannel::create(name, sizes) {
                 Ok(region) => return region,
                 Err(CreateError::Taken) => ack.session_id += 1,
                 Err(error) => panic!("{error}"),

@@ -1,6 +1,5 @@
 //! Who gets a session, who does not, and that nobody waits for anybody.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::{Duration, Instant};
 
 use netipc::{
@@ -12,7 +11,7 @@ use netipc_proto::negotiate::Refusal;
 
 use crate::support::raw::{Raw, hello, packet, status};
 use crate::support::{
-    Echo, Place, TOKEN, abort, asleep_in, config, echoed, long, pair, proposal, within,
+    Echo, LATENESS, Place, TOKEN, abort, asleep_in, config, echoed, long, pair, proposal, within,
 };
 
 /// What a server or client shows that was refused with this status.
@@ -109,8 +108,10 @@ fn a_user_that_is_not_admitted_is_refused_whatever_the_token() {
     echoed(&echo.place.connect(&proposal(100)), 1, b"admitted");
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn the_endpoint_has_its_mode_whatever_the_umask() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
     let mode = |config: &ListenerConfig| {
         let place = Place::new();
         let _listener = place.listen(config);
@@ -131,6 +132,8 @@ fn the_endpoint_has_its_mode_whatever_the_umask() {
     assert_eq!(std::fs::metadata(place.socket()).expect("it is there").gid(), gid);
 }
 
+// Wine lets anybody have a name (docs/platform/windows.md).
+#[cfg(target_os = "linux")]
 #[test]
 fn an_endpoint_that_is_taken_says_so() {
     let place = Place::new();
@@ -175,6 +178,7 @@ fn only_who_could_have_a_session_makes_the_server_look_for_room() {
             let raw = Raw::connect(&place.endpoint);
             let asked = std::cell::Cell::new(0);
             let mut look = || {
+                netipc_sys::wait_readable(&listener, long(), &abort()).expect("readable");
                 let full = || {
                     asked.set(asked.get() + 1);
                     false
@@ -312,8 +316,13 @@ fn a_refusal_reaches_a_client_that_goes_on_sending() {
     }
     assert_eq!(status(&raw.recv()), Status::LIMIT_EXCEEDED);
     raw.must_close();
+}
 
-    // It is refused at once or once it speaks: either way the server waits for it to leave.
+/// It is refused at once or once it speaks: either way the server waits for it to leave, with its own half
+/// of the socket closed. A pipe has no halves.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_refused_client_is_told_that_no_more_comes_and_may_still_send() {
     for spoke_late in [false, true] {
         let place = Place::new();
         let mut listener = place.listen(&config(100));
@@ -337,11 +346,13 @@ fn a_refusal_reaches_a_client_that_goes_on_sending() {
 #[test]
 fn silent_clients_delay_nobody_and_are_gone_at_their_deadline() {
     const SILENT: usize = 200;
+    // Two hundred connections take Wine a while.
+    const LATE: Duration = Duration::from_secs(if cfg!(windows) { 20 } else { 1 });
     let handshake_timeout = Duration::from_millis(700);
     let echo = Echo::start(&ListenerConfig { handshake_timeout, ..config(100) });
     let start = Instant::now();
     let silent: Vec<_> = (0..SILENT).map(|_| Raw::connect(&echo.place.endpoint)).collect();
-    within(Duration::from_millis(10), || {
+    within(if cfg!(windows) { LATENESS } else { Duration::from_millis(10) }, || {
         let start = Instant::now();
         let session = echo.place.connect(&proposal(100));
         let took = start.elapsed();
@@ -353,7 +364,7 @@ fn silent_clients_delay_nobody_and_are_gone_at_their_deadline() {
     }
     let took = start.elapsed();
     assert!(took >= handshake_timeout, "closed early, after {took:?}");
-    assert!(took < handshake_timeout + Duration::from_secs(1), "closed late, after {took:?}");
+    assert!(took < handshake_timeout + LATE, "closed late, after {took:?}");
     assert_eq!(echo.counts().timed_out, SILENT as u64);
 }
 

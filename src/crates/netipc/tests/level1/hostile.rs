@@ -125,7 +125,10 @@ fn requests_above_the_limit_are_told_so_first() {
         }
         let answer = raw.recv();
         assert_eq!(answer, packet(&Header::failure(&over, Status::LIMIT_EXCEEDED), b""));
-        raw.must_close();
+        // Where there are halves to close, this side sees the end of the server's.
+        if cfg!(target_os = "linux") {
+            raw.must_close();
+        }
         drop(raw);
         let end = echo.next_end();
         let ReceiveError::AboveLimit { header, .. } = end else { panic!("{end}") };

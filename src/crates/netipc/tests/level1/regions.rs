@@ -110,7 +110,7 @@ fn names_that_are_taken_are_skipped() {
     let sizes = RegionSizes { request_bytes: 64, response_bytes: 64 };
     // A live server's: this process lives.
     let live = [1, 2, 4].map(|id| {
-        RegionChannel::create(&region_path(&place.endpoint, id), sizes).expect("a region")
+        RegionChannel::create(region_path(&place.endpoint, id), sizes).expect("a region")
     });
     fs::create_dir(region_path(&place.endpoint, 5)).expect("what is no region");
     fs::write(place.endpoint.run_dir().join("precious"), b"data").expect("written");

@@ -11,9 +11,11 @@ use netipc::{
 use netipc_proto::chunk::{PacketSize, Split};
 
 use crate::support::raw::{Raw, RawServer, hello, packet};
+#[cfg(target_os = "linux")]
+use crate::support::sleeps_of_this_thread;
 use crate::support::{
     Echo, LATENESS, Place, SHORT, abort, asleep_in, bytes, config, echoed, ends_at_its_deadline,
-    ends_on_abort, long, over_each, pair, pair_of, proposal, quiet, request, sleeps_of_this_thread,
+    ends_on_abort, long, over_each, pair, pair_of, proposal, quiet, request,
 };
 
 const MEGABYTE: u32 = 1 << 20;
@@ -345,6 +347,7 @@ fn packet_of(head: &[u8; 32]) -> Vec<u8> {
     [&head[..], &[7]].concat()
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn an_idle_session_and_an_idle_listener_wake_nobody() {
     let place = Place::new();
@@ -400,6 +403,8 @@ fn shutting_down_ends_those_who_wait_and_still_delivers() {
     });
 }
 
+/// By half a close, which pipes have not.
+#[cfg(target_os = "linux")]
 #[test]
 fn after_a_final_answer_a_peer_may_take_its_time_and_no_more() {
     let (client, server) = pair(1000);

@@ -1,5 +1,6 @@
 //! What can only be seen in a process of its own: threads, descriptors, memory, system calls, and
 //! time. Every test runs in a child process, one at a time.
+#![cfg(target_os = "linux")]
 
 mod shared_memory;
 

@@ -10,10 +10,14 @@ use netipc_sys::{
     connect,
 };
 
+use super::region_name::region_name;
 use super::{HEADER_BYTES, Place, TOKEN, abort, long};
 
 /// Longer than any packet.
 const BUFFER_BYTES: usize = 1 << 20;
+
+/// Of the sessions that a raw server grants.
+const RAW_SESSION_ID: u64 = 1;
 
 /// One end of a connection.
 pub(crate) struct Raw(pub(crate) PacketChannel);
@@ -71,8 +75,9 @@ impl RawRegion {
         let ack = HelloAck::decode(&socket.recv()[HEADER_BYTES..]).expect("a session");
         assert_eq!(ack.selected, Profiles::SHM_HYBRID);
         let path = region_path(endpoint, ack.session_id);
+        let name = region_name(endpoint, TOKEN, ack.session_id);
         let (own, sizes) = (netipc_sys::own_uid(), sizes(&ack));
-        let channel = RegionChannel::attach(&path, sizes, own, &socket.0, long(), &abort());
+        let channel = RegionChannel::attach(name, sizes, own, &socket.0, long(), &abort());
         Self { channel: channel.expect("attached"), socket, path }
     }
 
@@ -155,8 +160,9 @@ impl RawServer {
 
     /// Accepts a client that offers shared memory, with all that belongs to it.
     pub(crate) fn agree_region(&self, place: &Place) -> RawRegion {
+        let name = region_name(&place.endpoint, TOKEN, RAW_SESSION_ID);
         let (socket, (channel, path)) = self.promise_region(place, |path, sizes| {
-            (RegionChannel::create(&path, sizes).expect("a region"), path)
+            (RegionChannel::create(name, sizes).expect("a region"), path)
         });
         RawRegion { socket, channel, path }
     }
@@ -188,7 +194,7 @@ pub(crate) fn ack(hello: &Hello) -> HelloAck {
         request: hello.request,
         response: hello.response_hint,
         packet_size: hello.packet_size,
-        session_id: 1,
+        session_id: RAW_SESSION_ID,
     }
 }
 

@@ -2,59 +2,22 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::time::Duration;
 
-use rustix::event::PollFlags;
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use rustix::io::Errno;
 
 use super::mapping::Mapping;
+use super::sleep::doorbell;
 use super::stale::read_header;
-use crate::error::WaitError;
 use crate::platform::refused;
-use crate::platform::wait::wait_ready;
-use crate::{Abort, AttachError, Deadline, EntryKind, PacketChannel, RegionDefect, RegionSizes};
+use crate::region::{Expected, Made};
+use crate::{AttachError, EntryKind, RegionDefect, RegionName};
 
-/// How long a region that is missing, or shorter than it says, is waited for. Servers make it before
-/// they tell of it; this is for one that has just removed it, which closes the socket as well.
-const ATTACH_PATIENCE: Duration = Duration::from_millis(250);
-/// The pause between two looks: no event tells of a file that comes to be.
-const ATTACH_PAUSE: Duration = Duration::from_millis(10);
-
-/// What a region must be to be used.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Expected {
-    pub(super) sizes: RegionSizes,
-    pub(super) owner_uid: u32,
-}
-
-/// Tries until the region is ready, patience is at its end, or the wait is.
-pub(super) fn attach(
-    path: &Path,
-    expected: Expected,
-    socket: &PacketChannel,
-    deadline: Deadline,
-    abort: &Abort,
-) -> Result<Mapping, AttachError> {
-    let patience = Deadline::after(ATTACH_PATIENCE).earlier(deadline);
-    loop {
-        let not_ready = match attach_once(path, expected) {
-            Err(error @ AttachError::NotReady(_)) => error,
-            done => return done,
-        };
-        let pause = Deadline::after(ATTACH_PAUSE).earlier(patience);
-        match wait_ready(socket.as_fd(), PollFlags::RDHUP, pause, abort) {
-            Err(WaitError::TimedOut) if deadline.has_passed() => return Err(AttachError::TimedOut),
-            Err(WaitError::TimedOut) if !patience.has_passed() => {}
-            // The server has left, or never had it.
-            Ok(()) | Err(WaitError::TimedOut) => return Err(not_ready),
-            Err(WaitError::Aborted) => return Err(AttachError::Aborted),
-            Err(WaitError::Os(error)) => return Err(AttachError::Os(error)),
-        }
-    }
-}
-
-fn attach_once(path: &Path, expected: Expected) -> Result<Mapping, AttachError> {
+/// One look at what is at the region's name.
+pub(crate) fn attach_once(name: &RegionName, expected: Expected) -> Result<Made, AttachError> {
+    let RegionName::File(path) = name else {
+        return Err(AttachError::NotReady(RegionDefect::Missing));
+    };
     let file = open_region(path)?;
     let stat = fstat(&file).map_err(|errno| os("examine a region", errno))?;
     let kind = match FileType::from_raw_mode(stat.st_mode) {
@@ -83,7 +46,9 @@ fn attach_once(path: &Path, expected: Expected) -> Result<Mapping, AttachError> 
         Err(defect @ RegionDefect::Short { .. }) => return Err(AttachError::NotReady(defect)),
         Err(defect) => return Err(AttachError::Invalid(defect)),
     };
-    Mapping::new(file.as_fd(), layout).map_err(|error| os_error(error.code(), error))
+    let mapping =
+        Mapping::new(file.as_fd(), layout).map_err(|error| os_error(error.code(), error))?;
+    Ok(Made { mapping, doorbell: doorbell(), entry: None })
 }
 
 fn open_region(path: &Path) -> Result<OwnedFd, AttachError> {

@@ -11,11 +11,13 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
-use super::layout::{Area, HEADER_BYTES, Layout, MAGIC, VERSION, field};
+use super::layout::{HEADER_BYTES, MAGIC, VERSION, field};
 use super::mapping::Mapping;
+use super::sleep::doorbell;
 use super::stale::{Leftover, clear};
 use crate::platform::refused;
-use crate::{CreateError, RegionSizes, SysError};
+use crate::region::{Area, Layout, Made};
+use crate::{CreateError, RegionName, RegionSizes, SysError};
 
 /// Read and write for its owner, nothing for anybody else.
 const REGION_MODE: u32 = 0o600;
@@ -26,7 +28,7 @@ const CLEARINGS: usize = 3;
 /// The entry of a region that this process made: removed when dropped at the latest, unless another file
 /// has taken its name by then.
 #[derive(Debug)]
-pub(super) struct OwnEntry {
+pub(crate) struct OwnEntry {
     path: PathBuf,
     /// As long as the file is mapped, no other has its number.
     device_and_inode: (u64, u64),
@@ -34,7 +36,7 @@ pub(super) struct OwnEntry {
 
 impl OwnEntry {
     /// Once or more often.
-    pub(super) fn remove(&self) {
+    pub(crate) fn remove(&self) {
         let there = statat(CWD, &self.path, AtFlags::SYMLINK_NOFOLLOW);
         if there.is_ok_and(|stat| device_and_inode(&stat) == self.device_and_inode) {
             let _removed = unlink(&self.path);
@@ -55,18 +57,21 @@ const fn device_and_inode(stat: &Stat) -> (u64, u64) {
 }
 
 /// Makes the file, reserves all of it, maps it and fills its header in.
-pub(super) fn create(path: &Path, sizes: RegionSizes) -> Result<(Mapping, OwnEntry), CreateError> {
-    let layout = Layout::for_sizes(sizes).ok_or(CreateError::TooLarge)?;
+pub(crate) fn create(name: &RegionName, sizes: RegionSizes) -> Result<Made, CreateError> {
+    let RegionName::File(path) = name else {
+        return Err(os("use a region that is no file", Errno::OPNOTSUPP));
+    };
+    let layout = Layout::for_sizes(HEADER_BYTES as u32, sizes).ok_or(CreateError::TooLarge)?;
     let file = open_new(path)?;
     let stat = fstat(&file).map_err(|errno| os("examine a region", errno))?;
-    let entry = OwnEntry { path: path.to_owned(), device_and_inode: device_and_inode(&stat) };
+    let entry = OwnEntry { path: path.clone(), device_and_inode: device_and_inode(&stat) };
     // Whatever the umask.
     let mode = Mode::from_raw_mode(REGION_MODE);
     fchmod(&file, mode).map_err(|errno| os("set the mode of a region", errno))?;
     reserve(&file, layout.len_bytes())?;
     let mapping = Mapping::new(file.as_fd(), layout).map_err(CreateError::from)?;
     fill_in(&mapping, layout);
-    Ok((mapping, entry))
+    Ok(Made { mapping, doorbell: doorbell(), entry: Some(entry) })
 }
 
 fn open_new(path: &Path) -> Result<OwnedFd, CreateError> {

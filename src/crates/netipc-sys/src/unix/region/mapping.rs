@@ -12,14 +12,15 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::fault::{self, Slot};
-use super::layout::{Area, HEADER_BYTES, Layout, field};
+use super::layout::{HEADER_BYTES, field};
 use crate::SysError;
 use crate::platform::refused;
+use crate::region::{Area, Direction, Layout};
 use crate::shm::{CELL_BYTES, Lane};
 
 /// The file of a region, mapped shared, from its first byte to the last that its layout needs.
 #[derive(Debug)]
-pub(super) struct Mapping {
+pub(crate) struct Mapping {
     base: NonNull<u8>,
     len_bytes: usize,
     layout: Layout,
@@ -30,13 +31,6 @@ pub(super) struct Mapping {
 unsafe impl Send for Mapping {}
 // SAFETY: all that a shared reference gives access to are atomics.
 unsafe impl Sync for Mapping {}
-
-/// Which way messages go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Direction {
-    Requests,
-    Responses,
-}
 
 impl Mapping {
     /// Maps `file` for `layout`, which has been checked against the file's length: its areas are
@@ -58,28 +52,28 @@ impl Mapping {
 
     /// Whether a part of the file has been cut off: what was read since may be zeros.
     #[inline]
-    pub(super) fn is_lost(&self) -> bool {
+    pub(crate) fn is_lost(&self) -> bool {
         self.guard.is_lost()
     }
 
-    pub(super) const fn len_bytes(&self) -> usize {
+    pub(crate) const fn len_bytes(&self) -> usize {
         self.len_bytes
     }
 
     /// The words and the area of one direction.
     #[inline]
-    pub(super) fn lane(&self, direction: Direction) -> Lane<'_, AtomicU64, AtomicU32> {
+    pub(crate) fn lane(&self, direction: Direction) -> Lane<'_, AtomicU64, AtomicU32> {
         match direction {
             Direction::Requests => Lane {
                 seq: self.long(field::REQ_SEQ),
                 len: self.short(field::REQ_LEN),
-                signal: self.short(field::REQ_SIGNAL),
+                alarm: self.short(field::REQ_SIGNAL),
                 area: self.area(self.layout.request),
             },
             Direction::Responses => Lane {
                 seq: self.long(field::RESP_SEQ),
                 len: self.short(field::RESP_LEN),
-                signal: self.short(field::RESP_SIGNAL),
+                alarm: self.short(field::RESP_SIGNAL),
                 area: self.area(self.layout.response),
             },
         }

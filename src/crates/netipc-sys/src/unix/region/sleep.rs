@@ -24,9 +24,11 @@ use rustix::event::Timespec;
 use rustix::io::Errno;
 use rustix::thread::{ClockId, futex};
 
+use super::mapping::Mapping;
 use crate::platform::refused;
-use crate::shm::Bell;
-use crate::{Abort, Breach, Deadline, PacketChannel, RegionError};
+use crate::region::Direction;
+use crate::shm::{Futex, Signalled};
+use crate::{Abort, Breach, Deadline, RegionError, Until};
 
 /// How long a wait looks at neither its socket nor its abort handle.
 pub(super) const WATCH_SLICE: Duration = Duration::from_millis(25);
@@ -35,39 +37,20 @@ const FIRST_SLEEP: Duration = Duration::from_millis(25);
 /// The same where the kernel offers no better.
 const BLIND_SLEEP: Duration = Duration::from_secs(1);
 
-/// Until when, and while what, a receiver waits.
-#[derive(Clone, Copy, Debug)]
-pub struct Until<'a> {
-    /// The wait's last moment.
-    pub deadline: Deadline,
-    /// Ends the wait within 25 ms of being triggered.
-    pub abort: Option<&'a Abort>,
-    /// The session's socket, whose closing ends the wait within 50 ms: the peer has left.
-    pub socket: Option<&'a PacketChannel>,
-}
-
-impl Until<'_> {
-    /// Waits for a message or the channel's end, however long: for a thread that another one ends.
-    #[must_use]
-    pub const fn ended() -> Self {
-        Self { deadline: Deadline::never(), abort: None, socket: None }
-    }
-}
-
 /// One wait: its sleeps, one after the other.
 #[derive(Debug)]
-pub(super) struct Sleeper<'a> {
+pub(crate) struct Sleeper<'a> {
     until: Until<'a>,
     has_slept: bool,
 }
 
 impl<'a> Sleeper<'a> {
-    pub(super) const fn new(until: Until<'a>) -> Self {
+    pub(crate) const fn new(until: Until<'a>, _mapping: &Mapping, _doorbell: &Doorbell) -> Self {
         Self { until, has_slept: false }
     }
 
     /// Sleeps while `signal` holds `heard`, and `own` zero. May return early.
-    pub(super) fn doze(
+    pub(crate) fn doze(
         &mut self,
         signal: &AtomicU32,
         heard: u32,
@@ -156,14 +139,30 @@ fn timespec(length: Duration) -> Timespec {
     }
 }
 
+/// What wakes who waits for a message.
+pub(crate) type Doorbell = Signalled<Futexes>;
+
+impl Doorbell {
+    /// Only the session's socket tells that an end has left.
+    pub(crate) const TELLS_OF_CLOSE: bool = false;
+
+    /// Nothing: see above.
+    #[allow(clippy::unused_self)]
+    pub(crate) const fn say_closed(&self, _mapping: &Mapping, _outgoing: Direction) {}
+}
+
+pub(super) const fn doorbell() -> Doorbell {
+    Signalled(Futexes)
+}
+
 /// Wakes by futexes. A wake-up has no failure but that of a word which is not mapped.
 #[derive(Debug)]
-pub(super) struct Futexes;
+pub(crate) struct Futexes;
 
 /// All of them: the kernel takes a signed number.
 const EVERYBODY: u32 = i32::MAX as u32;
 
-impl Bell<AtomicU32> for Futexes {
+impl Futex<AtomicU32> for Futexes {
     #[inline]
     fn wake_peer(&self, word: &AtomicU32) {
         let _woken = futex::wake(word, futex::Flags::empty(), 1);

@@ -201,7 +201,7 @@ fn a_region_of_another_user_than_the_peer_is_refused() {
     let (socket, _server_socket) = pair();
     let other = own_uid() + 1;
     let refused =
-        RegionChannel::attach(&ends.path(), SIZES, other, &socket, long(), &abort()).map(|_| ());
+        RegionChannel::attach(ends.path(), SIZES, other, &socket, long(), &abort()).map(|_| ());
     let defect = RegionDefect::Owner { found: own_uid(), expected: other };
     assert_eq!(refused, Err(AttachError::Invalid(defect)));
 }

@@ -41,7 +41,7 @@ fn the_regions_of_the_dead_are_removed() {
 #[test]
 fn the_living_and_the_foreign_keep_theirs() {
     let place = Place::new();
-    let _living = RegionChannel::create(&region_path(&place), SIZES).expect("created");
+    let _living = RegionChannel::create(region_path(&place), SIZES).expect("created");
     // Process 1 is another user's, or at least not this one.
     put(&place, 2, &header(1, 1));
     fs::write(place.dir().join("other-0000000000000001.ipcshm"), "").expect("written");

@@ -123,7 +123,7 @@ fn limits_beyond_any_region_are_refused() {
         RegionSizes { request_bytes: 64, response_bytes: u32::MAX as usize },
         RegionSizes { request_bytes: 1 << 31, response_bytes: 1 << 31 },
     ] {
-        let refused = RegionChannel::create(&region_path(&place), sizes).map(|_| ());
+        let refused = RegionChannel::create(region_path(&place), sizes).map(|_| ());
         assert_eq!(refused, Err(CreateError::TooLarge));
     }
     assert_eq!(place.names(), [""; 0]);
@@ -156,7 +156,7 @@ fn a_full_disk_is_an_error_and_no_fault() {
     let path = small.join("svc-0000000000000001.ipcshm");
     let first = create(&path).expect("there is room for one");
     let large = RegionSizes { request_bytes: 1 << 16, response_bytes: 1 << 16 };
-    let refused = RegionChannel::create(&small.join("svc-0000000000000002.ipcshm"), large);
+    let refused = RegionChannel::create(small.join("svc-0000000000000002.ipcshm"), large);
     assert!(matches!(refused, Err(CreateError::NoRoom(_))), "{refused:?}");
     assert_eq!(fs::read_dir(&small).expect("there").count(), 1, "nothing is left of it");
     drop(first);

@@ -30,7 +30,7 @@ impl Ends {
     pub(crate) fn new(sizes: RegionSizes) -> Self {
         let place = Place::new();
         let (client_socket, server_socket) = crate::support::pair();
-        let server = RegionChannel::create(&region_path(&place), sizes).expect("created");
+        let server = RegionChannel::create(region_path(&place), sizes).expect("created");
         let client = attach(&region_path(&place), sizes, &client_socket).expect("attached");
         Self { place, server, client, server_socket, client_socket }
     }
@@ -75,7 +75,7 @@ pub(crate) struct RemoteClient {
 impl RemoteClient {
     pub(crate) fn start(test: &str, sizes: RegionSizes) -> Self {
         let place = Place::new();
-        let server = RegionChannel::create(&region_path(&place), sizes).expect("created");
+        let server = RegionChannel::create(region_path(&place), sizes).expect("created");
         let listener = bind(&place.socket());
         let mut child = child(test)
             .env(PLACE_ENV, place.dir())

@@ -9,8 +9,6 @@
 //!
 //! What it does **not** do: tell a client why its session ends (see `Session::drain`), decode
 //! payloads, or scale to a thousand sessions, where epoll is the better wait.
-#![forbid(unsafe_code)]
-
 use std::error::Error;
 use std::thread;
 use std::time::Duration;
@@ -21,7 +19,7 @@ use netipc::{
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+pub(crate) type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
 const METHOD: u16 = 0x0200;
 const MAX_SESSIONS: usize = 16;
@@ -33,7 +31,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest message of either side, in bytes of payload.
 const PAYLOAD_BYTES: u32 = 300_000;
 
-fn main() -> Outcome<()> {
+pub(crate) fn main() -> Outcome<()> {
     let run_dir = tempfile::tempdir()?;
     let endpoint = Endpoint::new(run_dir.path(), "shouter")?;
     let answers = shout_at(&endpoint, &["one", "two", "three", "four", "five", "six"])?;

@@ -12,7 +12,6 @@
 //! - `lines`: a number and 40 bytes in a line of their own: what the contract's layout allows
 //! - `futex`: a number, with a sleep and a wake-up each way: what sleeping allows
 //! - `region`: messages of 40 bytes through a [`RegionChannel`], verified
-#![cfg_attr(not(target_os = "linux"), allow(unused))]
 #![allow(unsafe_code)]
 
 use std::process::{Command, Stdio};
@@ -85,7 +84,7 @@ struct Bench {
     raw: Raw,
 }
 
-fn main() {
+pub(crate) fn main() {
     let placement = Placement::from_arguments();
     match std::env::var_os(PLACE_ENV) {
         Some(place) => serve(place.as_ref(), placement),
