@@ -70,12 +70,6 @@ pub(crate) struct CacheInner<S: Snapshot> {
 /// What a guard keeps: dropped by `unlock` alone.
 pub(crate) type Guard<S> = ManuallyDrop<Held<S>>;
 
-/// A guard may be given back by another thread than the one that took it.
-const _: fn() = || {
-    const fn moves_between_threads<T: Send>() {}
-    moves_between_threads::<Guard<netipc_services::cgroups_snapshot::Service>>();
-};
-
 /// Makes a cache live.
 pub(crate) fn init<S: Snapshot, C: Object<Inner = CacheInner<S>>>(
     caller: Caller<'_>,
@@ -124,6 +118,8 @@ where
     S: Snapshot,
     C: Object<Inner = CacheInner<S>>,
     G: for<'k> Keeper<N, Kept<'k> = Guard<S>>,
+    // Another thread may give the guard back.
+    Held<S>: Send,
 {
     let cache = caller.object(cache)?;
     match caller.empty::<G, N>(guard, "guard")? {
