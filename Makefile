@@ -25,8 +25,8 @@ test-windows: ## Build for Windows, and run the tests under Wine
 check: ## The quick part of make test: formatting, lints, laws, generated files, copies
 	@tools/test --quick
 
-bench: ## Measure netipc on this machine and write the report (QUICK=1: 3 minutes; FULL=1: all)
-	@tools/bench $(if $(QUICK),quick,$(if $(FULL),full,core))
+bench: ## Measure netipc on this machine and write the report (QUICK=1: 3 minutes; PAIRS=1: 10; FULL=1: all)
+	@tools/bench $(if $(QUICK),quick,$(if $(PAIRS),pairs,$(if $(FULL),full,core)))
 
 microbench: ## Run the benchmarks of single functions
 	@tools/bootstrap

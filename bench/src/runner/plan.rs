@@ -13,7 +13,9 @@ use crate::work::{Mix, Placement, Scenario, Transport, name_of};
 pub(crate) enum Mode {
     /// What the floors need, each row for a moment: within three minutes.
     Quick,
-    /// The same rows for longer, and more often.
+    /// The same, and who meets whom as fast as it goes: within a quarter of an hour.
+    Pairs,
+    /// The same rows for longer, more often, and between all languages at all rates.
     Core,
     /// Everything.
     Full,
@@ -34,6 +36,9 @@ impl Mode {
         match self {
             Self::Quick => {
                 Effort { repetitions: 3, seconds: 0.25, warmup_seconds: 0.06, strace_seconds: 0.1 }
+            }
+            Self::Pairs => {
+                Effort { repetitions: 3, seconds: 0.2, warmup_seconds: 0.05, strace_seconds: 0.1 }
             }
             Self::Core => {
                 Effort { repetitions: 5, seconds: 1.0, warmup_seconds: 0.2, strace_seconds: 0.2 }
@@ -248,7 +253,8 @@ pub(crate) fn rows(mode: Mode, transports: &[Transport], languages: &[Language])
 }
 
 /// Whether a mode has this row of these two languages. A quick run has all rows of the first language,
-/// and of each other one with itself what its floors need; who meets whom is for longer runs.
+/// and of each other one with itself what its floors need; a run of pairs has who meets whom as well, at
+/// the highest rate; longer ones have everything.
 fn is_measured(
     mode: Mode,
     first: &Language,
@@ -263,7 +269,12 @@ fn is_measured(
         }
         _ => OTHERS_FLOORS.contains(&(work, rate)),
     };
-    mode != Mode::Quick || client == server && (client == first || is_of_its_floors())
+    let is_quick = client == server && (client == first || is_of_its_floors());
+    match mode {
+        Mode::Quick => is_quick,
+        Mode::Pairs => is_quick || rate == MAX,
+        Mode::Core | Mode::Full => true,
+    }
 }
 
 /// What C is held against the first language in: every scenario of a mode, once.
@@ -360,26 +371,32 @@ pub(super) mod tests {
 
     #[test]
     fn no_row_is_there_twice_and_larger_modes_have_all_of_smaller_ones() {
-        let sets = [Mode::Quick, Mode::Core, Mode::Full].map(|mode| {
-            let rows = of(mode, &["rust"]);
-            let set: HashSet<_> = rows.iter().map(ToString::to_string).collect();
-            assert_eq!(set.len(), rows.len(), "{mode:?}");
-            set
-        });
-        assert_eq!(sets[0], sets[1]);
-        assert!(sets[1].is_subset(&sets[2]));
+        let sets = |languages: &[&str]| {
+            [Mode::Quick, Mode::Pairs, Mode::Core, Mode::Full].map(|mode| {
+                let rows = of(mode, languages);
+                let set: HashSet<_> = rows.iter().map(ToString::to_string).collect();
+                assert_eq!(set.len(), rows.len(), "{mode:?}");
+                set
+            })
+        };
+        let alone = sets(&["rust"]);
+        assert!(alone[0] == alone[1] && alone[1] == alone[2]);
+        let together = sets(&["rust", "c", "go"]);
+        assert!(together.windows(2).all(|pair| pair[0].is_subset(&pair[1])));
     }
 
     #[test]
-    fn a_quick_run_takes_less_than_three_minutes() {
+    fn short_runs_are_short() {
         /// Starting two processes, making a session, ending both.
         const OVERHEAD: Duration = Duration::from_millis(60);
-        const MOST: Duration = Duration::from_secs(180);
-        let effort = Mode::Quick.effort();
-        let rows = of(Mode::Quick, &["rust", "c", "go"]);
-        let runs = u32::try_from(rows.len() * effort.repetitions).unwrap();
-        let time = Duration::from_secs_f64(effort.seconds + effort.warmup_seconds);
-        assert!((time + OVERHEAD) * runs < MOST, "{runs} runs");
+        const MINUTE: Duration = Duration::from_secs(60);
+        for (mode, most) in [(Mode::Quick, 3 * MINUTE), (Mode::Pairs, 15 * MINUTE)] {
+            let effort = mode.effort();
+            let rows = of(mode, &["rust", "c", "go"]);
+            let runs = u32::try_from(rows.len() * effort.repetitions).unwrap();
+            let time = Duration::from_secs_f64(effort.seconds + effort.warmup_seconds);
+            assert!((time + OVERHEAD) * runs < most, "{mode:?}: {runs} runs");
+        }
     }
 
     #[test]

@@ -67,6 +67,7 @@ fn describe(out: &mut String, run: &Run) -> Result<(), Failure> {
     let machine = &run.machine;
     let mode = match run.mode {
         Mode::Quick => "make bench QUICK=1",
+        Mode::Pairs => "make bench PAIRS=1",
         Mode::Core => "make bench",
         Mode::Full => "make bench FULL=1",
     };
