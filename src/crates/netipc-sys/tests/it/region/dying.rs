@@ -1,5 +1,6 @@
 //! Processes that are killed between two steps of a publication, and what is left for the survivor.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use netipc_sys::{RegionChannel, RegionError, Until, failpoints, remove_stale_regions};
@@ -61,7 +62,7 @@ fn a_server_killed_at_any_step_leaves_a_message_or_nothing() {
     if is_child(SERVER) {
         return RemoteClient::run(SIZES, |_client, socket, order| {
             let (path, step) = order.split_once(' ').expect("two words");
-            let server = RegionChannel::create(path.as_ref(), SIZES).expect("created");
+            let server = RegionChannel::create(Path::new(path), SIZES).expect("created");
             println!("\nmade!");
             let stop = abort();
             assert_eq!(receive(&server, watching(socket, &stop)), b"a question");
