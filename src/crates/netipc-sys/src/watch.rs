@@ -32,7 +32,7 @@ impl Interest {
 pub enum WatchMode {
     /// As long as it is ready, every wait reports it.
     Level,
-    /// Once; then it is silent, errors included, until [`WaitSet::modify`] arms it again.
+    /// Once; then it is silent, errors included, until [`WaitSet::modify`](crate::WaitSet::modify) arms it again.
     OneShot,
 }
 
