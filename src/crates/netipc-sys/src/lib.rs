@@ -43,6 +43,7 @@
 #![cfg_attr(not(any(target_os = "linux", windows)), allow(dead_code, unused_imports))]
 
 mod deadline;
+mod endpoint;
 mod error;
 #[cfg(feature = "failpoints")]
 pub mod failpoints;
@@ -73,6 +74,7 @@ pub mod raw {
 }
 
 pub use deadline::Deadline;
+pub use endpoint::{BindOptions, DEFAULT_BACKLOG, DEFAULT_MODE, EndpointState};
 pub use error::{
     AcceptError, BindError, ConnectError, EntryKind, Holder, InspectError, PathError, RecvError,
     SendError, SysError, WaitError,
@@ -80,9 +82,9 @@ pub use error::{
 pub use family::{Family, path_from_bytes};
 pub use packet::{Drained, SOON, TrySend};
 pub use platform::{
-    Abort, Accepted, BindOptions, DEFAULT_BACKLOG, DEFAULT_MODE, EndpointState, FAMILY, Listener,
-    MAX_SOCKET_PATH_BYTES, PACKET_OVERHEAD_BYTES, PacketChannel, PeerIdentity, WaitSet, Waker,
-    connect, inspect_endpoint, own_uid, remove_stale_regions, unblock_faults, wait_readable,
+    Abort, Accepted, FAMILY, Listener, MAX_SOCKET_PATH_BYTES, PACKET_OVERHEAD_BYTES, PacketChannel,
+    PeerIdentity, WaitSet, Waker, connect, inspect_endpoint, own_uid, remove_stale_regions,
+    unblock_faults, wait_readable,
 };
 #[cfg(windows)]
 pub use platform::{WaitSource, Waitable};

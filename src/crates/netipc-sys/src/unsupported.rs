@@ -12,8 +12,8 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use crate::{
-    AcceptError, BindError, ConnectError, Deadline, EntryKind, Events, Family, InspectError,
-    Interest, RecvError, SendError, SysError, TrySend, WaitError, WatchMode,
+    AcceptError, BindError, BindOptions, ConnectError, Deadline, EndpointState, Events, Family,
+    InspectError, Interest, RecvError, SendError, SysError, TrySend, WaitError, WatchMode,
 };
 
 #[path = "unix/wait_object.rs"]
@@ -25,10 +25,6 @@ pub const FAMILY: Family = Family::Unix;
 pub const MAX_SOCKET_PATH_BYTES: usize = 103;
 /// No packet is sent here.
 pub const PACKET_OVERHEAD_BYTES: usize = 0;
-/// The mode of an endpoint unless configured: its owner alone.
-pub const DEFAULT_MODE: u32 = 0o600;
-/// Clients that may wait to be accepted unless configured.
-pub const DEFAULT_BACKLOG: u16 = 512;
 
 /// `ENOSYS` wherever there are numbers for errors; the words before it say more.
 const NOT_IMPLEMENTED: i32 = 78;
@@ -219,40 +215,6 @@ pub enum Accepted {
     Channel(PacketChannel),
     /// One that has the last descriptor.
     Overflow(PacketChannel),
-}
-
-/// How an endpoint is to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BindOptions {
-    /// Its permission bits.
-    pub mode: u32,
-    /// Its group, by id.
-    pub group: Option<u32>,
-    /// Clients that may wait to be accepted.
-    pub backlog: u16,
-}
-
-impl Default for BindOptions {
-    fn default() -> Self {
-        Self { mode: DEFAULT_MODE, group: None, backlog: DEFAULT_BACKLOG }
-    }
-}
-
-/// What [`inspect_endpoint`] found.
-#[derive(Debug)]
-pub enum EndpointState {
-    /// Nothing is there.
-    Absent,
-    /// A server listens, and this is a connection to it.
-    Live(PacketChannel),
-    /// A server listens and its backlog is full.
-    LiveBusy,
-    /// A socket on which nobody listens.
-    Stale,
-    /// Not an endpoint.
-    Foreign(EntryKind),
-    /// A socket that this user may not connect to.
-    Denied,
 }
 
 /// The process at the other end of a channel: there is none here.

@@ -58,12 +58,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_w
 use super::endpoint::{FileId, Probe, entry_kind, probe, probe_once, socket_address};
 use super::peer::own_uid;
 use super::refused;
-use crate::{BindError, EntryKind, Holder};
-
-/// The mode of an endpoint unless configured: its owner alone.
-pub const DEFAULT_MODE: u32 = 0o600;
-/// Clients that may wait to be accepted unless configured. The kernel caps it (`somaxconn`).
-pub const DEFAULT_BACKLOG: u16 = 512;
+use crate::{BindError, BindOptions, EntryKind, Holder};
 
 /// The bits of a mode that mean something for a socket.
 const MODE_MASK: u32 = 0o777;
@@ -75,23 +70,6 @@ const LOCK_ATTEMPTS: u32 = 8;
 const SOCKET_ENDING: &[u8] = b".sock";
 const LOCK_ENDING: &[u8] = b".lock";
 const TEMPORARY_ENDING: &[u8] = b".tmp";
-
-/// How an endpoint is to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BindOptions {
-    /// Its permission bits, exactly, whatever the umask; connecting needs write permission.
-    pub mode: u32,
-    /// Its group, by id; `None` leaves what the system gives. Needs membership or privilege.
-    pub group: Option<u32>,
-    /// Clients that may wait to be accepted.
-    pub backlog: u16,
-}
-
-impl Default for BindOptions {
-    fn default() -> Self {
-        Self { mode: DEFAULT_MODE, group: None, backlog: DEFAULT_BACKLOG }
-    }
-}
 
 /// A name that is ours, until dropped: then the name is unlinked, if still ours, and unlocked.
 #[derive(Debug)]
@@ -347,6 +325,7 @@ fn bind_error(operation: &'static str, errno: Errno) -> BindError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::DEFAULT_MODE;
     use crate::{Abort, Deadline, connect};
 
     fn id_of(path: &Path) -> FileId {

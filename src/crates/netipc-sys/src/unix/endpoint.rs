@@ -14,7 +14,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket
 
 use super::wait::pause;
 use super::{PacketChannel, refused};
-use crate::{EntryKind, InspectError, PathError, SysError};
+use crate::{EndpointState, EntryKind, InspectError, PathError, SysError};
 
 /// The longest path of an endpoint, in bytes (spec section 5): `sun_path` less its NUL.
 pub const MAX_SOCKET_PATH_BYTES: usize = 107;
@@ -23,23 +23,6 @@ pub const MAX_SOCKET_PATH_BYTES: usize = 107;
 const REFUSED_RETRIES: u32 = 3;
 /// The contract's own pause before each of these.
 const REFUSED_PAUSE: Duration = Duration::from_millis(50);
-
-/// What [`inspect_endpoint`] found.
-#[derive(Debug)]
-pub enum EndpointState {
-    /// Nothing is there.
-    Absent,
-    /// A server listens, and this is a connection to it. Dropping it is harmless.
-    Live(PacketChannel),
-    /// A server listens and its backlog is full.
-    LiveBusy,
-    /// A socket on which nobody listens: its server died.
-    Stale,
-    /// Not an endpoint.
-    Foreign(EntryKind),
-    /// A socket that this user may not connect to.
-    Denied,
-}
 
 /// Looks at what stands at `path`, as a server does before it binds, and changes nothing.
 ///

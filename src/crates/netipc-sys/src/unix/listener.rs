@@ -21,8 +21,8 @@ use rustix::net::{SocketFlags, accept_with};
 
 use super::claim::{Claim, claim};
 use super::wait::wait_ready;
-use super::{Abort, BindOptions, PacketChannel, refused};
-use crate::{AcceptError, BindError, Deadline, SysError};
+use super::{Abort, PacketChannel, refused};
+use crate::{AcceptError, BindError, BindOptions, Deadline, SysError};
 
 /// An endpoint that listens, and owns its name.
 ///

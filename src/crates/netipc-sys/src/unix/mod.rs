@@ -32,10 +32,9 @@ mod wait_object;
 mod wait_set;
 
 pub use channel::{PACKET_OVERHEAD_BYTES, PacketChannel};
-pub use claim::{BindOptions, DEFAULT_BACKLOG, DEFAULT_MODE};
 pub use connect::connect;
 pub(crate) use cpu::{has_several_cpus, monotonic_ns};
-pub use endpoint::{EndpointState, MAX_SOCKET_PATH_BYTES, inspect_endpoint};
+pub use endpoint::{MAX_SOCKET_PATH_BYTES, inspect_endpoint};
 pub use event::{Abort, Waker};
 pub use listener::{Accepted, Listener};
 pub use peer::{PeerIdentity, own_uid};

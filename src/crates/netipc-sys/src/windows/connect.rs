@@ -20,7 +20,7 @@ use super::handle::{last_error, owned, raw, refused, wide_path};
 use super::peer::Side;
 use super::pipe::Pipe;
 use super::{Abort, PacketChannel};
-use crate::{ConnectError, Deadline, EntryKind, InspectError, PathError};
+use crate::{ConnectError, Deadline, EndpointState, EntryKind, InspectError, PathError};
 
 /// The longest name of a pipe, in characters (spec section 5).
 pub const MAX_SOCKET_PATH_BYTES: usize = 255;
@@ -69,23 +69,6 @@ pub fn connect(
             error => return Err(connect_error(error)),
         }
     }
-}
-
-/// What [`inspect_endpoint`] found.
-#[derive(Debug)]
-pub enum EndpointState {
-    /// Nothing is there.
-    Absent,
-    /// A server listens, and this is a connection to it. Dropping it is harmless.
-    Live(PacketChannel),
-    /// A server listens and has no room.
-    LiveBusy,
-    /// Not here: a name goes with its server.
-    Stale,
-    /// Not an endpoint.
-    Foreign(EntryKind),
-    /// A pipe that this user may not connect to.
-    Denied,
 }
 
 /// Looks at what stands at the name `path`, and changes nothing. Does not wait.

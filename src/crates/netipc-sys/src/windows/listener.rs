@@ -39,31 +39,10 @@ use super::source::{Pollable, Shown, SourceId, WaitSource, Waitable, Watchers};
 use super::transfer::{Done, Started, start_on};
 use super::wait_set::wait_readable;
 use super::{Abort, PacketChannel};
-use crate::{AcceptError, BindError, Deadline, Holder, Interest, SysError};
+use crate::{AcceptError, BindError, BindOptions, Deadline, Holder, Interest, SysError};
 
-/// Pipes have no mode: who may connect is in [`Security`]. The name is other platforms'.
-pub const DEFAULT_MODE: u32 = 0o600;
-/// Clients that may wait to be accepted unless configured.
-pub const DEFAULT_BACKLOG: u16 = 512;
 /// Instances that listen at once, so that clients that come at the same moment each find one.
 const LISTENING: usize = 4;
-
-/// How an endpoint is to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BindOptions {
-    /// Not for pipes, which admit the own user, SYSTEM and administrators.
-    pub mode: u32,
-    /// Not for pipes.
-    pub group: Option<u32>,
-    /// Clients that may wait to be accepted.
-    pub backlog: u16,
-}
-
-impl Default for BindOptions {
-    fn default() -> Self {
-        Self { mode: DEFAULT_MODE, group: None, backlog: DEFAULT_BACKLOG }
-    }
-}
 
 /// An endpoint that listens, and owns its name.
 ///

@@ -39,9 +39,9 @@ mod wait_set;
 
 pub use channel::{PACKET_OVERHEAD_BYTES, PacketChannel};
 pub(crate) use clock::{has_several_cpus, monotonic_ns};
-pub use connect::{EndpointState, MAX_SOCKET_PATH_BYTES, connect, inspect_endpoint};
+pub use connect::{MAX_SOCKET_PATH_BYTES, connect, inspect_endpoint};
 pub use event::{Abort, Waker};
-pub use listener::{Accepted, BindOptions, DEFAULT_BACKLOG, DEFAULT_MODE, Listener};
+pub use listener::{Accepted, Listener};
 pub use peer::PeerIdentity;
 pub use region::{remove_stale_regions, unblock_faults};
 pub use security::own_uid;
