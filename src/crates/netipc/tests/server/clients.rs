@@ -40,7 +40,10 @@ fn a_full_server_says_busy_at_once_and_has_room_as_soon_as_a_client_leaves() {
             let started = Instant::now();
             let error = place.try_client(&proposal()).map(|_| ()).expect_err("full");
             assert_eq!(error.met(), Some(Met::Rejected(Status::BUSY)), "{error}");
-            assert!(started.elapsed() < Duration::from_secs(1), "BUSY is said at once");
+            assert!(
+                started.elapsed() < Duration::from_secs(if cfg!(windows) { 3 } else { 1 }),
+                "BUSY is said at once"
+            );
             eventually("BUSY is counted", || server.status().handshakes.busy == round);
             // Whoever closes first and connects then is never told that its own session is in the way.
             drop(leaves.take());

@@ -10,7 +10,7 @@ use netipc::{Abort, Deadline, Met, ReceiveError, Status};
 use crate::support::{Gate, Place, echo, eventually, handler, over_each, proposal, reply};
 
 /// Beyond a deadline, for a machine that is busy.
-const LATENESS: Duration = Duration::from_secs(1);
+const LATENESS: Duration = Duration::from_secs(if cfg!(windows) { 3 } else { 1 });
 
 fn holding(gate: &Gate) -> impl Dispatch {
     let gate = gate.clone();
