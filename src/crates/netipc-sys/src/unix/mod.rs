@@ -42,6 +42,7 @@ pub use region::{remove_stale_regions, unblock_faults};
 #[cfg(feature = "bench")]
 pub use shared_lines::{LINES, Line, SharedLines};
 pub use wait::wait_readable;
+pub use wait_object::descriptor_number;
 pub use wait_set::WaitSet;
 
 use rustix::io::Errno;
