@@ -20,7 +20,7 @@ test-full: ## The same with full counts: more property cases, 30 s a fuzz target
 	@tools/test --full
 
 test-windows: ## Build for Windows, and run the tests under Wine
-	@tools/test windows
+	@tools/test --windows
 
 check: ## The quick part of make test: formatting, lints, laws, generated files, copies
 	@tools/test --quick

@@ -16,6 +16,14 @@ fi
 PATH="$PATH:${GOBIN:-${GOPATH:-$HOME/go}/bin}"
 export PATH
 
+# on_windows: whether this is Windows itself, in a shell of MSYS2.
+on_windows() {
+    case "$OSTYPE" in
+    msys | cygwin) return 0 ;;
+    *) return 1 ;;
+    esac
+}
+
 # die MESSAGE…: one message on stderr, exit 1.
 die() {
     printf '%s: %s\n' "$(basename "$0")" "$*" >&2

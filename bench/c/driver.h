@@ -68,7 +68,7 @@ void say(const char *format, ...) PRINTF_LIKE;
 /** The next words of the runner, without their line end; NULL when it wants no more. */
 const char *hear(void);
 
-/* system_linux.c, system_windows.c: what a process knows of itself. */
+/* system_posix.c, system_windows.c: what a process knows of itself. */
 
 /** Memory that is never given back, in cache lines of its own: `bytes` are whole lines. */
 void *lines_of_memory(size_t line_bytes, size_t bytes);

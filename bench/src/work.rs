@@ -69,6 +69,8 @@ impl Scenario {
 pub(crate) enum Transport {
     Socket,
     Shm,
+    /// Shared memory in which nobody sleeps: on Windows alone.
+    Busywait,
     /// By the scenario's own means.
     Raw,
     /// Not at all, once it is measured.

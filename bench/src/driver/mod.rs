@@ -155,6 +155,9 @@ impl Options {
         match (self.supported, self.transport) {
             (Some(profiles), _) => Profiles(profiles),
             (None, Transport::Shm) => Profiles(Profiles::BASELINE.0 | Profiles::SHM_HYBRID.0),
+            (None, Transport::Busywait) => {
+                Profiles(Profiles::BASELINE.0 | Profiles::SHM_BUSYWAIT.0)
+            }
             (None, Transport::Socket | Transport::Raw | Transport::Process) => Profiles::BASELINE,
         }
     }
@@ -171,6 +174,7 @@ impl Options {
     fn check_selected(&self, selected: Profile) -> Result<(), Failure> {
         let wanted = match self.transport {
             Transport::Shm => Profile::SHM_HYBRID,
+            Transport::Busywait => Profile::SHM_BUSYWAIT,
             Transport::Socket | Transport::Raw | Transport::Process => Profile::BASELINE,
         };
         if selected == wanted {

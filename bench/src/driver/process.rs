@@ -1,60 +1,18 @@
 //! What a process knows of itself: its CPUs, its clocks, its memory; and what it says to its runner.
 
 use std::io::{BufRead, Write};
-use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
-use rustix::thread::{
-    ClockId, CpuSet, Timespec, clock_nanosleep_absolute, sched_setaffinity, set_current_timer_slack,
+pub(super) use netipc_sys::raw::{
+    cpu_time_ns as cpu_ns, monotonic_ns, resident_kib as rss_kib, rest_until,
 };
-use rustix::time::clock_gettime;
 
 use crate::Failure;
 use crate::lines::Line;
 
-const NS_PER_S: u64 = 1_000_000_000;
-
-/// Before anything else: keep to these CPUs, threads to come included, and wake up when asked to and
-/// not up to 50 µs later, as is the default.
+/// Before anything else: keep to these CPUs, threads to come included.
 pub(super) fn settle(cpus: &[usize]) -> Result<(), Failure> {
-    set_current_timer_slack(NonZeroU64::new(1))?;
-    if cpus.is_empty() {
-        return Ok(());
-    }
-    let mut set = CpuSet::new();
-    for cpu in cpus {
-        if *cpu >= CpuSet::MAX_CPU {
-            return Err(format!("there is no CPU {cpu}").into());
-        }
-        set.set(*cpu);
-    }
-    Ok(sched_setaffinity(None, &set)?)
-}
-
-/// CPU time of all threads of this process so far, in nanoseconds: what rusage says, less rounded.
-pub(super) fn cpu_ns() -> u64 {
-    in_ns(clock_gettime(ClockId::ProcessCPUTime))
-}
-
-/// The clock that [`rest_until`] goes by, in nanoseconds.
-pub(super) fn monotonic_ns() -> u64 {
-    in_ns(clock_gettime(ClockId::Monotonic))
-}
-
-/// Rests in the kernel until [`monotonic_ns`] is `at_ns`. Never spins.
-pub(super) fn rest_until(at_ns: u64) {
-    let at = Timespec {
-        tv_sec: i64::try_from(at_ns / NS_PER_S).unwrap_or(i64::MAX),
-        tv_nsec: i64::try_from(at_ns % NS_PER_S).unwrap_or(0),
-    };
-    while clock_nanosleep_absolute(ClockId::Monotonic, &at) == Err(rustix::io::Errno::INTR) {}
-}
-
-/// Resident memory of this process, in KiB; 0 where the system does not tell.
-pub(super) fn rss_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    Ok(netipc_sys::raw::keep_to_cpus(cpus)?)
 }
 
 /// One line to the runner.
@@ -93,9 +51,4 @@ pub(super) fn clock_hz() -> f64 {
         best = best.min(start.elapsed());
     }
     STEPS as f64 * CYCLES_PER_STEP / best.as_secs_f64()
-}
-
-fn in_ns(time: Timespec) -> u64 {
-    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-    seconds.saturating_mul(NS_PER_S).saturating_add(u64::try_from(time.tv_nsec).unwrap_or(0))
 }

@@ -4,20 +4,14 @@
 //! |---|---|
 //! | line | a sequence number and the bytes in one cache line, both ends spinning |
 //! | split line | the same with the bytes in a line of their own |
-//! | seqpacket | blocking `send` and `recv` |
-//! | futex | the bytes in shared memory, and a futex to wait on and to wake with, each time |
+//! | seqpacket | blocking `send` and `recv`; on Windows a blocking pipe |
+//! | futex | the bytes in shared memory, and a futex to wait on and to wake with, each time; on Windows an event |
 
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use netipc_sys::raw::SharedLines;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with,
-    bind, connect, listen, recv, send, socket_with,
-};
-use rustix::thread::futex;
+use netipc_sys::raw::{PlainSocket, SharedLines};
 
 use super::calls::{chain_start, wrong};
 use super::measure::{Answered, Caller};
@@ -201,11 +195,9 @@ impl Wire for Futex {
             place.store(*word, Ordering::Relaxed);
         }
         *sent += 1;
-        let signal = &lines[*sends_at].signal;
         // Release: pairs with the load in `receive`.
-        signal.store(*sent as u32, Ordering::Release);
-        futex::wake(signal, futex::Flags::empty(), 1)?;
-        Ok(())
+        lines[*sends_at].signal.store(*sent as u32, Ordering::Release);
+        Ok(lines.wake(*sends_at)?)
     }
 
     fn receive(&mut self) -> Result<Words, Failure> {
@@ -215,41 +207,26 @@ impl Wire for Futex {
         *received += 1;
         // Acquire: pairs with the store in `send`.
         while line.signal.load(Ordering::Acquire) == last {
-            match futex::wait(&line.signal, futex::Flags::empty(), last, None) {
-                Ok(()) | Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+            lines.wait(*receives_at, last)?;
         }
         Ok(line.payload.each_ref().map(|word| word.load(Ordering::Relaxed)))
     }
 }
 
 /// A blocking packet socket.
-pub(super) struct Seqpacket(OwnedFd);
-
-impl Seqpacket {
-    fn socket() -> Result<OwnedFd, Failure> {
-        let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
-        Ok(socket_with(family, kind, SocketFlags::CLOEXEC, None)?)
-    }
-}
+pub(super) struct Seqpacket(PlainSocket);
 
 impl Wire for Seqpacket {
     fn serve(options: &Options) -> Result<Self, Failure> {
-        let socket = Self::socket()?;
-        bind(&socket, &SocketAddrUnix::new(path(options))?)?;
-        listen(&socket, 1)?;
-        Ok(Self(socket))
+        Ok(Self(PlainSocket::listen(&path(options))?))
     }
 
     fn accept(self) -> Result<Self, Failure> {
-        Ok(Self(accept_with(&self.0, SocketFlags::CLOEXEC)?))
+        Ok(Self(self.0.accept()?))
     }
 
     fn connect(options: &Options) -> Result<Self, Failure> {
-        let socket = Self::socket()?;
-        connect(&socket, &SocketAddrUnix::new(path(options))?)?;
-        Ok(Self(socket))
+        Ok(Self(PlainSocket::connect(&path(options))?))
     }
 
     fn send(&mut self, words: &Words) -> Result<(), Failure> {
@@ -257,14 +234,12 @@ impl Wire for Seqpacket {
         for (place, word) in packet.chunks_exact_mut(size_of::<u64>()).zip(words) {
             place.copy_from_slice(&word.to_ne_bytes());
         }
-        send(&self.0, &packet, SendFlags::NOSIGNAL)?;
-        Ok(())
+        Ok(self.0.send(&packet)?)
     }
 
     fn receive(&mut self) -> Result<Words, Failure> {
         let mut packet = [0; size_of::<Words>()];
-        let (len, _) = recv(&self.0, &mut packet[..], RecvFlags::empty())?;
-        match len {
+        match self.0.recv(&mut packet)? {
             // The client left: as good as its last word.
             0 => return Ok(words_of(u64::MAX)),
             len if len != packet.len() => return Err(format!("a packet of {len} bytes").into()),

@@ -17,11 +17,12 @@ use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
+use netipc_sys::raw::own_cpus;
 
 use crate::Failure;
 use crate::work::{Scenario, Transport};
 use drive::{Bench, Once, SystemCalls};
-use machine::{Machine, own_cpus};
+use machine::Machine;
 use plan::{Effort, Mode, Row, rows};
 use results::{Outcome, Results, Run, hold_against_limits};
 
@@ -54,7 +55,7 @@ struct Places {
     /// Where results are.
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
-    #[arg(long, default_value = "benchmarks-posix.md")]
+    #[arg(long, default_value_os_t = report::own_name())]
     report: PathBuf,
     #[arg(long, default_value = "bench/plots")]
     plots: PathBuf,
@@ -116,6 +117,10 @@ pub fn main() -> ExitCode {
 
 fn run(options: &RunOptions) -> Result<(), Failure> {
     let machine = Machine::look()?;
+    if options.partial.is_whole() {
+        // Now, and not once it is all measured.
+        machine.may_be_published()?;
+    }
     let started = Instant::now();
     let bench = Bench {
         drivers: drivers(options)?,
@@ -137,7 +142,7 @@ fn run(options: &RunOptions) -> Result<(), Failure> {
         return Err("no row is left".into());
     }
 
-    let outcomes = measure(&bench, &planned, !options.partial.no_strace)?;
+    let outcomes = measure(&bench, &planned, !options.partial.no_strace && machine.has_strace())?;
     let took_seconds = started.elapsed().as_secs_f64();
     let run = Run {
         mode: options.mode,

@@ -100,7 +100,7 @@ impl Bar {
         let color = match row.transport {
             Transport::Raw => RGBColor(150, 150, 150),
             Transport::Socket => RGBColor(66, 133, 190),
-            Transport::Shm | Transport::Process => RGBColor(220, 120, 50),
+            Transport::Shm | Transport::Busywait | Transport::Process => RGBColor(220, 120, 50),
         };
         Self { label, value, color }
     }

@@ -1,8 +1,10 @@
-//! The report: benchmarks-posix.md and its plots, from a complete run alone.
+//! The report: benchmarks-posix.md, or benchmarks-windows.md, and its plots, from a complete run alone.
 
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use netipc_sys::{FAMILY, Family};
 
 use super::floors::{Check, checks};
 use super::plan::{Mode, Rate};
@@ -22,6 +24,7 @@ const KIB_PER_MIB: u64 = 1_024;
 pub(super) fn write(results: &Results, report: &Path, plots_dir: &Path) -> Result<(), Failure> {
     results.check_complete()?;
     let plots = plots(results)?;
+    results.run.machine.may_be_published()?;
     let home = report.parent().unwrap_or(Path::new(""));
     let shown_at = plots_dir.strip_prefix(home).unwrap_or(plots_dir);
     let text = text(results, &plots, shown_at)?;
@@ -34,10 +37,22 @@ pub(super) fn write(results: &Results, report: &Path, plots_dir: &Path) -> Resul
     replace(&files)
 }
 
+const fn kind_of_system() -> &'static str {
+    match FAMILY {
+        Family::Windows => "Windows",
+        Family::Linux | Family::Unix => "POSIX",
+    }
+}
+
+/// The file of this system's report.
+pub(super) fn own_name() -> PathBuf {
+    format!("benchmarks-{}.md", kind_of_system().to_lowercase()).into()
+}
+
 fn text(results: &Results, plots: &[Plot], plots_dir: &Path) -> Result<String, Failure> {
     let mut out = String::new();
     writeln!(out, "<!-- Written by `make bench` from one complete run; never edited by hand. -->")?;
-    writeln!(out, "# Benchmarks on POSIX\n")?;
+    writeln!(out, "# Benchmarks on {}\n", kind_of_system())?;
     describe(&mut out, &results.run)?;
     floors_table(&mut out, &checks(results))?;
     writeln!(out, "## Pictures\n")?;
@@ -92,7 +107,8 @@ fn describe(out: &mut String, run: &Run) -> Result<(), Failure> {
         writeln!(out, "| governor | {} |", machine.governor)?;
     }
     writeln!(out, "| memory | {} MiB |", machine.memory_kib / KIB_PER_MIB)?;
-    writeln!(out, "| kernel | Linux {} |", machine.kernel)?;
+    let system = if FAMILY == Family::Windows { "" } else { "Linux " };
+    writeln!(out, "| kernel | {system}{} |", machine.kernel)?;
     writeln!(out, "| compiler | {}, profile `bench` |", machine.rustc)?;
     writeln!(out, "| load in the minute before | {:.2} |", machine.load_before)?;
     let languages: Vec<_> = run.languages.iter().map(|language| language.name.as_str()).collect();
@@ -331,6 +347,17 @@ mod tests {
         assert!(refused.contains("incomplete"), "{refused}");
         assert_eq!(fs::read_to_string(&report).unwrap(), "as it was");
         assert!(!plots_dir.exists());
+    }
+
+    #[test]
+    fn what_only_pretends_to_be_a_system_has_no_report() {
+        let dir = tempfile::tempdir().unwrap();
+        let (report, plots_dir) = (dir.path().join("report.md"), dir.path().join("plots"));
+        let mut results = canned();
+        results.run.machine.emulator = "Wine 8.0".to_owned();
+        let refused = write(&results, &report, &plots_dir).unwrap_err().to_string();
+        assert!(refused.contains("no report is published of Wine 8.0"), "{refused}");
+        assert!(!report.exists() && !plots_dir.exists());
     }
 
     #[test]

@@ -139,7 +139,7 @@ fn limit_of(row: &Row) -> Option<(Work, Rate)> {
     match (row.transport, row.rate, row.placement) {
         (Transport::Process | Transport::Raw, _, _) => None,
         (Transport::Shm, Rate::Max(_), Placement::OneCpu) => Some((FUTEX, MAX)),
-        (Transport::Shm, Rate::Max(_), _) => Some((LINE, MAX)),
+        (Transport::Shm | Transport::Busywait, Rate::Max(_), _) => Some((LINE, MAX)),
         (_, rate, _) => Some((SEQPACKET, rate)),
     }
 }
@@ -285,7 +285,7 @@ pub(super) mod tests {
         let of_rust = match (row.rate, row.transport) {
             (Rate::PerSecond(rate), _) => f64::from(rate),
             (_, Transport::Socket) => 100_000.0,
-            (_, Transport::Shm) => 200_000.0,
+            (_, Transport::Shm | Transport::Busywait) => 200_000.0,
             (_, Transport::Raw) => 400_000.0,
             (_, Transport::Process) => 200e6,
         };
@@ -374,7 +374,7 @@ pub(super) mod tests {
                 }
                 (Transport::Socket, _, _) => assert_eq!(limit, Some("raw-seqpacket max")),
                 (Transport::Shm, _, Placement::OneCpu) => assert_eq!(limit, Some("raw-futex max")),
-                (Transport::Shm, _, _) => {
+                (Transport::Shm | Transport::Busywait, _, _) => {
                     assert_eq!(limit, Some("raw-line max"));
                     assert_eq!(of_limit, Some(if row.server == "go" { 0.25 } else { 0.5 }));
                 }

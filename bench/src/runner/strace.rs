@@ -3,7 +3,6 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::NamedTempFile;
 
 use crate::Failure;
@@ -36,8 +35,11 @@ impl Strace {
 
     /// Lets go of the process. Answers how many system calls it has made.
     pub(super) fn end(mut self) -> Result<u64, Failure> {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        kill_process(pid.ok_or("strace has no pid")?, Signal::INT)?;
+        // It sums up when it is interrupted, and not when it is killed.
+        let told = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status()?;
+        if !told.success() {
+            return Err(format!("strace cannot be interrupted: {told}").into());
+        }
         // It ends by the signal that it was sent.
         self.child.wait()?;
         let summary = std::fs::read_to_string(self.summary.path())?;

@@ -1,6 +1,5 @@
 //! `netipc ls`: every endpoint of a run directory, whose it is, and what its handshake says.
 
-use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::thread;
@@ -8,8 +7,8 @@ use std::time::Duration;
 
 use clap::Args;
 use netipc::{
-    Abort, ConnectError, Deadline, Endpoint, EndpointState, Limits, Met, PeerIdentity, Profiles,
-    Proposal, Session, Status, Terms,
+    Abort, ConnectError, Deadline, Endpoint, EndpointState, Limits, ListError, Met, PeerIdentity,
+    Profiles, Proposal, Session, Status, Terms,
 };
 use serde_json::{Value, json};
 
@@ -27,9 +26,6 @@ pub(crate) struct Ls {
     #[arg(long)]
     json: bool,
 }
-
-/// What the name of an endpoint ends with (spec section 5).
-const ENDING: &[u8] = b".sock";
 
 /// Endpoints that are looked at at a time: each may take the whole timeout.
 const AT_A_TIME: usize = 16;
@@ -54,19 +50,16 @@ impl Ls {
     }
 }
 
-/// The names before `.sock`, sorted.
+/// The services that have an endpoint there, or what looks like one.
 fn names(run_dir: &Path) -> Result<Vec<Vec<u8>>, Failure> {
-    let unreadable = |error: std::io::Error| {
+    Endpoint::list(run_dir).map_err(|error| {
+        let fix = match error {
+            ListError::Untold => "ask for a service by its name: netipc ping SERVICE",
+            ListError::Os(_) => "name another --run-dir",
+        };
         let run_dir = run_dir.display();
-        Failure::Failed(format!("cannot list {run_dir}: {error}; name another --run-dir"))
-    };
-    let mut names = Vec::new();
-    for entry in fs::read_dir(run_dir).map_err(unreadable)? {
-        let name = entry.map_err(unreadable)?.file_name();
-        names.extend(name.as_encoded_bytes().strip_suffix(ENDING).map(<[u8]>::to_vec));
-    }
-    names.sort_unstable();
-    Ok(names)
+        Failure::Failed(format!("cannot list the endpoints of {run_dir}: {error}; {fix}"))
+    })
 }
 
 /// One endpoint.

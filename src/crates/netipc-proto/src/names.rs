@@ -130,7 +130,14 @@ pub fn socket_path(
     service: &ServiceName,
     max_len: usize,
 ) -> Result<Vec<u8>, NameError> {
-    path_in(run_dir, &format!("{service}.sock"), Thing::Socket, max_len)
+    path_in(run_dir, &format!("{service}{SOCKET_SUFFIX}"), Thing::Socket, max_len)
+}
+
+/// The service of a file name that is a socket's: what is before `.sock`. Whether a service may have that
+/// name is another question ([`ServiceName::new`]).
+#[must_use]
+pub fn service_of_socket(file_name: &[u8]) -> Option<&[u8]> {
+    file_name.strip_suffix(SOCKET_SUFFIX.as_bytes())
 }
 
 /// The path of a session's POSIX region: `{run_dir}/{service}-{session_id:016x}.ipcshm`.
@@ -169,8 +176,17 @@ pub fn region_session_id(service: &ServiceName, file_name: &[u8]) -> Option<u64>
 /// `NulInRunDir`, or `TooLong` above [`MAX_WINDOWS_NAME_LEN`].
 pub fn pipe_name(run_dir: &[u8], service: &ServiceName) -> Result<String, NameError> {
     refuse_nul(run_dir)?;
-    let name = format!(r"\\.\pipe\netipc-{:016x}-{service}", fnv1a64(run_dir));
-    windows_name(name, Thing::Pipe)
+    windows_name(format!(r"\\.\pipe\{}{service}", pipe_prefix(run_dir)), Thing::Pipe)
+}
+
+/// The service of a pipe of `run_dir`, from its name without the `\\.\pipe\` in front, as pipes are listed.
+#[must_use]
+pub fn service_of_pipe<'a>(run_dir: &[u8], pipe: &'a [u8]) -> Option<&'a [u8]> {
+    pipe.strip_prefix(pipe_prefix(run_dir).as_bytes())
+}
+
+fn pipe_prefix(run_dir: &[u8]) -> String {
+    format!("netipc-{:016x}-", fnv1a64(run_dir))
 }
 
 /// The kernel objects of a shared-memory session on Windows (spec section 9).
@@ -271,6 +287,7 @@ fn windows_name(name: String, thing: Thing) -> Result<String, NameError> {
     Ok(name)
 }
 
+const SOCKET_SUFFIX: &str = ".sock";
 const REGION_SUFFIX: &str = ".ipcshm";
 const SESSION_ID_DIGITS: usize = 16;
 const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
@@ -352,6 +369,24 @@ mod tests {
         assert_eq!(ServiceName::new("."), Err(NameError::Dots));
         assert_eq!(ServiceName::new(""), Err(NameError::Empty));
         assert!(ServiceName::new("...").is_ok());
+    }
+
+    #[test]
+    fn endpoints_are_recognised_by_the_names_that_are_made_for_them() {
+        let name = service("a.b_c-9");
+        let socket = socket_path(b"", &name, MAX_SOCKET_PATH_LEN).unwrap();
+        assert_eq!(service_of_socket(&socket[1..]), Some(&b"a.b_c-9"[..]));
+        assert_eq!(service_of_socket(b".sock"), Some(&b""[..]));
+        for other in [&b"a.sock.lock"[..], b"a.SOCK", b"sock", b""] {
+            assert_eq!(service_of_socket(other), None, "{}", other.escape_ascii());
+        }
+        let pipe = pipe_name(b"C:\\run", &name).unwrap();
+        let listed = pipe.strip_prefix(r"\\.\pipe\").unwrap().as_bytes();
+        assert_eq!(service_of_pipe(b"C:\\run", listed), Some(&b"a.b_c-9"[..]));
+        for run_dir in [&b"C:/run"[..], b"C:\\run\\", b""] {
+            assert_eq!(service_of_pipe(run_dir, listed), None, "{}", run_dir.escape_ascii());
+        }
+        assert_eq!(service_of_pipe(b"C:\\run", b"lsass"), None);
     }
 
     #[test]

@@ -205,6 +205,17 @@ pub enum InspectError {
     Os(SysError),
 }
 
+/// Why it is not known what stands where endpoints would.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum ListError {
+    /// There are pipes that this system does not list: it was asked for one that is there for certain.
+    #[error("this system does not tell which pipes there are")]
+    Untold,
+    /// The operating system refused to list.
+    #[error(transparent)]
+    Os(SysError),
+}
+
 /// Who or what keeps a name from being bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Holder {

@@ -49,6 +49,8 @@ mod error;
 pub mod failpoints;
 mod family;
 mod packet;
+#[cfg(feature = "bench")]
+pub mod raw;
 mod region;
 mod region_error;
 mod shm;
@@ -67,24 +69,18 @@ mod platform;
 #[path = "unsupported.rs"]
 mod platform;
 
-/// What the machine can do without a protocol, for benchmarks: cache lines that two processes share.
-#[cfg(feature = "bench")]
-pub mod raw {
-    pub use crate::platform::{LINES, Line, SharedLines};
-}
-
 pub use deadline::Deadline;
 pub use endpoint::{BindOptions, DEFAULT_BACKLOG, DEFAULT_MODE, EndpointState};
 pub use error::{
-    AcceptError, BindError, ConnectError, EntryKind, Holder, InspectError, PathError, RecvError,
-    SendError, SysError, WaitError,
+    AcceptError, BindError, ConnectError, EntryKind, Holder, InspectError, ListError, PathError,
+    RecvError, SendError, SysError, WaitError,
 };
 pub use family::{Family, path_from_bytes, path_of_bytes};
 pub use packet::{Drained, SOON, TrySend};
 pub use platform::{
     Abort, Accepted, FAMILY, Listener, MAX_SOCKET_PATH_BYTES, PACKET_OVERHEAD_BYTES, PacketChannel,
-    PeerIdentity, WaitSet, Waker, connect, descriptor_number, inspect_endpoint, own_uid,
-    remove_stale_regions, unblock_faults, wait_readable,
+    PeerIdentity, WaitSet, Waker, connect, descriptor_number, inspect_endpoint, list_names,
+    own_uid, remove_stale_regions, unblock_faults, wait_readable,
 };
 #[cfg(windows)]
 pub use platform::{WaitSource, Waitable};

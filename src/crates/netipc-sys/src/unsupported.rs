@@ -13,7 +13,8 @@ use std::time::Instant;
 
 use crate::{
     AcceptError, BindError, BindOptions, ConnectError, Deadline, EndpointState, Events, Family,
-    InspectError, Interest, RecvError, SendError, SysError, TrySend, WaitError, WatchMode,
+    InspectError, Interest, ListError, RecvError, SendError, SysError, TrySend, WaitError,
+    WatchMode,
 };
 
 #[path = "unix/wait_object.rs"]
@@ -262,6 +263,14 @@ pub const fn connect(
 /// [`InspectError::Os`]: there is no transport here.
 pub const fn inspect_endpoint(_path: &Path) -> Result<EndpointState, InspectError> {
     Err(InspectError::Os(unsupported()))
+}
+
+/// Lists nothing.
+///
+/// # Errors
+/// [`ListError::Os`]: there is no transport here.
+pub const fn list_names(_run_dir: &Path) -> Result<Vec<Vec<u8>>, ListError> {
+    Err(ListError::Os(unsupported()))
 }
 
 /// Waits for nothing: there is no abort handle to be given.

@@ -1,16 +1,17 @@
 //! The name under which a service is found: a run directory and a service (spec section 5).
 //!
 //! A name is checked when the endpoint is made, and never altered: whatever can be wrong with it is
-//! found before anything is opened. Nothing is listed or created here, and nothing but
-//! [`Endpoint::inspect`] looks at what a name stands for.
+//! found before anything is opened. Nothing is created here; nothing but [`Endpoint::inspect`] looks at what a
+//! name stands for, and nothing but [`Endpoint::list`] at which names there are.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use netipc_proto::names::{self, NameError, ObjectKind, ServiceName, WindowsSession};
 use netipc_sys::{
-    EndpointState as Found, EntryKind, FAMILY, Family, InspectError, MAX_SOCKET_PATH_BYTES,
-    ObjectNames, PeerIdentity, RegionName, SysError, inspect_endpoint, path_from_bytes,
+    EndpointState as Found, EntryKind, FAMILY, Family, InspectError, ListError,
+    MAX_SOCKET_PATH_BYTES, ObjectNames, PeerIdentity, RegionName, SysError, inspect_endpoint,
+    list_names, path_from_bytes,
 };
 
 use crate::Profile;
@@ -42,6 +43,30 @@ impl Endpoint {
             Family::Windows => PathBuf::from(names::pipe_name(run_dir_bytes, &service)?),
         };
         Ok(Self { run_dir: run_dir.to_path_buf(), service, socket_path })
+    }
+
+    /// The names of services that seem to be served in `run_dir`, sorted: what stands there under the name of
+    /// an endpoint, alive or not, whatever it is. So not each of them need be a name that a service may have.
+    ///
+    /// # Errors
+    /// The system refused to list, or lists no pipes: nothing is known then.
+    pub fn list(run_dir: impl AsRef<Path>) -> Result<Vec<Vec<u8>>, ListError> {
+        let run_dir = run_dir.as_ref();
+        let entries = list_names(run_dir)?;
+        let service = |entry: &Vec<u8>| {
+            let service = match FAMILY {
+                Family::Linux | Family::Unix => names::service_of_socket(entry),
+                Family::Windows => {
+                    names::service_of_pipe(run_dir.as_os_str().as_encoded_bytes(), entry)
+                }
+            };
+            service.map(<[u8]>::to_vec)
+        };
+        let mut services: Vec<_> = entries.iter().filter_map(service).collect();
+        services.sort_unstable();
+        // A pipe is listed once for each of its instances.
+        services.dedup();
+        Ok(services)
     }
 
     /// The run directory, as given.

@@ -81,5 +81,9 @@ fn a_server_that_refuses_is_live_and_says_why() {
 #[test]
 fn a_directory_that_is_not_there_is_an_error() {
     let refused = netipc(&["ls", "--run-dir", "/nonexistent/netipc"]).output().unwrap();
-    assert_refuses(&refused, FAILED, &["cannot list /nonexistent/netipc", "--run-dir"]);
+    assert_refuses(
+        &refused,
+        FAILED,
+        &["cannot list the endpoints of /nonexistent/netipc", "--run-dir"],
+    );
 }

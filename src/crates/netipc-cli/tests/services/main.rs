@@ -1,4 +1,5 @@
 //! `netipc serve` and those who ask it, as real processes over real sockets, on a made-up host.
+#![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 
 mod asking;

@@ -8,14 +8,17 @@
 //! | `endpoint` | paths, and the probe: what stands at a path |
 //! | `claim` | taking a name, keeping it, giving it back |
 //! | `listener` | accepting |
+//! | `listing` | what stands in a run directory |
 //! | `event` | abort and waker: eventfds |
 //! | `wait` | sleeping until a descriptor is ready, the deadline passes or an abort comes |
 //! | `wait_object` | what can be waited for |
 //! | `wait_set` | the same for a thousand descriptors: epoll |
 //! | `peer` | who is at the other end |
 //! | `region/` | the system's part of shared memory: files, mappings, futexes |
-//! | `shared_lines` | cache lines that two processes share, for benchmarks alone |
+//! | `bench`, `shared_lines` | for benchmarks alone: a process's own figures, bare sockets, cache lines that two processes share |
 
+#[cfg(feature = "bench")]
+pub(crate) mod bench;
 mod channel;
 mod claim;
 mod connect;
@@ -23,6 +26,7 @@ mod cpu;
 mod endpoint;
 mod event;
 mod listener;
+mod listing;
 mod peer;
 pub(crate) mod region;
 #[cfg(feature = "bench")]
@@ -37,10 +41,9 @@ pub(crate) use cpu::{has_several_cpus, monotonic_ns};
 pub use endpoint::{MAX_SOCKET_PATH_BYTES, inspect_endpoint};
 pub use event::{Abort, Waker};
 pub use listener::{Accepted, Listener};
+pub use listing::list_names;
 pub use peer::{PeerIdentity, own_uid};
 pub use region::{remove_stale_regions, unblock_faults};
-#[cfg(feature = "bench")]
-pub use shared_lines::{LINES, Line, SharedLines};
 pub use wait::wait_readable;
 pub use wait_object::descriptor_number;
 pub use wait_set::WaitSet;

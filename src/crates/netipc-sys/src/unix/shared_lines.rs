@@ -9,37 +9,18 @@ use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use rustix::fs::{FallocateFlags, Mode, OFlags, fallocate, fstat, open};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::thread::futex;
 
 use super::refused;
 use crate::SysError;
-
-/// How many lines are shared.
-pub const LINES: usize = 64;
+use crate::raw::{LINES, Line, Lines};
 
 /// Bytes of the file, and of the mapping.
 const SHARED_BYTES: usize = size_of::<Lines>();
-
-type Lines = [Line; LINES];
-
-/// One cache line: a sequence number, a payload of 40 bytes, and a word to wait on.
-#[derive(Debug)]
-#[repr(C, align(64))]
-pub struct Line {
-    /// Counts what was published.
-    pub sequence: AtomicU64,
-    /// What was published.
-    pub payload: [AtomicU64; 5],
-    /// For a futex.
-    pub signal: AtomicU32,
-    filler: [AtomicU32; 3],
-}
-
-const _: () = assert!(size_of::<Line>() == 64);
 
 /// [`LINES`] cache lines that every process sees which opens the same file. Zero at first.
 ///
@@ -72,6 +53,26 @@ impl SharedLines {
             return Err(refused("take a file for shared lines")(Errno::INVAL));
         }
         Self::map(&file)
+    }
+
+    /// Wakes who waits for this line's signal, which was changed before: a futex.
+    ///
+    /// # Errors
+    /// The system refused.
+    pub fn wake(&self, line: usize) -> Result<(), SysError> {
+        let woken = futex::wake(&self[line].signal, futex::Flags::empty(), 1);
+        woken.map(drop).map_err(refused("wake a thread"))
+    }
+
+    /// Sleeps while this line's signal is `last`, or less long: look again.
+    ///
+    /// # Errors
+    /// The system refused.
+    pub fn wait(&self, line: usize, last: u32) -> Result<(), SysError> {
+        match futex::wait(&self[line].signal, futex::Flags::empty(), last, None) {
+            Ok(()) | Err(Errno::AGAIN | Errno::INTR) => Ok(()),
+            Err(error) => Err(refused("wait for a line")(error)),
+        }
     }
 
     #[allow(unsafe_code)]

@@ -25,7 +25,7 @@ use crate::{ConnectError, Deadline, EndpointState, EntryKind, InspectError, Path
 /// The longest name of a pipe, in characters (spec section 5).
 pub const MAX_SOCKET_PATH_BYTES: usize = 255;
 /// What the name of every pipe begins with.
-const PIPES: &str = r"\\.\pipe\";
+pub(super) const PIPES: &str = r"\\.\pipe\";
 
 /// How long one attempt waits for an instance of the pipe when all are taken. Nothing but an instance
 /// ends that wait, so this is how late an abort is noticed.

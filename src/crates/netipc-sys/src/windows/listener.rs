@@ -295,7 +295,11 @@ fn early(arrival: &Arc<Notifier<Arrival>>) -> Option<(Arc<Pipe>, u32)> {
 }
 
 /// Makes an instance of a pipe.
-fn instance(name: &[u16], security: &Security, more_flags: u32) -> Result<OwnedHandle, u32> {
+pub(super) fn instance(
+    name: &[u16],
+    security: &Security,
+    more_flags: u32,
+) -> Result<OwnedHandle, u32> {
     let mode = PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS;
     let buffer_bytes = MAX_PACKET_BYTES as u32;
     let attributes = security.attributes();

@@ -1,5 +1,5 @@
-/* What a process knows of itself on Linux: its CPUs, its clocks, its memory. */
-#ifdef __linux__
+/* What a process knows of itself on Linux, and in MSYS and Cygwin: its CPUs, its clocks, its memory. */
+#ifndef _WIN32
 #include "driver.h"
 
 #include <errno.h>
@@ -7,8 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <time.h>
+
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 #define NS_PER_S UINT64_C(1000000000)
 /* Longer than the line that is looked for. */
@@ -22,8 +25,10 @@ void *lines_of_memory(size_t line_bytes, size_t bytes) {
 }
 
 void settle_process(const char *cpus) {
+#ifdef __linux__
     if (prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL) != 0)
         fail("cannot set the timer slack: %s", strerror(errno));
+#endif
     if (!*cpus)
         return;
     cpu_set_t set;
@@ -68,5 +73,5 @@ uint64_t rss_kib(void) {
 }
 
 #else
-typedef int system_linux_is_not_empty;
+typedef int system_posix_is_not_empty;
 #endif
