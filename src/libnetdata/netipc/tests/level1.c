@@ -115,8 +115,10 @@ static void what_may_not_be_sent_is_refused(void)
     CHECK_OK(nipc_listener_next_deadline_ms(&listener, &timeout_ms));
     CHECK(timeout_ms == -1);
     CHECK_ERROR(NIPC_ERR_TIMED_OUT, nipc_session_connect(&client, run_dir, SERVICE, NULL, 1));
+#ifndef _WIN32 /* where a run directory is a number in names */
     nipc_listener_t elsewhere = NIPC_LISTENER_INIT;
     CHECK_ERROR(NIPC_ERR_SYSTEM, nipc_listener_init(&elsewhere, "/nowhere/at/all", SERVICE, NULL));
+#endif
     CHECK_ERROR(NIPC_ERR_CLOSED, nipc_session_connect(&client, run_dir, "nobody", NULL, SOON_MS));
     CHECK_OK(nipc_listener_close(&listener));
 }
