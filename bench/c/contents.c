@@ -1,7 +1,11 @@
 /* What providers know and clients expect: made from an index, so that both ends have it without asking. */
 #include "driver.h"
 
+#ifdef _WIN32
+#include <ws2tcpip.h>
+#else
 #include <arpa/inet.h>
+#endif
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,7 +83,7 @@ struct thing *make_things(const struct options *options) {
         thing->comm = text("comm-%05u", index);
         thing->name = text("name-%05u", index);
         thing->pid = index + (thing->known ? FIRST_PID : FIRST_UNKNOWN_PID);
-        struct in_addr ip = {htonl(index + (thing->known ? FIRST_IP : FIRST_UNKNOWN_IP))};
+        struct in_addr ip = {.s_addr = htonl(index + (thing->known ? FIRST_IP : FIRST_UNKNOWN_IP))};
         char dotted[INET_ADDRSTRLEN];
         thing->ip = text("%s", inet_ntop(AF_INET, &ip, dotted, sizeof dotted));
     }

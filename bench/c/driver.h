@@ -46,26 +46,38 @@ struct options {
 /** Whether the scenario is the one of that name. */
 bool plays(const struct options *options, const char *scenario);
 
-/* process.c: what a process knows of itself, and what it says to its runner. */
+/* process.c: how a process ends where something is wrong, and what it says to its runner. */
+
+/** What printf() understands here: on Windows by mingw's own, which the drivers use. */
+#ifdef __MINGW32__
+#define PRINTF_LIKE __attribute__((format(gnu_printf, 1, 2)))
+#else
+#define PRINTF_LIKE __attribute__((format(printf, 1, 2)))
+#endif
 
 /** Says why and ends the process: the first thing that is wrong ends a driver. */
-_Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+_Noreturn void fail(const char *format, ...) PRINTF_LIKE;
 /** Ends the process where a call of the library failed. */
 void must(nipc_error_t error, const char *what);
 /** Ends the process: another number was answered than must be. */
 _Noreturn void wrong(const char *what, uint64_t expected, uint64_t answered);
 /** Memory that is never given back before the end, zeroed. */
 void *memory(size_t count, size_t bytes);
+/** One line to the runner. */
+void say(const char *format, ...) PRINTF_LIKE;
+/** The next words of the runner, without their line end; NULL when it wants no more. */
+const char *hear(void);
+
+/* system_posix.c, system_windows.c: what a process knows of itself. */
+
+/** Memory that is never given back, in cache lines of its own: `bytes` are whole lines. */
+void *lines_of_memory(size_t line_bytes, size_t bytes);
 /** Keeps to the CPUs that were asked for, and wakes up when asked to. */
 void settle_process(const char *cpus);
 uint64_t cpu_ns(void);
 uint64_t monotonic_ns(void);
 void rest_until(uint64_t at_ns);
 uint64_t rss_kib(void);
-/** One line to the runner. */
-void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/** The next words of the runner, without their line end; NULL when it wants no more. */
-const char *hear(void);
 
 /* contents.c: what providers know and clients expect. */
 

@@ -6,9 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Profiles of the contract (spec section 4). */
-#define SOCKET 1u
-#define SHARED 2u
+/* What a session may have, by the names of the drivers' command line. */
+static const struct transport {
+    const char *name;
+    uint32_t profile;
+} TRANSPORTS[] = {
+    {"shm", NIPC_PROFILE_SHM_HYBRID},
+    {"busywait", NIPC_PROFILE_SHM_BUSYWAIT},
+};
+
+static uint32_t profile_of(const char *transport) {
+    for (size_t i = 0; i < sizeof TRANSPORTS / sizeof *TRANSPORTS; i++)
+        if (strcmp(transport, TRANSPORTS[i].name) == 0)
+            return TRANSPORTS[i].profile;
+    return NIPC_PROFILE_BASELINE;
+}
+
 /* What every answer carries, unless another one is asked for. */
 #define GENERATION 42
 
@@ -100,7 +113,7 @@ int main(int count, char **arguments) {
         take(&o, arguments[i], arguments[i + 1]);
     }
     if (o.supported == 0)
-        o.supported = strcmp(o.transport, "shm") == 0 ? SOCKET | SHARED : SOCKET;
+        o.supported = NIPC_PROFILE_BASELINE | profile_of(o.transport);
     if (o.preferred == 0)
         o.preferred = o.supported;
     settle_process(o.cpus);
@@ -116,7 +129,7 @@ int main(int count, char **arguments) {
 }
 
 void check_selected(const struct options *options, uint32_t profile) {
-    uint32_t wanted = strcmp(options->transport, "shm") == 0 ? SHARED : SOCKET;
+    uint32_t wanted = profile_of(options->transport);
     if (profile != wanted)
         fail("asked for profile %u, but the session has %u", wanted, profile);
 }

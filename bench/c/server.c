@@ -25,9 +25,7 @@ static pthread_mutex_t shards_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local struct shard *own;
 
 static struct shard *new_shard(void) {
-    struct shard *shard = aligned_alloc(CACHE_LINE, sizeof *shard);
-    if (!shard)
-        fail("no memory");
+    struct shard *shard = lines_of_memory(CACHE_LINE, sizeof *shard);
     atomic_init(&shard->count, 0);
     pthread_mutex_lock(&shards_lock);
     shard->next = shards;

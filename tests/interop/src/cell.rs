@@ -20,8 +20,28 @@ const FIRST_GENERATION: u64 = 42;
 /// The answers that are right before the wrong ones.
 const RIGHT_BEFORE_WRONG: &str = "0";
 
-/// The drivers, by their languages.
-pub(crate) type Drivers = BTreeMap<String, PathBuf>;
+/// The drivers, and how they are started.
+#[derive(Debug)]
+pub(crate) struct Drivers {
+    /// By their languages.
+    pub(crate) programs: BTreeMap<String, PathBuf>,
+    /// What runs them, where the system does not by itself.
+    pub(crate) runner: Option<PathBuf>,
+}
+
+impl Drivers {
+    fn command(&self, language: &str) -> Result<Command, Failure> {
+        let driver = self.programs.get(language).ok_or("a language without a driver")?;
+        Ok(match &self.runner {
+            None => Command::new(driver),
+            Some(runner) => {
+                let mut command = Command::new(runner);
+                command.arg(driver);
+                command
+            }
+        })
+    }
+}
 
 /// Both ends of a cell.
 #[derive(Clone, Copy, Debug)]
@@ -133,7 +153,7 @@ impl Stage<'_> {
     /// client goes on.
     fn back(&self, pair: Pair<'_>) -> Result<u64, Failure> {
         let mut languages = vec![pair.server];
-        for other in self.drivers.keys().filter(|language| *language != pair.server) {
+        for other in self.drivers.programs.keys().filter(|language| *language != pair.server) {
             languages.extend([other, pair.server]);
         }
         let mut generation = FIRST_GENERATION;
@@ -200,9 +220,8 @@ impl Stage<'_> {
     }
 
     fn command(&self, language: &str, end: &str, offer: &Offer) -> Result<Command, Failure> {
-        let driver = self.drivers.get(language).ok_or("a language without a driver")?;
-        let transport = if self.offers.is_shared() { "shm" } else { "socket" };
-        let mut command = Command::new(driver);
+        let transport = self.offers.transport().argument();
+        let mut command = self.drivers.command(language)?;
         command
             .args([end, "--scenario"])
             .args(self.row.arguments)

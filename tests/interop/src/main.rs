@@ -15,6 +15,7 @@
 mod cell;
 mod report;
 mod rows;
+mod system;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,15 +35,22 @@ struct Arguments {
     /// A language and its driver: LANGUAGE=PATH. The report has them in this order.
     #[arg(long = "driver", required = true, value_parser = language_and_path)]
     drivers: Vec<(String, PathBuf)>,
-    /// The report of the last run.
-    #[arg(long, default_value = "docs/interop.md")]
-    report: PathBuf,
+    /// The drivers are programs for Windows, run by this: wine, say.
+    #[arg(long, value_name = "RUNNER")]
+    windows: Option<PathBuf>,
+    /// The report of the last run; by default the one of the system that is played.
+    #[arg(long)]
+    report: Option<PathBuf>,
     /// Write the report anew rather than compare.
     #[arg(long)]
     write: bool,
     /// Only cells whose name contains this; the report is left aside then.
     #[arg(long)]
     only: Option<String>,
+    /// Only some rows, which stand for all, with every pair and every transport; the report is left
+    /// aside then.
+    #[arg(long)]
+    brief: bool,
     /// Cells that are played at once. They wait more than they work.
     #[arg(long, default_value_t = 4)]
     jobs: usize,
@@ -67,8 +75,15 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     let languages: Vec<&str> = arguments.drivers.iter().map(|(name, _)| name.as_str()).collect();
-    let drivers: Drivers = arguments.drivers.iter().cloned().collect();
-    let mut cells = report::cells(&languages);
+    let drivers = Drivers {
+        programs: arguments.drivers.iter().cloned().collect(),
+        runner: arguments.windows.clone(),
+    };
+    let system = if arguments.windows.is_some() { &system::WINDOWS } else { &system::LINUX };
+    let mut cells = report::cells(system, &languages);
+    if arguments.brief {
+        cells.retain(Cell::is_brief);
+    }
     if let Some(only) = &arguments.only {
         cells.retain(|cell| cell.to_string().contains(only));
     }
@@ -88,18 +103,19 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     if failed > 0 {
         return Err(format!("{failed} cells failed").into());
     }
-    if arguments.only.is_some() {
+    if arguments.only.is_some() || arguments.brief {
         return Ok(());
     }
-    let text = Matrix::new(&languages, &cells, outcomes).report()?;
+    let text = Matrix::new(system, &languages, &cells, outcomes).report()?;
+    let report = arguments.report.clone().unwrap_or_else(|| system.report.into());
     if arguments.write {
-        std::fs::write(&arguments.report, text)?;
+        std::fs::write(&report, text)?;
         return Ok(());
     }
-    let kept = std::fs::read_to_string(&arguments.report).unwrap_or_default();
+    let kept = std::fs::read_to_string(&report).unwrap_or_default();
     if kept != text {
-        let report = arguments.report.display();
-        return Err(format!("{report} is of another matrix; tools/interop --write").into());
+        let (report, command) = (report.display(), system.command);
+        return Err(format!("{report} is of another matrix; {command} --write").into());
     }
     Ok(())
 }

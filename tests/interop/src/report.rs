@@ -8,7 +8,8 @@ use std::fmt::{self, Display, Formatter, Write as _};
 use netipc_bench::Failure;
 
 use crate::cell::{Drivers, Pair, play, play_race, play_wrong};
-use crate::rows::{OFFERS, Offers, ROWS, Row};
+use crate::rows::{Offers, ROWS, Row};
+use crate::system::System;
 
 /// What a cell is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,11 @@ impl Cell<'_> {
         played.map_or_else(Outcome::Failed, Outcome::Verified)
     }
 
+    /// Whether it is one of the few that stand for all.
+    pub(crate) fn is_brief(&self) -> bool {
+        self.what == What::Answers && self.row.is_brief()
+    }
+
     fn is_in(&self, what: What, row: &Row, offers: &Offers) -> bool {
         self.what == what && std::ptr::eq(self.row, row) && std::ptr::eq(self.offers, offers)
     }
@@ -103,16 +109,17 @@ fn race() -> impl Iterator<Item = &'static Row> {
 }
 
 /// All cells, in the order of the report.
-pub(crate) fn cells<'a>(languages: &[&'a str]) -> Vec<Cell<'a>> {
-    let [socket, shared, ..] = &OFFERS;
+pub(crate) fn cells<'a>(system: &System, languages: &[&'a str]) -> Vec<Cell<'a>> {
     let mut lines: Vec<(What, &'static Row, &'static Offers)> = Vec::new();
-    for offers in &OFFERS {
+    for offers in system.offers {
         lines.extend(ROWS.iter().map(|row| (What::Answers, row, offers)));
     }
-    for offers in [socket, shared] {
+    for offers in system.plain_offers() {
         lines.extend(first_calls().map(|row| (What::WrongAnswers, row, offers)));
     }
-    lines.extend(race().map(|row| (What::Race, row, socket)));
+    if let Some(offers) = system.race_offers() {
+        lines.extend(race().map(|row| (What::Race, row, offers)));
+    }
     let pairs = pairs(languages);
     let cells = lines.iter().flat_map(|(what, row, offers)| {
         pairs.iter().map(|pair| Cell { place: 0, what: *what, row, offers, pair: *pair })
@@ -123,33 +130,40 @@ pub(crate) fn cells<'a>(languages: &[&'a str]) -> Vec<Cell<'a>> {
 /// A run in which nothing failed.
 #[derive(Debug)]
 pub(crate) struct Matrix<'a> {
+    system: &'static System,
     pairs: Vec<Pair<'a>>,
     cells: Vec<(Cell<'a>, Outcome)>,
 }
 
 impl<'a> Matrix<'a> {
     /// Puts together what was played.
-    pub(crate) fn new(languages: &[&'a str], cells: &[Cell<'a>], outcomes: Vec<Outcome>) -> Self {
+    pub(crate) fn new(
+        system: &'static System,
+        languages: &[&'a str],
+        cells: &[Cell<'a>],
+        outcomes: Vec<Outcome>,
+    ) -> Self {
         let cells = cells.iter().copied().zip(outcomes).collect();
-        Self { pairs: pairs(languages), cells }
+        Self { system, pairs: pairs(languages), cells }
     }
 
     /// The report, or what contradicts it: cells of a row that verified other things than the rest.
     pub(crate) fn report(&self) -> Result<String, Failure> {
-        let mut text = HEAD.to_owned();
-        for offers in &OFFERS {
-            let over = if offers.is_shared() { "shared memory" } else { "the socket" };
-            let name = offers.name;
+        let mut text = self.system.head();
+        for offers in self.system.offers {
+            let (name, over) = (offers.name, self.system.name_of(offers.transport()));
             writeln!(text, "\n## Offers: {name}\n\nSessions are over {over}.\n")?;
             self.table(&mut text, What::Answers, offers, &mut ROWS.iter())?;
         }
-        for offers in [&OFFERS[0], &OFFERS[1]] {
+        for offers in self.system.plain_offers() {
             let name = offers.name;
             writeln!(text, "\n## Wrong answers are seen: {name}\n\n{WRONG_ANSWERS}\n")?;
             self.table(&mut text, What::WrongAnswers, offers, &mut first_calls())?;
         }
-        writeln!(text, "\n## One name, two servers\n\n{ONE_NAME}\n")?;
-        self.table(&mut text, What::Race, &OFFERS[0], &mut race())?;
+        if let Some(offers) = self.system.race_offers() {
+            writeln!(text, "\n## One name, two servers\n\n{ONE_NAME}\n")?;
+            self.table(&mut text, What::Race, offers, &mut race())?;
+        }
         Ok(text)
     }
 
@@ -226,24 +240,6 @@ impl<'a> Matrix<'a> {
         }
     }
 }
-
-const HEAD: &str = "# Every language with every other
-
-Written by `tools/interop --write`; `make test` plays it all again and compares. Each cell is real
-processes of its own: a client of the first language, a server of the second, a run directory. The client
-verifies every field of every answer against what it knows itself ([how](../tests/interop/README.md)), and
-the server's handlers must have been called once for each request that was answered.
-
-- **Longer than a packet** is cut into chunks over the socket, and one whole message in shared memory. Most of
-  these rows need more than sessions begin with, so limits grow on the way.
-- **In packets of 256 bytes**: the client proposes that at Level 1, and everything longer is in chunks.
-- **Split**: each lookup takes several requests.
-- **Server came back**: a server of the second language is ended and started again in each other language,
-  and in its own in between, while one client goes on. A cache keeps what it has meanwhile, and its
-  refresh fails.
-- Batches are of increment and string-reverse, split are lookups, a cache is of cgroups-snapshot: the contract
-  has none of the others.
-";
 
 const WRONG_ANSWERS: &str = "The server answers wrongly, and the client must fail at it: a check that \
 nothing can fail shows nothing.";

@@ -4,6 +4,9 @@
 const SOCKET: u32 = 1;
 const SHARED: u32 = 2;
 const BOTH: u32 = SOCKET | SHARED;
+/// Shared memory in which nobody sleeps, which Windows alone has.
+const BUSY: u32 = 4;
+const SLEEPLESS: u32 = SOCKET | BUSY;
 
 /// What one end offers, and what of it it would rather use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,12 +33,43 @@ impl Offers {
         }
     }
 
-    /// Whether the session is over shared memory: what the contract's rule selects (spec section 4).
-    pub(crate) const fn is_shared(&self) -> bool {
+    /// What the session is over: what the contract's rule selects (spec section 4).
+    pub(crate) const fn transport(&self) -> Transport {
         let common = self.client.supported & self.server.supported;
         let preferred = common & self.client.preferred & self.server.preferred;
         let among = if preferred == 0 { common } else { preferred };
-        among & SHARED != 0
+        if among & BUSY != 0 {
+            Transport::Busywait
+        } else if among & SHARED != 0 {
+            Transport::SharedMemory
+        } else {
+            Transport::Baseline
+        }
+    }
+}
+
+/// What a session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// Sockets, or pipes.
+    Baseline,
+    SharedMemory,
+    Busywait,
+}
+
+impl Transport {
+    /// As drivers take it.
+    pub(crate) const fn argument(self) -> &'static str {
+        match self {
+            Self::Baseline => "socket",
+            Self::SharedMemory => "shm",
+            Self::Busywait => "busywait",
+        }
+    }
+
+    /// Whether several requests may be in flight.
+    const fn has_pipelines(self) -> bool {
+        matches!(self, Self::Baseline)
     }
 }
 
@@ -49,6 +83,13 @@ pub(crate) const OFFERS: [Offers; 7] = [
     Offers::of("client would rather have the socket", (BOTH, SOCKET), (BOTH, BOTH)),
     Offers::of("server would rather have the socket", (BOTH, BOTH), (BOTH, SOCKET)),
     Offers::of("each would rather have another", (BOTH, SOCKET), (BOTH, SHARED)),
+];
+
+/// What is offered on Windows, where another profile is. What is made of mixed offers is the same code.
+pub(crate) const WINDOWS_OFFERS: [Offers; 3] = [
+    Offers::of("pipe", (SOCKET, SOCKET), (SOCKET, SOCKET)),
+    Offers::of("shared memory", (BOTH, BOTH), (BOTH, BOTH)),
+    Offers::of("shared memory without sleep", (SLEEPLESS, SLEEPLESS), (SLEEPLESS, SLEEPLESS)),
 ];
 
 /// How a row is played.
@@ -308,9 +349,20 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 impl Row {
+    /// Whether it is among the few that stand for all: one of each service and of each way to ask.
+    pub(crate) fn is_brief(&self) -> bool {
+        match self.play {
+            Play::Pair => ["call", "batch", "cache, every answer another"].contains(&self.kind),
+            Play::Pipeline => self.kind == "pipelined",
+            Play::Split => self.service == "ip-to-asn",
+            Play::Back => self.service == "increment",
+            Play::CacheBack => true,
+        }
+    }
+
     /// Why there is nothing to play with these offers, if so.
     pub(crate) fn not_applicable(&self, offers: &Offers) -> Option<&'static str> {
-        (self.play == Play::Pipeline && offers.is_shared()).then_some(
+        (self.play == Play::Pipeline && !offers.transport().has_pipelines()).then_some(
             "a session over shared memory has one request in flight, so nothing is pipelined",
         )
     }
@@ -322,8 +374,12 @@ mod tests {
 
     #[test]
     fn what_is_selected_is_what_the_names_say() {
-        let shared: Vec<_> = OFFERS.iter().map(Offers::is_shared).collect();
-        assert_eq!(shared, [false, true, false, false, false, false, true]);
+        let selected = |offers: &[Offers]| -> Vec<&str> {
+            offers.iter().map(|offers| offers.transport().argument()).collect()
+        };
+        let (socket, shm) = ("socket", "shm");
+        assert_eq!(selected(&OFFERS), [socket, shm, socket, socket, socket, socket, shm]);
+        assert_eq!(selected(&WINDOWS_OFFERS), [socket, shm, "busywait"]);
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! Configurations, where zero means the named default everywhere, and what names an endpoint.
 
-use std::ffi::{OsStr, c_char};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::c_char;
 
 use netipc::client::ClientConfig;
 use netipc::server::ServerConfig;
-use netipc::{AccessPolicy, Endpoint, Profiles, token};
+use netipc::{AccessPolicy, Endpoint, Profiles, path_of_bytes, token};
 
 use crate::boundary::{Caller, boundary};
 use crate::error::nipc_error_t;
@@ -15,6 +14,9 @@ use crate::failure::Failure;
 pub const NIPC_PROFILE_BASELINE: u32 = 0x01;
 /// Profile bit: shared memory. Used where both peers have it among their supported profiles.
 pub const NIPC_PROFILE_SHM_HYBRID: u32 = 0x02;
+/// Profile bit: shared memory whose ends never sleep while they wait, which costs a CPU at each. Windows
+/// alone has it; elsewhere it is as if it were not there.
+pub const NIPC_PROFILE_SHM_BUSYWAIT: u32 = 0x04;
 
 /// How a client is configured. Zero, and NULL for all of it, means the defaults that are named.
 #[repr(C)]
@@ -106,7 +108,8 @@ pub unsafe extern "C" fn nipc_token_from_session_uuid(
 }
 
 impl Caller<'_> {
-    /// Where a service is: `run_dir` is taken byte for byte, the name is checked.
+    /// Where a service is: `run_dir` is taken byte for byte, the name is checked. Where systems have paths of
+    /// characters, other bytes than UTF-8 would be another name for every program that reads them.
     pub(crate) fn endpoint(
         self,
         run_dir: *const c_char,
@@ -114,7 +117,9 @@ impl Caller<'_> {
     ) -> Result<Endpoint, Failure> {
         let run_dir = self.in_c_str(run_dir, "run_dir")?;
         let service_name = self.in_utf8(service_name, "service_name")?;
-        Ok(Endpoint::new(OsStr::from_bytes(run_dir.to_bytes()), service_name)?)
+        let run_dir = path_of_bytes(run_dir.to_bytes())
+            .ok_or_else(|| Failure::argument("run_dir is not UTF-8, as it is to be here"))?;
+        Ok(Endpoint::new(run_dir, service_name)?)
     }
 
     /// A client's configuration; NULL is the default.

@@ -61,6 +61,8 @@ pub enum nipc_error {
     NIPC_ERR_HANDLERS_RUNNING = 23,
     /// The library met a defect of its own, and contained it. Please report nipc_last_error().
     NIPC_ERR_PANIC = 24,
+    /// This system has no such thing.
+    NIPC_ERR_UNSUPPORTED = 25,
 }
 
 impl nipc_error {
@@ -95,7 +97,7 @@ names! {
     NIPC_ERR_NOT_READY, NIPC_ERR_CALLER, NIPC_ERR_TIMED_OUT, NIPC_ERR_ABORTED, NIPC_ERR_LOST,
     NIPC_ERR_VIOLATION, NIPC_ERR_STATUS, NIPC_ERR_LIMIT, NIPC_ERR_SYSTEM, NIPC_ERR_MALFORMED,
     NIPC_ERR_NO_SPACE, NIPC_ERR_BUILD, NIPC_ERR_ADDRESS_IN_USE, NIPC_ERR_WOULD_BLOCK,
-    NIPC_ERR_CLOSED, NIPC_ERR_HANDLERS_RUNNING, NIPC_ERR_PANIC,
+    NIPC_ERR_CLOSED, NIPC_ERR_HANDLERS_RUNNING, NIPC_ERR_PANIC, NIPC_ERR_UNSUPPORTED,
 }
 
 /// The name of an error, e.g. "NIPC_ERR_TIMED_OUT". Any number is fine: "NIPC_ERR_UNKNOWN" for one
@@ -127,9 +129,9 @@ mod tests {
     #[test]
     fn any_number_has_a_name() {
         assert_eq!(name(0), "NIPC_OK");
-        assert_eq!(name(nipc_error::NIPC_ERR_PANIC.code()), "NIPC_ERR_PANIC");
+        assert_eq!(name(nipc_error::NIPC_ERR_UNSUPPORTED.code()), "NIPC_ERR_UNSUPPORTED");
         assert_eq!(ALL.len(), ALL[ALL.len() - 1].code() as usize + 1, "no number is left out");
-        for unknown in [-1, 25, i32::MAX, i32::MIN] {
+        for unknown in [-1, 26, i32::MAX, i32::MIN] {
             assert_eq!(name(unknown), "NIPC_ERR_UNKNOWN");
         }
     }

@@ -75,12 +75,12 @@ pub use error::{
     AcceptError, BindError, ConnectError, EntryKind, Holder, InspectError, ListError, PathError,
     RecvError, SendError, SysError, WaitError,
 };
-pub use family::{Family, path_from_bytes};
+pub use family::{Family, path_from_bytes, path_of_bytes};
 pub use packet::{Drained, SOON, TrySend};
 pub use platform::{
     Abort, Accepted, FAMILY, Listener, MAX_SOCKET_PATH_BYTES, PACKET_OVERHEAD_BYTES, PacketChannel,
-    PeerIdentity, WaitSet, Waker, connect, inspect_endpoint, list_names, own_uid,
-    remove_stale_regions, unblock_faults, wait_readable,
+    PeerIdentity, WaitSet, Waker, connect, descriptor_number, inspect_endpoint, list_names,
+    own_uid, remove_stale_regions, unblock_faults, wait_readable,
 };
 #[cfg(windows)]
 pub use platform::{WaitSource, Waitable};

@@ -20,6 +20,8 @@ use crate::{
 #[path = "unix/wait_object.rs"]
 mod wait_object;
 
+pub use wait_object::descriptor_number;
+
 /// Which of the contract's names and rules hold here.
 pub const FAMILY: Family = Family::Unix;
 /// The longest path of an endpoint, in bytes (spec section 5): that of the shortest `sun_path`.

@@ -59,7 +59,7 @@ pub use netipc_proto::retry::{Met, Retry};
 pub use netipc_proto::{Message, Status};
 pub use netipc_sys::{
     Abort, AttachError, BindError, Breach, DEFAULT_SPIN_LIMIT, Deadline, EntryKind, ListError,
-    PeerIdentity, RegionDefect, SpinLimit, SysError,
+    PeerIdentity, RegionDefect, SpinLimit, SysError, descriptor_number, path_of_bytes,
 };
 pub use session::{
     CHUNK_GAP_TIMEOUT, Drain, Drained, Inbox, MAX_DRAIN_BYTES, Outgoing, PacketBuffer, Pipeline,

@@ -1,8 +1,11 @@
 /* Level 1: messages both ways, over each transport, and everything that can be done wrong with it. */
 #include "support.h"
 
-#include <fcntl.h>
 #include <sched.h>
+
+#ifndef _WIN32
+#include <fcntl.h>
+#endif
 
 #define SERVICE "level-one"
 #define METHOD 0x0200
@@ -21,10 +24,15 @@ static void check_terms(const nipc_session_t *session, uint32_t profile)
     CHECK(limit == (profile == NIPC_PROFILE_BASELINE ? SIZE_MAX : 1));
     nipc_peer_t peer;
     CHECK_OK(nipc_session_peer(session, &peer));
-    CHECK(peer.pid == (uint32_t)getpid() && peer.uid == geteuid() && peer.gid == getegid());
+    CHECK(peer.pid == (uint32_t)getpid() && peer.uid == own_uid() && peer.gid == own_gid());
     int fd = -1;
+#ifdef _WIN32
+    CHECK_ERROR(NIPC_ERR_UNSUPPORTED, nipc_session_fd(session, &fd));
+    CHECK(fd == -1);
+#else
     CHECK_OK(nipc_session_fd(session, &fd));
     CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+#endif
 }
 
 /* Answers one request with its payload, then waits until the client has left. */
@@ -95,8 +103,10 @@ static void what_may_not_be_sent_is_refused(void)
     nipc_listener_t listener = NIPC_LISTENER_INIT;
     CHECK_OK(nipc_listener_init(&listener, run_dir, SERVICE, NULL));
     nipc_listener_t second = NIPC_LISTENER_INIT;
-    CHECK_ERROR(NIPC_ERR_ADDRESS_IN_USE, nipc_listener_init(&second, run_dir, SERVICE, NULL));
-    CHECK(strstr(nipc_last_error(), "in use") != NULL);
+    if (names_are_exclusive()) {
+        CHECK_ERROR(NIPC_ERR_ADDRESS_IN_USE, nipc_listener_init(&second, run_dir, SERVICE, NULL));
+        CHECK(strstr(nipc_last_error(), "in use") != NULL);
+    }
 
     nipc_session_t server = NIPC_SESSION_INIT, client = NIPC_SESSION_INIT;
     CHECK_ERROR(NIPC_ERR_WOULD_BLOCK, nipc_listener_try_accept(&listener, true, &server));
@@ -105,8 +115,10 @@ static void what_may_not_be_sent_is_refused(void)
     CHECK_OK(nipc_listener_next_deadline_ms(&listener, &timeout_ms));
     CHECK(timeout_ms == -1);
     CHECK_ERROR(NIPC_ERR_TIMED_OUT, nipc_session_connect(&client, run_dir, SERVICE, NULL, 1));
+#ifndef _WIN32 /* where a run directory is a number in names */
     nipc_listener_t elsewhere = NIPC_LISTENER_INIT;
     CHECK_ERROR(NIPC_ERR_SYSTEM, nipc_listener_init(&elsewhere, "/nowhere/at/all", SERVICE, NULL));
+#endif
     CHECK_ERROR(NIPC_ERR_CLOSED, nipc_session_connect(&client, run_dir, "nobody", NULL, SOON_MS));
     CHECK_OK(nipc_listener_close(&listener));
 }
@@ -212,6 +224,9 @@ int main(void)
     run_dir = make_run_dir();
     messages_go_both_ways(NIPC_PROFILE_BASELINE);
     messages_go_both_ways(NIPC_PROFILE_SHM_HYBRID);
+#ifdef _WIN32
+    messages_go_both_ways(NIPC_PROFILE_SHM_BUSYWAIT);
+#endif
     what_may_not_be_sent_is_refused();
     the_rules_of_sessions();
     a_second_thread_is_told_and_an_abort_ends_a_wait();

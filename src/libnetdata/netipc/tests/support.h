@@ -1,4 +1,4 @@
-/* What the tests of the C library share: a check that says where it failed, a run directory, a thread. */
+/* What the tests of the C library share: a check that says where it failed, a run directory, a thread, a gate. */
 #ifndef NIPC_TESTS_SUPPORT_H
 #define NIPC_TESTS_SUPPORT_H
 
@@ -34,30 +34,45 @@
 
 #define CHECK_OK(call) CHECK_ERROR(NIPC_OK, call)
 
-/* An empty run directory of this process's own. */
-static inline const char *make_run_dir(void)
-{
-    static char run_dir[] = "/tmp/netipc-c-XXXXXX";
-    CHECK(mkdtemp(run_dir) != NULL);
-    return run_dir;
-}
-
-/* Removes it, with the lock files that servers leave. */
-static inline void remove_run_dir(const char *run_dir, const char *const *services)
-{
-    for (; *services != NULL; services++) {
-        char path[256];
-        snprintf(path, sizeof path, "%s/%s.lock", run_dir, *services);
-        unlink(path);
-    }
-    CHECK(rmdir(run_dir) == 0); /* nothing else is left */
-}
+/* Of the system: make_run_dir(), remove_run_dir(), own_uid(), own_gid(). */
+#ifdef _WIN32
+#include "support_windows.h"
+#else
+#include "support_posix.h"
+#endif
 
 static inline pthread_t start_thread(void *(*body)(void *), void *argument)
 {
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, body, argument) == 0);
     return thread;
+}
+
+/* What one thread opens and another one waits for, as often as it was opened. */
+typedef struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t opened;
+    unsigned times;
+} gate_t;
+
+#define GATE_INIT {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0}
+
+static inline void open_gate(gate_t *gate)
+{
+    CHECK(pthread_mutex_lock(&gate->lock) == 0);
+    gate->times++;
+    CHECK(pthread_cond_signal(&gate->opened) == 0);
+    CHECK(pthread_mutex_unlock(&gate->lock) == 0);
+}
+
+static inline void pass_gate(gate_t *gate)
+{
+    CHECK(pthread_mutex_lock(&gate->lock) == 0);
+    while (gate->times == 0) {
+        CHECK(pthread_cond_wait(&gate->opened, &gate->lock) == 0);
+    }
+    gate->times--;
+    CHECK(pthread_mutex_unlock(&gate->lock) == 0);
 }
 
 #endif

@@ -1,10 +1,9 @@
 //! The server's side of an endpoint: clients come in, sessions come out.
 
 use std::ffi::{c_char, c_int, c_void};
-use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
-use netipc::{Abort, Listener, ListenerConfig, Profiles, SpinLimit};
+use netipc::{Abort, Listener, ListenerConfig, Profiles, SpinLimit, descriptor_number};
 
 use super::session::nipc_session_t;
 use super::wait::{deadline, poll_timeout_ms};
@@ -89,6 +88,8 @@ pub unsafe extern "C" fn nipc_listener_init(
 
 /// The listener's descriptor: readable when nipc_listener_try_accept() has something to do. It stays
 /// the listener's, until it is closed: wait for it, and do nothing else with it.
+///
+/// NIPC_ERR_UNSUPPORTED on Windows, where a pipe tells nobody that it is ready: use nipc_listener_accept().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nipc_listener_fd(
     listener: *const nipc_listener_t,
@@ -98,7 +99,8 @@ pub unsafe extern "C" fn nipc_listener_fd(
     unsafe {
         boundary(|caller| {
             let out = caller.out(fd, "fd")?;
-            out.write(caller.object(listener)?.listener.lock()?.as_fd().as_raw_fd());
+            let listener = caller.object(listener)?.listener.lock()?;
+            out.write(descriptor_number(&*listener).ok_or_else(no_descriptor)?);
             Ok(())
         })
     }
@@ -204,6 +206,14 @@ pub unsafe extern "C" fn nipc_listener_close(listener: *mut nipc_listener_t) -> 
             Ok(())
         })
     }
+}
+
+/// What a loop could wait for, there is none of here.
+#[cold]
+pub(super) fn no_descriptor() -> Failure {
+    let words =
+        "there is nothing on this system that a loop could wait for: use the calls that wait";
+    Failure::new(nipc_error::NIPC_ERR_UNSUPPORTED, words)
 }
 
 /// Nothing went wrong, and nothing is there.

@@ -1,14 +1,13 @@
 //! A session: whole messages between two peers that have agreed on terms.
 
 use std::ffi::{c_char, c_int, c_void};
-use std::os::fd::{AsFd, AsRawFd};
 
 use netipc::{
     Abort, CHUNK_GAP_TIMEOUT, Deadline, Drained, Header, Inbox, Limits, Outgoing, Profiles,
-    Proposal, Session, SpinLimit,
+    Proposal, Session, SpinLimit, descriptor_number,
 };
 
-use super::listener::nothing_now;
+use super::listener::{no_descriptor, nothing_now};
 use super::message::{nipc_header_t, nipc_message_view_t};
 use super::wait::{deadline, poll_timeout_ms};
 use crate::boundary::{Caller, boundary};
@@ -101,6 +100,8 @@ pub unsafe extern "C" fn nipc_session_connect(
 /// The session's descriptor: readable when there is something to receive, the peer's close included.
 /// On shared memory messages do not travel by it: it becomes readable only when the peer has left. It
 /// stays the session's, until it is closed: wait for it, and do nothing else with it.
+///
+/// NIPC_ERR_UNSUPPORTED on Windows, where a pipe tells nobody that it is ready: use the calls that wait.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nipc_session_fd(
     session: *const nipc_session_t,
@@ -110,7 +111,8 @@ pub unsafe extern "C" fn nipc_session_fd(
     unsafe {
         boundary(|caller| {
             let out = caller.out(fd, "fd")?;
-            out.write(caller.object(session)?.session.as_fd().as_raw_fd());
+            let session = &caller.object(session)?.session;
+            out.write(descriptor_number(session).ok_or_else(no_descriptor)?);
             Ok(())
         })
     }

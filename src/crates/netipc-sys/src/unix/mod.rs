@@ -45,6 +45,7 @@ pub use listing::list_names;
 pub use peer::{PeerIdentity, own_uid};
 pub use region::{remove_stale_regions, unblock_faults};
 pub use wait::wait_readable;
+pub use wait_object::descriptor_number;
 pub use wait_set::WaitSet;
 
 use rustix::io::Errno;

@@ -51,7 +51,7 @@ pub use listing::list_names;
 pub use peer::PeerIdentity;
 pub use region::{remove_stale_regions, unblock_faults};
 pub use security::own_uid;
-pub use source::{WaitSource, Waitable};
+pub use source::{WaitSource, Waitable, descriptor_number};
 pub use wait_set::{WaitSet, wait_readable};
 
 use crate::Family;

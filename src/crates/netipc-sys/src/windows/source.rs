@@ -58,6 +58,12 @@ impl<T: Waitable + ?Sized> Waitable for &T {
     }
 }
 
+/// None: a pipe tells nobody that it is ready, so there is no handle that a loop of somebody else could wait
+/// for (docs/adr/0012).
+pub fn descriptor_number(_source: &impl Waitable) -> Option<i32> {
+    None
+}
+
 /// What is waited for. Opaque: only this crate makes and uses it.
 #[derive(Clone)]
 pub struct WaitSource(pub(super) Arc<dyn Pollable>);

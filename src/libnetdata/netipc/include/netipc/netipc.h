@@ -55,6 +55,10 @@
 // Profile bit: shared memory. Used where both peers have it among their supported profiles.
 #define NIPC_PROFILE_SHM_HYBRID 2
 
+// Profile bit: shared memory whose ends never sleep while they wait, which costs a CPU at each. Windows
+// alone has it; elsewhere it is as if it were not there.
+#define NIPC_PROFILE_SHM_BUSYWAIT 4
+
 // The most workers of a server or host: a count above it is a mistake, such as a negative number.
 #define NIPC_MAX_WORKERS 1024
 
@@ -143,6 +147,8 @@ typedef enum nipc_error {
     NIPC_ERR_HANDLERS_RUNNING = 23,
     // The library met a defect of its own, and contained it. Please report nipc_last_error().
     NIPC_ERR_PANIC = 24,
+    // This system has no such thing.
+    NIPC_ERR_UNSUPPORTED = 25,
 } nipc_error;
 
 // What a client is.
@@ -820,7 +826,10 @@ nipc_error_t nipc_listener_init(struct nipc_listener_t *listener,
 
 // The listener's descriptor: readable when nipc_listener_try_accept() has something to do. It stays
 // the listener's, until it is closed: wait for it, and do nothing else with it.
-nipc_error_t nipc_listener_fd(const struct nipc_listener_t *listener, int *fd);
+//
+// NIPC_ERR_UNSUPPORTED on Windows, where a pipe tells nobody that it is ready: use nipc_listener_accept().
+nipc_error_t nipc_listener_fd(const struct nipc_listener_t *listener,
+                              int *fd);
 
 // Waits for the next session, and goes on with all handshakes meanwhile: for servers without a loop
 // of their own. `timeout_ms` may be NIPC_WAIT_FOREVER. `session` is zeroed or closed, and live
@@ -876,6 +885,8 @@ nipc_error_t nipc_session_connect(struct nipc_session_t *session,
 // The session's descriptor: readable when there is something to receive, the peer's close included.
 // On shared memory messages do not travel by it: it becomes readable only when the peer has left. It
 // stays the session's, until it is closed: wait for it, and do nothing else with it.
+//
+// NIPC_ERR_UNSUPPORTED on Windows, where a pipe tells nobody that it is ready: use the calls that wait.
 nipc_error_t nipc_session_fd(const struct nipc_session_t *session,
                              int *fd);
 
