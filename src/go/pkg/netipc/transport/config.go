@@ -18,22 +18,24 @@ const (
 )
 
 // AccessPolicy says who may use an endpoint, beside those who know its token. The zero value admits this
-// process's own user and root.
+// process's own user and root; on Windows, whom the pipe lets in: its own user, SYSTEM and administrators.
 type AccessPolicy struct {
-	// Mode is the permission bits of the socket, exactly, whatever the umask. Zero: 0600.
+	// Mode is the permission bits of the socket, exactly, whatever the umask. Zero: 0600. Not used on Windows.
 	Mode uint32
-	// Group is the group of the socket, by id; nil leaves what the system gives.
+	// Group is the group of the socket, by id; nil leaves what the system gives. Not used on Windows.
 	Group *uint32
-	// UIDs are the users that are admitted. Nil: this process's own and root.
+	// UIDs are the users that are admitted. Nil: this process's own and root. On Windows they are compared with
+	// the last part of the user's security identifier (18 is SYSTEM), and nobody is let in whom the pipe
+	// refuses.
 	UIDs []uint32
 }
 
-func (p *AccessPolicy) admits(uid uint32) bool {
+func (p *AccessPolicy) admits(peer PeerIdentity) bool {
 	if p.UIDs == nil {
-		return uid == sys.OwnUID() || uid == sys.RootUID
+		return peer.IsOwnOrPrivileged()
 	}
 	for _, admitted := range p.UIDs {
-		if uid == admitted {
+		if peer.UID == admitted {
 			return true
 		}
 	}

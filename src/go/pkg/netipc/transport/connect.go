@@ -86,7 +86,11 @@ func shakeHands(
 	terms := accepted.Terms()
 	var shared *sys.RegionChannel
 	if terms.Profile.IsSharedMemory() {
-		if shared, err = attach(endpoint, &accepted, channel, peer.UID, wait); err != nil {
+		name, err := regionName(endpoint, proposal.AuthToken, terms.Profile, accepted.SessionID())
+		if err != nil {
+			return nil, &SharedMemoryError{Err: err}
+		}
+		if shared, err = attach(name, &terms, channel, peer.UID, wait); err != nil {
 			return nil, err
 		}
 	}
@@ -115,7 +119,14 @@ func (p *Proposal) hello(packetSize uint32) protocol.Hello {
 }
 
 // platform says which profiles this build can use: where there is no transport, none is ever asked.
-var platform = protocol.PlatformPosix
+var platform = platformOf(sys.OwnFamily)
+
+func platformOf(family sys.Family) protocol.Platform {
+	if family == sys.FamilyWindows {
+		return protocol.PlatformWindows
+	}
+	return protocol.PlatformPosix
+}
 
 // packetSizeOf is the packet size of one side: what was configured, or what the socket carries, and
 // never more than that: peers in the field propose packets that cannot be sent (spec section 6).

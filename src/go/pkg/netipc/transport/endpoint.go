@@ -40,17 +40,26 @@ const (
 // as given.
 //
 // It fails with a [protocol.NameError]: a service name that is empty, "." or "..", or has a character
-// other than A-Z a-z 0-9 . _ -; a run directory with a NUL byte; a socket path above 107 bytes.
+// other than A-Z a-z 0-9 . _ -; a run directory with a NUL byte; a socket path above 107 bytes, or, on Windows,
+// the name of a pipe above 255.
 func NewEndpoint(runDir, service string) (Endpoint, error) {
 	name, err := protocol.NewServiceName(service)
 	if err != nil {
 		return Endpoint{}, err
 	}
-	socket, err := protocol.SocketPath(runDir, name, sys.MaxSocketPathBytes)
+	socket, err := socketName(runDir, name)
 	if err != nil {
 		return Endpoint{}, err
 	}
 	return Endpoint{runDir: runDir, service: name, socket: socket}, nil
+}
+
+// socketName is what the system knows an endpoint by: a path, or the name of a pipe (spec section 5).
+func socketName(runDir string, service protocol.ServiceName) (string, error) {
+	if sys.OwnFamily == sys.FamilyWindows {
+		return protocol.PipeName(runDir, service)
+	}
+	return protocol.SocketPath(runDir, service, sys.MaxSocketPathBytes)
 }
 
 // RunDir is the run directory, as given.
@@ -59,10 +68,10 @@ func (e Endpoint) RunDir() string { return e.runDir }
 // Service is the name of the service.
 func (e Endpoint) Service() string { return e.service.String() }
 
-// SocketPath is the path of its socket: {run_dir}/{service}.sock.
+// SocketPath is the path of its socket: {run_dir}/{service}.sock. On Windows, the name of its pipe.
 func (e Endpoint) SocketPath() string { return e.socket }
 
-// String is the path of the socket, for messages and logs.
+// String is SocketPath, for messages and logs.
 func (e Endpoint) String() string { return e.socket }
 
 // Inspect looks at what stands at the socket's path, as a server does before it takes the name, and

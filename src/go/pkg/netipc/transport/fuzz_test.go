@@ -177,7 +177,7 @@ func FuzzRegionHeader(f *testing.F) {
 		}
 		defer socket.Close()
 		channel := rawClient(t, endpoint)
-		attached, err := sys.AttachRegion(path, sys.RegionSizes{RequestBytes: 100, ResponseBytes: 100},
+		attached, err := sys.AttachRegion(sys.RegionName{Path: path}, sys.RegionSizes{RequestBytes: 100, ResponseBytes: 100},
 			sys.OwnUID(), channel, &Wait{Deadline: After(0)})
 		if err != nil {
 			return

@@ -32,7 +32,7 @@ type rules struct {
 }
 
 func (r *rules) init(endpoint Endpoint, config *ListenerConfig) {
-	r.regions.endpoint, r.regions.most = endpoint, config.RegionBytes
+	r.regions.endpoint, r.regions.token, r.regions.most = endpoint, config.AuthToken, config.RegionBytes
 	if r.regions.most == 0 {
 		r.regions.most = DefaultRegionBytes
 	}
@@ -76,8 +76,8 @@ func (r *rules) judge(
 		return verdict{}, nil, err
 	}
 	agreed, rejection := protocol.Negotiate(hello, &policy, protocol.Peer{
-		Admitted:       r.access.admits(peer.UID),
-		CanOpenRegions: peer.UID == sys.OwnUID() || peer.UID == sys.RootUID,
+		Admitted:       r.access.admits(peer),
+		CanOpenRegions: peer.IsOwnOrPrivileged(),
 		// Asked last, as spec section 4 has it, by the caller: it takes a place, which clients that have
 		// no right to one should not.
 		SessionFree: true,

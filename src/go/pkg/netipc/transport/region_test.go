@@ -441,7 +441,7 @@ func TestARegionOfALiveServerIsSteppedOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	live, err := sys.CreateRegion(path, sys.RegionSizes{RequestBytes: 100, ResponseBytes: 100})
+	live, err := sys.CreateRegion(sys.RegionName{Path: path}, sys.RegionSizes{RequestBytes: 100, ResponseBytes: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -515,7 +515,7 @@ func TestAClientBelievesNothingOfItsRegion(t *testing.T) {
 		endpoint := newEndpoint(t)
 		scripted(t, endpoint, func(channel *sys.PacketChannel) {
 			path, _ := protocol.RegionPath(endpoint.runDir, endpoint.service, 1)
-			made, err := sys.CreateRegion(path, sys.RegionSizes{RequestBytes: 4128, ResponseBytes: 1056})
+			made, err := sys.CreateRegion(sys.RegionName{Path: path}, sys.RegionSizes{RequestBytes: 4128, ResponseBytes: 1056})
 			if err != nil {
 				t.Error(err)
 				return

@@ -24,8 +24,10 @@ var errRegionBudget = errors.New("the sessions of this server have all the share
 // where it offers nothing else.
 type regions struct {
 	endpoint Endpoint
-	most     uint64
-	used     atomic.Uint64
+	// token is in the names of regions on Windows.
+	token uint64
+	most  uint64
+	used  atomic.Uint64
 }
 
 // prepared is what was agreed, and a region where that needs one.
@@ -43,6 +45,27 @@ func regionSizes(terms *protocol.Terms) sys.RegionSizes {
 		RequestBytes:  protocol.HeaderLen + uint64(terms.Request.PayloadBytes),
 		ResponseBytes: protocol.HeaderLen + uint64(terms.Response.PayloadBytes),
 	}
+}
+
+// regionName is where the region of a session is found (spec section 5).
+func regionName(endpoint Endpoint, token uint64, profile protocol.Profile, sessionID uint64) (sys.RegionName, error) {
+	if sys.OwnFamily != sys.FamilyWindows {
+		path, err := protocol.RegionPath(endpoint.runDir, endpoint.service, sessionID)
+		return sys.RegionName{Path: path}, err
+	}
+	objects := protocol.WindowsSession{
+		RunDir: endpoint.runDir, Service: endpoint.service, AuthToken: token, Profile: profile, SessionID: sessionID,
+	}
+	name := sys.RegionName{Profile: uint32(profile)}
+	var err error
+	if name.Mapping, err = objects.ObjectName(protocol.ObjectMapping); err != nil || profile == protocol.ProfileShmBusywait {
+		return name, err
+	}
+	if name.RequestEvent, err = objects.ObjectName(protocol.ObjectRequestEvent); err != nil {
+		return name, err
+	}
+	name.ResponseEvent, err = objects.ObjectName(protocol.ObjectResponseEvent)
+	return name, err
 }
 
 // removeStale removes what dead servers of this service left. Whatever is left is in nobody's way: its
@@ -83,12 +106,12 @@ func (r *regions) make(terms *protocol.Terms, lastID *atomic.Uint64) (*sys.Regio
 	var err error
 	for range idsPerHandshake {
 		id := lastID.Add(1)
-		var path string
-		if path, err = protocol.RegionPath(r.endpoint.runDir, r.endpoint.service, id); err != nil {
+		var name sys.RegionName
+		if name, err = regionName(r.endpoint, r.token, terms.Profile, id); err != nil {
 			break
 		}
 		var channel *sys.RegionChannel
-		if channel, err = sys.CreateRegion(path, sizes); err == nil {
+		if channel, err = sys.CreateRegion(name, sizes); err == nil {
 			return channel, id, nil
 		}
 		if err != sys.ErrRegionTaken {
@@ -125,14 +148,9 @@ func (r *regions) releaser(channel *sys.RegionChannel) func() {
 
 // attach attaches to the region of a session that was just granted (spec section 7).
 func attach(
-	endpoint Endpoint, accepted *protocol.Accepted, socket *sys.PacketChannel, serverUID uint32, wait *Wait,
+	name sys.RegionName, terms *protocol.Terms, socket *sys.PacketChannel, serverUID uint32, wait *Wait,
 ) (*sys.RegionChannel, error) {
-	path, err := protocol.RegionPath(endpoint.runDir, endpoint.service, accepted.SessionID())
-	if err != nil {
-		return nil, &SharedMemoryError{Err: err}
-	}
-	terms := accepted.Terms()
-	channel, err := sys.AttachRegion(path, regionSizes(&terms), serverUID, socket, wait)
+	channel, err := sys.AttachRegion(name, regionSizes(terms), serverUID, socket, wait)
 	switch {
 	case err == nil:
 		return channel, nil

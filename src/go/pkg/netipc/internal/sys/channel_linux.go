@@ -366,12 +366,3 @@ func (c *PacketChannel) leave() {
 		_ = unix.Close(c.fd)
 	}
 }
-
-// refused names the operation that an error number belongs to.
-func refused(operation string, err error) *SysError {
-	errno, ok := err.(syscall.Errno)
-	if !ok {
-		errno = unix.EIO
-	}
-	return &SysError{Operation: operation, Code: errno}
-}

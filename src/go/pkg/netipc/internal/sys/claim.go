@@ -19,3 +19,12 @@ type BindOptions struct {
 	// Backlog is how many clients may wait to be accepted; zero is [DefaultBacklog].
 	Backlog uint16
 }
+
+// Accepted is a client that was accepted.
+type Accepted struct {
+	// Channel is its connection.
+	Channel *PacketChannel
+	// Overflow: it has the last descriptor. Tell it that the server is full, and close it soon: nobody
+	// else is accepted until then.
+	Overflow bool
+}

@@ -1,7 +1,5 @@
 package sys
 
-import "strings"
-
 // MaxSocketPathBytes is the longest path of an endpoint, in bytes (spec section 5): sun_path less its
 // NUL.
 const MaxSocketPathBytes = 107
@@ -34,17 +32,4 @@ type Inspection struct {
 	Busy bool
 	// Kind is what is there, for EndpointForeign.
 	Kind EntryKind
-}
-
-// checkSocketPath tells whether path can be an endpoint's.
-func checkSocketPath(path string) error {
-	switch name := path[strings.LastIndexByte(path, '/')+1:]; {
-	case name == "" || name == "." || name == "..":
-		return ErrPathEmpty
-	case strings.IndexByte(path, 0) >= 0:
-		return ErrPathNul
-	case len(path) > MaxSocketPathBytes:
-		return ErrPathTooLong
-	}
-	return nil
 }

@@ -1,6 +1,7 @@
 package sys
 
 import (
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -152,4 +153,17 @@ func kindOf(stat *unix.Stat_t) (kind EntryKind, isSocket bool) {
 		return EntryDevice, false
 	}
 	return EntryUnknown, false
+}
+
+// checkSocketPath tells whether path can be an endpoint's.
+func checkSocketPath(path string) error {
+	switch name := path[strings.LastIndexByte(path, '/')+1:]; {
+	case name == "" || name == "." || name == "..":
+		return ErrPathEmpty
+	case strings.IndexByte(path, 0) >= 0:
+		return ErrPathNul
+	case len(path) > MaxSocketPathBytes:
+		return ErrPathTooLong
+	}
+	return nil
 }

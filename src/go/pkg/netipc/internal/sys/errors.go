@@ -19,7 +19,7 @@ var (
 	// receive (spec section 6).
 	ErrPeerGone = errors.New("the peer closed the connection")
 	// ErrUnsupported: this platform has no transport yet.
-	ErrUnsupported = errors.New("netipc has no transport for this platform yet: Linux only")
+	ErrUnsupported = errors.New("netipc has no transport for this platform yet: Linux and Windows only")
 )
 
 // SysError: the operating system refused an operation.
@@ -36,6 +36,15 @@ func (e *SysError) Error() string {
 
 // Unwrap is the system's own error, for errors.Is.
 func (e *SysError) Unwrap() error { return e.Code }
+
+// refused names the operation that an error number belongs to.
+func refused(operation string, err error) *SysError {
+	errno, ok := err.(syscall.Errno)
+	if !ok {
+		errno = syscall.EIO
+	}
+	return &SysError{Operation: operation, Code: errno}
+}
 
 // PacketTooLongError: the packet is longer than the channel carries; nothing was sent.
 type PacketTooLongError struct {

@@ -34,15 +34,6 @@ type Listener struct {
 	reserve   int
 }
 
-// Accepted is a client that was accepted.
-type Accepted struct {
-	// Channel is its connection.
-	Channel *PacketChannel
-	// Overflow: it has the last descriptor. Tell it that the server is full, and close it soon: nobody
-	// else is accepted until then.
-	Overflow bool
-}
-
 // Bind takes the endpoint path and listens on it.
 //
 // Beside it stand {service}.lock, which stays, and for a moment {service}.tmp. A socket whose server is

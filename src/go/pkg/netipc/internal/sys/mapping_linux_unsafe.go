@@ -11,22 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Memory that another process writes at any time.
-//
-// Its words are read and written by atomic operations alone. Its areas are copied, once, to or from
-// memory of this process (memmove by the runtime): no slice of shared bytes leaves this file, so that
-// nothing is ever decoded in place. Whatever a peer writes meanwhile, the copy is bytes, to be judged
-// afterwards by others.
-//
-// The file can also become shorter under the mapping, by a peer of the same user. Touching what is gone
+// The file of a region can become shorter under its mapping, by a peer of the same user. Touching what is gone
 // is a fault (SIGBUS), which would end the process; here it ends the session: every use of shared memory
 // runs with faults turned into panics, which are caught where the use began.
-
-// mapping is a mapped region. It must not be used after unmap: refs sees to that.
-type mapping struct {
-	bytes []byte
-	base  unsafe.Pointer
-}
 
 // mapRegion maps the first length bytes of a file, shared.
 func mapRegion(fd, length int) (mapping, error) {
@@ -41,25 +28,6 @@ func (m *mapping) unmap() {
 	_ = unix.Munmap(m.bytes)
 	*m = mapping{}
 }
-
-// word32 is the word at a field's offset: inside the header, which every mapping has, and aligned, for
-// the mapping begins at a page.
-func (m *mapping) word32(offset uintptr) *uint32 { return (*uint32)(unsafe.Add(m.base, offset)) }
-
-// word64 is the same for a field of 8 bytes at a multiple of 8.
-func (m *mapping) word64(offset uintptr) *uint64 { return (*uint64)(unsafe.Add(m.base, offset)) }
-
-// copyHeader writes the header of a new region, which nobody else knows of yet.
-func (m *mapping) copyHeader(header *regionHeader) { copy(m.bytes, header[:]) }
-
-// copyIn copies the pieces, one after the other, into an area, which is checked to hold them.
-func (m *mapping) copyIn(to area, head, body []byte) {
-	at := m.bytes[to.offset:to.end()]
-	copy(at[copy(at, head):], body)
-}
-
-// copyOut copies the front of an area.
-func (m *mapping) copyOut(from area, into []byte) { copy(into, m.bytes[from.offset:from.end()]) }
 
 // addressable is what a fault's panic tells, beside an ordinary runtime error.
 type addressable interface{ Addr() uintptr }

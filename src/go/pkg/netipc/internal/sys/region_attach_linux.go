@@ -1,55 +1,12 @@
 package sys
 
-import (
-	"errors"
-	"time"
+import "golang.org/x/sys/unix"
 
-	"golang.org/x/sys/unix"
-)
-
-const (
-	// attachPatience is how long a region that is missing, or shorter than it says, is waited for.
-	// Servers make it before they tell of it; this is for one that has just removed it, which closes the
-	// socket as well.
-	attachPatience = 250 * time.Millisecond
-	// attachPause is the pause between two looks: no event tells of a file that comes to be.
-	attachPause = 10 * time.Millisecond
-)
-
-// AttachRegion attaches to the region at path, for a client, after the server has told of it. It must be
-// a regular file of the user ownerUID, the session's peer, and no link. One that is missing or short is
-// waited for, for 250 ms, as long as wait says, and while socket is open.
-//
-// The errors are RegionDefect, ErrDenied, ErrAborted, ErrTimedOut and SysError.
-func AttachRegion(
-	path string, sizes RegionSizes, ownerUID uint32, socket *PacketChannel, wait *Wait,
-) (*RegionChannel, error) {
-	patience := wait.Deadline.Earlier(After(attachPatience))
-	for {
-		r, err := attachOnce(path, sizes, ownerUID)
-		var defect *RegionDefect
-		if err == nil || !errors.As(err, &defect) || !defect.NotReady() {
-			return r, err
-		}
-		pause := *wait
-		pause.Deadline = patience.Earlier(After(attachPause))
-		switch slept := socket.WaitReadable(&pause); {
-		case slept == ErrTimedOut && wait.Deadline.HasPassed():
-			return nil, ErrTimedOut
-		case slept == ErrTimedOut && !patience.HasPassed():
-		case slept == nil, slept == ErrTimedOut, slept == ErrClosed:
-			// The server has left, or never had it.
-			return nil, err
-		default:
-			return nil, slept
-		}
-	}
-}
-
-func attachOnce(path string, sizes RegionSizes, ownerUID uint32) (*RegionChannel, error) {
+// attachOnce is one look at what has the region's name.
+func attachOnce(name RegionName, sizes RegionSizes, ownerUID uint32) (*RegionChannel, error) {
 	// Without waiting and without a terminal, whatever it turns out to be.
 	const flags = unix.O_RDWR | unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOCTTY
-	fd, err := unix.Open(path, flags, 0)
+	fd, err := unix.Open(name.Path, flags, 0)
 	if err != nil {
 		return nil, notOpened(err)
 	}
@@ -81,7 +38,7 @@ func attachOnce(path string, sizes RegionSizes, ownerUID uint32) (*RegionChannel
 	if err != nil {
 		return nil, refused("map a region", err)
 	}
-	r := newRegionChannel(m, l, nil)
+	r := newRegionChannel(m, l, false, bell{})
 	if err := r.adopt(); err != nil {
 		r.Close()
 		return nil, err

@@ -29,12 +29,13 @@ func (e *ownEntry) remove() {
 	}
 }
 
-// CreateRegion makes a region at path, for a server: a new file of mode 0600, all of it reserved. What a
+// CreateRegion makes the region of this name, for a server: a new file of mode 0600, all of it reserved. What a
 // dead server left at that name is removed first.
 //
 // The errors are ErrRegionTaken, ErrRegionTooLarge and SysError; all but the first mean that the session
 // goes over the baseline.
-func CreateRegion(path string, sizes RegionSizes) (*RegionChannel, error) {
+func CreateRegion(name RegionName, sizes RegionSizes) (*RegionChannel, error) {
+	path := name.Path
 	l, ok := layoutFor(sizes)
 	if !ok {
 		return nil, ErrRegionTooLarge
@@ -54,7 +55,7 @@ func CreateRegion(path string, sizes RegionSizes) (*RegionChannel, error) {
 		entry.remove()
 		return nil, err
 	}
-	return newRegionChannel(m, l, entry), nil
+	return newRegionChannel(m, l, true, bell{entry: entry}), nil
 }
 
 func newRegionFile(path string) (int, error) {

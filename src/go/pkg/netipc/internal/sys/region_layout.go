@@ -1,42 +1,15 @@
 package sys
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
 )
 
-// Where things are in a shared region (spec section 7): plain numbers, checked once, used from then on.
+// Where things are in a shared region (spec sections 7 and 9): plain numbers, checked once, used from then on.
 
-const (
-	// regionHeaderBytes is the header's length: one cache line, words of both directions in it.
-	regionHeaderBytes = 64
-	// regionAlign is what offsets and capacities are multiples of.
-	regionAlign = 64
-
-	regionMagic   uint32 = 0x4e53484d
-	regionVersion uint16 = 3
-)
-
-// Offsets of the header's fields, in bytes.
-const (
-	offMagic            = 0
-	offVersion          = 4
-	offHeaderLen        = 6
-	offOwnerPID         = 8
-	offOwnerGeneration  = 12
-	offRequestOffset    = 16
-	offRequestCapacity  = 20
-	offResponseOffset   = 24
-	offResponseCapacity = 28
-	offReqSeq           = 32
-	offRespSeq          = 40
-	offReqLen           = 48
-	offRespLen          = 52
-	offReqSignal        = 56
-	offRespSignal       = 60
-)
+// regionAlign is what offsets and capacities are multiples of.
+const regionAlign = 64
 
 // RegionSizes are the longest messages of each direction, in bytes, headers included.
 type RegionSizes struct{ RequestBytes, ResponseBytes uint64 }
@@ -46,6 +19,20 @@ func (s RegionSizes) FileBytes() (uint64, bool) {
 	layout, ok := layoutFor(s)
 	return layout.bytes(), ok
 }
+
+// RegionName is where a region is found (spec section 5). Made by the caller, who knows the contract's names.
+type RegionName struct {
+	// Path is its file, where regions are files.
+	Path string
+	// Mapping, RequestEvent and ResponseEvent are its kernel objects, where it is made of those; no events
+	// where nobody sleeps.
+	Mapping, RequestEvent, ResponseEvent string
+	// Profile is that of the session, as its bit, which is in the header of such a region.
+	Profile uint32
+}
+
+// Room is memory for a message of so many bytes; less when there is no more.
+type Room interface{ Room(length int) []byte }
 
 // area is the place of one direction's messages.
 type area struct{ offset, capacity uint32 }
@@ -105,30 +92,16 @@ func notReady(format string, values ...any) *RegionDefect {
 	return defect
 }
 
-// regionHeader is a header as it was read, once, into memory of this process.
-type regionHeader [regionHeaderBytes]byte
-
-func (h *regionHeader) u16(at int) uint16 { return binary.NativeEndian.Uint16(h[at:]) }
-func (h *regionHeader) u32(at int) uint32 { return binary.NativeEndian.Uint32(h[at:]) }
-
-// check checks everything that a client checks before it uses a region of fileBytes, but whose it is.
-func (h *regionHeader) check(sizes RegionSizes, fileBytes uint64) (layout, *RegionDefect) {
-	if magic := h.u32(offMagic); magic != regionMagic {
-		return layout{}, defective("has magic %#x", magic)
-	}
-	if version := h.u16(offVersion); version != regionVersion {
-		return layout{}, defective("has version %d", version)
-	}
-	if length := h.u16(offHeaderLen); length != regionHeaderBytes {
-		return layout{}, defective("has a header of %d bytes", length)
-	}
-	request, defect := h.area(offRequestOffset, offRequestCapacity)
-	if defect != nil {
-		return layout{}, defect
-	}
-	response, defect := h.area(offResponseOffset, offResponseCapacity)
-	if defect != nil {
-		return layout{}, defect
+// checkedLayout is the layout of areas that a peer's header has, in a region of so many bytes, if both sides'
+// messages have room there.
+func checkedLayout(request, response area, sizes RegionSizes, regionBytes uint64) (layout, *RegionDefect) {
+	for _, a := range [...]area{request, response} {
+		if a.offset < regionHeaderBytes || a.offset%regionAlign != 0 {
+			return layout{}, defective("has an area at byte %d", a.offset)
+		}
+		if a.capacity == 0 || a.capacity%regionAlign != 0 {
+			return layout{}, defective("has an area of %d bytes", a.capacity)
+		}
 	}
 	if request.end() > uint64(response.offset) && response.end() > uint64(request.offset) {
 		return layout{}, defective("has areas that overlap")
@@ -139,44 +112,13 @@ func (h *regionHeader) check(sizes RegionSizes, fileBytes uint64) (layout, *Regi
 			request.capacity, response.capacity)
 	}
 	l := layout{request: request, response: response}
-	if l.bytes() > fileBytes {
-		return layout{}, notReady("has a file of %d bytes and areas up to byte %d", fileBytes, l.bytes())
+	if l.bytes() > regionBytes {
+		return layout{}, notReady("has %d bytes and areas up to byte %d", regionBytes, l.bytes())
 	}
 	if l.bytes() > math.MaxInt {
 		return layout{}, defective("is larger than this process can map")
 	}
 	return l, nil
-}
-
-func (h *regionHeader) area(offset, capacity int) (area, *RegionDefect) {
-	a := area{offset: h.u32(offset), capacity: h.u32(capacity)}
-	if a.offset < regionHeaderBytes || a.offset%regionAlign != 0 {
-		return area{}, defective("has an area at byte %d", a.offset)
-	}
-	if a.capacity == 0 || a.capacity%regionAlign != 0 {
-		return area{}, defective("has an area of %d bytes", a.capacity)
-	}
-	return a, nil
-}
-
-// owner is whose it is, as the header says; false for nobody's.
-func (h *regionHeader) owner() (int, bool) {
-	pid := int32(h.u32(offOwnerPID))
-	return int(pid), h.u32(offMagic) == regionMagic && pid > 0 && h.u32(offOwnerGeneration) != 0
-}
-
-// fill writes the header of a new region, but for its generation, which makes it count as one that
-// lives.
-func (h *regionHeader) fill(l layout, pid int) {
-	order := binary.NativeEndian
-	order.PutUint32(h[offMagic:], regionMagic)
-	order.PutUint16(h[offVersion:], regionVersion)
-	order.PutUint16(h[offHeaderLen:], regionHeaderBytes)
-	order.PutUint32(h[offOwnerPID:], uint32(pid))
-	order.PutUint32(h[offRequestOffset:], l.request.offset)
-	order.PutUint32(h[offRequestCapacity:], l.request.capacity)
-	order.PutUint32(h[offResponseOffset:], l.response.offset)
-	order.PutUint32(h[offResponseCapacity:], l.response.capacity)
 }
 
 // What can happen to messages in a region, beside what ends any wait.

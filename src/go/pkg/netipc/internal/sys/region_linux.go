@@ -7,282 +7,84 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A session's shared memory: made by the server, attached by the client (spec section 7).
-//
-//	publisher                               receiver
-//	  copy the message into the area
-//	  len     = its length                    seq     the next?  then take
-//	  seq     = next                    ────▶ len     checked, once
-//	  signal  = next                    ────▶ copy out, once, into memory of its own
-//	  wake one who sleeps on signal           … or sleep on signal, unless it has changed
-//
-// A peer can write anything, anywhere in the region, at any time. So nothing that this end needs to know
-// is read back from it: each end is the only rightful writer of its direction's words, keeps them itself
-// and writes them whole. Every number is read once, checked, and used from the copy.
-//
-// Go's atomic operations are sequentially consistent. For a store that is more than is needed: it waits until the
-// line is here, which the peer is looking at all the time. So what is published is stored by storeRelease32 and
-// storeRelease64, in this order, and read by atomic loads. Where an order matters, a comment names its partner.
+// How who sleeps for a message is told of it (spec section 7): a word changes with every message, and nobody
+// sleeps who has not seen it change.
 
 const (
-	// watchSlice is how long a wait looks at neither its socket nor what a context says.
-	watchSlice = CancelSlice
 	// firstSleep is how long a sleep is that the peer's words alone end.
 	firstSleep = 25 * time.Millisecond
 	// blindSleep is the same where the kernel offers no better.
 	blindSleep = time.Second
-
-	// ownEnded, in the word that a sleeper of this process sleeps on: the channel has ended, for good.
-	ownEnded uint32 = 1
-	// ownInterrupt is added to it for each abort.
-	ownInterrupt uint32 = 2
 )
 
-// RegionChannel is one end of a region: messages out, messages in, one in flight each way. One goroutine
-// at a time sends, and one receives; the others' calls fail. Closing may come from anywhere.
-type RegionChannel struct {
-	refs     refs
-	mapping  mapping
-	layout   layout
-	outgoing lane
-	incoming lane
-	entry    *ownEntry
+// RegionsTellOfClose tells whether a region itself says when an end of it is closed.
+const RegionsTellOfClose = false
 
-	// Of who is inside as the sender, and as the receiver (refs).
-	sent      uint64
+// bell is what a channel has for that, and the server's directory entry.
+type bell struct {
+	// signalled is the value of the outgoing signal; of who is inside as the sender.
 	signalled uint32
-	seen      uint64
-	node      waiter
-	// own is what a sleeper of this process sleeps on beside the peer's signal: no peer can take back
-	// what it says.
-	own     atomic.Uint32
-	waiting waiting
+	entry     *ownEntry
 }
 
-// lane is one direction: its words in the header, and its area.
-type lane struct {
-	seq         *uint64
-	len, signal *uint32
-	area        area
+func lanesOf(m *mapping, l layout) (requests, responses lane) {
+	return lane{m.word64(offReqSeq), m.word32(offReqLen), m.word32(offReqSignal), l.request},
+		lane{m.word64(offRespSeq), m.word32(offRespLen), m.word32(offRespSignal), l.response}
 }
 
-func newRegionChannel(m mapping, l layout, entry *ownEntry) *RegionChannel {
-	requests := lane{m.word64(offReqSeq), m.word32(offReqLen), m.word32(offReqSignal), l.request}
-	responses := lane{m.word64(offRespSeq), m.word32(offRespLen), m.word32(offRespSignal), l.response}
-	r := &RegionChannel{mapping: m, layout: l, entry: entry}
-	r.outgoing, r.incoming = requests, responses
-	if entry != nil {
-		r.outgoing, r.incoming = responses, requests
-	}
-	r.node.wake = r.interrupt
-	return r
-}
+// adopt goes on from the counter that the region holds.
+func (b *bell) adopt(out *lane) { b.signalled = atomic.LoadUint32(out.alarm) }
 
-// adopt goes on from the counters that the region holds.
-func (r *RegionChannel) adopt() (err error) {
-	defer r.mapping.catchFault(faults(), &err)
-	r.sent = atomic.LoadUint64(r.outgoing.seq)
-	r.signalled = atomic.LoadUint32(r.outgoing.signal)
-	r.seen = atomic.LoadUint64(r.incoming.seq)
-	return nil
-}
-
-// SpinAtMost sets how long a wait may look before it sleeps: until it is called, none does.
-func (r *RegionChannel) SpinAtMost(limit time.Duration) { r.waiting = newWaiting(limit) }
-
-// Bytes is the shared memory, in bytes.
-func (r *RegionChannel) Bytes() uint64 { return r.layout.bytes() }
-
-// Send publishes the message that head and body make up. It never waits: the caller sees to it that the
-// last message in this direction was answered. The errors are ErrClosed, ErrRegionBusy,
-// PacketTooLongError and BreachError; the first three mean that nothing was sent.
-func (r *RegionChannel) Send(head, body []byte) (err error) {
-	length, out := uint64(len(head))+uint64(len(body)), &r.outgoing
-	if length == 0 || length > uint64(out.area.capacity) {
-		return &PacketTooLongError{Len: len(head) + len(body), Max: int(out.area.capacity)}
-	}
-	if err := r.refs.enterAs(refsSending); err != nil {
-		return err
-	}
-	defer r.leaveAs(refsSending)
-	defer r.mapping.catchFault(faults(), &err)
-	// Before the peer can see any of it: should this fail half way, nothing is used twice.
-	r.sent++
-	r.signalled++
-	r.mapping.copyIn(out.area, head, body)
-	// For the receiver that has seen the sequence number: the length is of the bytes before it.
-	storeRelease32(out.len, uint32(length))
+// announce numbers a message that is in its area, and wakes who waits for it.
+func (b *bell) announce(out *lane, number uint64) {
+	b.signalled++
 	// For the receiver's look: it finds the message and its length.
-	storeRelease64(out.seq, r.sent)
+	storeRelease64(out.seq, number)
 	// For who is about to sleep: with this value it finds the message.
-	storeRelease32(out.signal, r.signalled)
-	futexWakeUp(out.signal, futexWakeOne)
-	return nil
+	storeRelease32(out.alarm, b.signalled)
+	futexWakeUp(out.alarm, futexWakeOne)
 }
 
-// Room is memory for a message of so many bytes; less when there is no more.
-type Room interface{ Room(length int) []byte }
+// unchanged: a peer that publishes before its last message was answered harms its messages alone.
+func (*lane) unchanged(uint64, uint32) error { return nil }
 
-// TryReceive receives a message if one is there: its length, zero if none is. A message longer than the
-// room counts as received, its front is there, and the length is its real one all the same. The errors
-// are ErrClosed, ErrRegionBusy and BreachError.
-func (r *RegionChannel) TryReceive(room Room) (length int, err error) {
-	if err := r.refs.enterAs(refsReceiving); err != nil {
-		return 0, err
-	}
-	defer r.leaveAs(refsReceiving)
-	defer r.mapping.catchFault(faults(), &err)
-	return r.take(room)
-}
+// beforeSleep is for before the last look. With a signal that tells of a message, that look finds it. With an
+// older one, the sleep finds that it has changed, or is woken.
+func (*bell) beforeSleep(in *lane) uint32 { return atomic.LoadUint32(in.alarm) }
 
-func (r *RegionChannel) take(room Room) (int, error) {
-	in := &r.incoming
-	// Partner: the publisher's store. What is taken next is what it published.
-	seen, found := r.seen, atomic.LoadUint64(in.seq)
-	if found == seen {
-		return 0, nil
-	}
-	if found != seen+1 {
-		return 0, breach("message %d came after message %d", found, seen)
-	}
-	claimed := atomic.LoadUint32(in.len)
-	if claimed == 0 || claimed > in.area.capacity {
-		return 0, breach("a message of %d bytes in an area of %d", claimed, in.area.capacity)
-	}
-	r.seen = found
-	memory := room.Room(int(claimed))
-	r.mapping.copyOut(in.area, memory[:min(len(memory), int(claimed))])
-	return int(claimed), nil
-}
+func (*bell) afterSleep(*lane) {}
 
-// Receive receives a message; waits for one as long as wait says. With a socket, whose closing ends the
-// wait within 50 ms, it wakes up once a slice: for a client, and only while a call waits. Without one
-// nothing wakes it but a message, an abort or [RegionChannel.End]: for a server, whose session somebody
-// else watches.
-//
-// What the peer published before it left comes first. The errors are those of TryReceive, ErrAborted,
-// ErrTimedOut, and ErrClosed when either side has ended the session.
-func (r *RegionChannel) Receive(room Room, socket *PacketChannel, wait *Wait) (length int, err error) {
-	if err := r.refs.enterAs(refsReceiving); err != nil {
-		return 0, err
-	}
-	defer r.leaveAs(refsReceiving)
-	defer r.mapping.catchFault(faults(), &err)
-	if wait.Ended() {
-		return 0, ErrAborted
-	}
-	if n, err := r.take(room); n > 0 || err != nil {
-		return n, err
-	}
-	w := &r.waiting
-	if w.spin.mayBegin() {
-		r.look()
-		if n, err := r.take(room); n > 0 || err != nil {
-			return n, err
-		}
-	}
-	start := w.letOthersFirst(now(), false)
-	length, err = r.rest(room, socket, wait)
-	if err == nil {
-		w.slept(now() - start)
-	}
-	return length, err
-}
+func (*bell) peerClosed() bool { return false }
 
-// rest waits for a message where looking does not pay.
-func (r *RegionChannel) rest(room Room, socket *PacketChannel, wait *Wait) (int, error) {
-	w := &r.waiting
-	for given := (turns{}); w.spin.giveTurn(&given); {
-		if n, err := r.take(room); n > 0 || err != nil {
-			w.spin.metInTurn(&given)
-			return n, err
-		}
-	}
-	ended := r.sleep(socket, wait, w.way(false))
-	if n, err := r.take(room); n > 0 || err != nil {
-		return n, err
-	}
-	return 0, ended
-}
+func (*bell) sayEnded() {}
 
-// Wait sleeps until there is something to receive, without spinning.
-func (r *RegionChannel) Wait(socket *PacketChannel, wait *Wait) (err error) {
-	if err := r.refs.enterAs(refsReceiving); err != nil {
-		return err
-	}
-	defer r.leaveAs(refsReceiving)
-	defer r.mapping.catchFault(faults(), &err)
-	if wait.Ended() {
-		return ErrAborted
-	}
-	return r.sleep(socket, wait, parks)
-}
-
-// look looks for a message for as long as the spin allows.
-func (r *RegionChannel) look() {
-	seen := r.seen
-	for l := r.waiting.spin.begin(); ; {
-		for range memoryLooksPerReading {
-			if atomic.LoadUint64(r.incoming.seq) != seen {
-				r.waiting.spin.found(&l)
-				return
-			}
-			cpuPause()
-		}
-		if !r.waiting.spin.goOn(&l) || r.own.Load()&ownEnded != 0 {
-			return
-		}
+// sayClosed removes the server's file.
+func (b *bell) sayClosed() {
+	if b.entry != nil {
+		b.entry.remove()
 	}
 }
 
-// sleep sleeps until there is something to receive: nil then.
-func (r *RegionChannel) sleep(socket *PacketChannel, wait *Wait, way restWay) error {
-	wait.Abort.add(&r.node)
-	defer wait.Abort.remove(&r.node)
-	in, seen := &r.incoming, r.seen
-	for first := true; ; first, way = false, parks {
-		// Before everything that is looked at below: an abort that comes after changes it, and the
-		// sleep ends at once.
-		own := r.own.Load()
-		// With a signal that tells of a message, the look below finds it. With an older one, the
-		// sleep finds that it has changed, or is woken.
-		heard := atomic.LoadUint32(in.signal)
-		switch {
-		case atomic.LoadUint64(in.seq) != seen:
-			return nil
-		case own&ownEnded != 0:
-			return ErrClosed
-		case wait.Ended():
-			return ErrAborted
-		case wait.Deadline.HasPassed():
-			return ErrTimedOut
-		}
-		// Not before the first sleep: messages come more often than peers leave.
-		if !first && socket != nil {
-			if gone, err := socket.PeerGone(); gone || err != nil {
-				if err == nil {
-					err = ErrClosed
-				}
-				return err
-			}
-		}
-		switch errno := r.doze(heard, own, first, way, socket != nil, wait); errno {
-		case 0, unix.EAGAIN, unix.EINTR, unix.ETIMEDOUT:
-		case unix.EFAULT:
-			return errShortened
-		default:
-			return refused("wait for a message", errno)
-		}
-	}
-}
+func (*bell) release() {}
 
 // doze sleeps while the incoming signal holds heard and this channel's own word own. It may return early.
 //
 // The call that sleeps on both costs more than the plain one, and a busy session would pay it for each
 // message: so the first sleep is a plain one, a short one, and only he who still waits then takes the
 // long one. An idle session makes one system call more, once.
-func (r *RegionChannel) doze(heard, own uint32, first bool, way restWay, watched bool, wait *Wait) unix.Errno {
-	signal, until := r.incoming.signal, wait.Deadline
+func (r *RegionChannel) doze(heard, own uint32, first bool, way restWay, watched bool, wait *Wait) error {
+	switch errno := r.dozeOn(heard, own, first, way, watched, wait); errno {
+	case 0, unix.EAGAIN, unix.EINTR, unix.ETIMEDOUT:
+		return nil
+	case unix.EFAULT:
+		return errShortened
+	default:
+		return refused("wait for a message", errno)
+	}
+}
+
+func (r *RegionChannel) dozeOn(heard, own uint32, first bool, way restWay, watched bool, wait *Wait) unix.Errno {
+	signal, until := r.incoming.alarm, wait.Deadline
 	sleep, most := futexSleep, firstSleep
 	switch {
 	case way == holds:
@@ -306,62 +108,8 @@ func (r *RegionChannel) doze(heard, own uint32, first bool, way restWay, watched
 	return sleep(signal, heard, int64(most))
 }
 
-// End makes every wait return ErrClosed, now and from now on, from any goroutine, whatever the peer does.
-// A message that is already there still comes first. Sending is not affected.
-func (r *RegionChannel) End() {
-	if !r.refs.enter() {
-		return
-	}
-	defer r.leave()
-	r.end()
-}
-
-func (r *RegionChannel) end() {
-	for {
-		own := r.own.Load()
-		if r.own.CompareAndSwap(own, own|ownEnded) {
-			break
-		}
-	}
-	r.wakeOwn()
-}
-
-// interrupt wakes the sleeper of this process, who looks at its abort handle. The handle's lock keeps the
-// sleeper inside, and so the region mapped.
-func (r *RegionChannel) interrupt() {
-	r.own.Add(ownInterrupt)
-	r.wakeOwn()
-}
-
 func (r *RegionChannel) wakeOwn() {
 	futexWakeOwn(&r.own)
 	// One in its first sleep sleeps on the shared word alone. Waking others is harmless.
-	futexWakeUp(r.incoming.signal, futexWakeAll)
-}
-
-// Close ends the channel and gives its memory back, once nobody uses it any more; the server's end removes
-// the file. It may be called from any goroutine, any number of times.
-func (r *RegionChannel) Close() {
-	if !r.refs.enter() {
-		return
-	}
-	defer r.leave()
-	if first, _ := r.refs.close(); first {
-		r.end()
-		if r.entry != nil {
-			r.entry.remove()
-		}
-	}
-}
-
-func (r *RegionChannel) leaveAs(flag int32) {
-	if r.refs.leaveAs(flag) {
-		r.mapping.unmap()
-	}
-}
-
-func (r *RegionChannel) leave() {
-	if r.refs.leave() {
-		r.mapping.unmap()
-	}
+	futexWakeUp(r.incoming.alarm, futexWakeAll)
 }

@@ -23,13 +23,13 @@ func someRegion(t testing.TB) (server, client *RegionChannel, path string) {
 	t.Helper()
 	path = shortDir(t) + "/svc-0000000000000001.ipcshm"
 	sizes := RegionSizes{RequestBytes: 100, ResponseBytes: 200}
-	server, err := CreateRegion(path, sizes)
+	server, err := CreateRegion(RegionName{Path: path}, sizes)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Close)
 	a, _ := channels(t)
-	client, err = AttachRegion(path, sizes, OwnUID(), a, within(soon))
+	client, err = AttachRegion(RegionName{Path: path}, sizes, OwnUID(), a, within(soon))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestSizesThatNoRegionHasAreRefused(t *testing.T) {
 		if _, ok := sizes.FileBytes(); ok {
 			t.Errorf("%+v fits", sizes)
 		}
-		if _, err := CreateRegion(shortDir(t)+"/r", sizes); err != ErrRegionTooLarge {
+		if _, err := CreateRegion(RegionName{Path: shortDir(t) + "/r"}, sizes); err != ErrRegionTooLarge {
 			t.Errorf("%+v: %v", sizes, err)
 		}
 	}
@@ -147,11 +147,11 @@ func TestARegionLivesAsLongAsItsOwner(t *testing.T) {
 func TestAStaleRegionGivesWayAndALiveOneDoesNot(t *testing.T) {
 	server, _, path := someRegion(t)
 	sizes := RegionSizes{RequestBytes: 1, ResponseBytes: 1}
-	if _, err := CreateRegion(path, sizes); err != ErrRegionTaken {
+	if _, err := CreateRegion(RegionName{Path: path}, sizes); err != ErrRegionTaken {
 		t.Fatal(err)
 	}
 	headerOf(t, path, offOwnerGeneration, 0)
-	second, err := CreateRegion(path, sizes)
+	second, err := CreateRegion(RegionName{Path: path}, sizes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestRegionsGiveTheirMemoryAndDescriptorsBack(t *testing.T) {
 	before := openDescriptors(t)
 	path := shortDir(t) + "/r"
 	for range 100 {
-		made, err := CreateRegion(path, RegionSizes{RequestBytes: 1 << 20, ResponseBytes: 1 << 20})
+		made, err := CreateRegion(RegionName{Path: path}, RegionSizes{RequestBytes: 1 << 20, ResponseBytes: 1 << 20})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
 package sys
 
-// Supported tells whether this platform has a transport.
-const Supported = true
+// OwnFamily is this platform's.
+const OwnFamily = FamilyPosix

@@ -1,4 +1,4 @@
-//go:build !linux
+//go:build !linux && !windows
 
 package sys
 
@@ -7,8 +7,8 @@ import "time"
 // The names of a platform that has no transport yet: it builds, and every construction fails with
 // [ErrUnsupported]. Nothing else here can be reached, since there is nothing to call it on.
 
-// Supported tells whether this platform has a transport.
-const Supported = false
+// OwnFamily is this platform's.
+const OwnFamily = FamilyNone
 
 // PacketChannel cannot be made here.
 type PacketChannel struct{}
@@ -58,14 +58,6 @@ func InspectEndpoint(string) (Inspection, error) { return Inspection{}, ErrUnsup
 // Listener cannot be made here.
 type Listener struct{}
 
-// Accepted is a client that was accepted.
-type Accepted struct {
-	// Channel is its connection.
-	Channel *PacketChannel
-	// Overflow: it has the last descriptor.
-	Overflow bool
-}
-
 // Bind fails with [ErrUnsupported].
 func Bind(string, *BindOptions) (*Listener, error) { return nil, ErrUnsupported }
 
@@ -81,17 +73,17 @@ func severalCPUs() bool { return false }
 
 func yieldCPU() {}
 
+// RegionsTellOfClose: there are none.
+const RegionsTellOfClose = false
+
 // RegionChannel cannot be made here.
 type RegionChannel struct{}
 
-// Room is memory for a message.
-type Room interface{ Room(length int) []byte }
-
 // CreateRegion fails with [ErrUnsupported].
-func CreateRegion(string, RegionSizes) (*RegionChannel, error) { return nil, ErrUnsupported }
+func CreateRegion(RegionName, RegionSizes) (*RegionChannel, error) { return nil, ErrUnsupported }
 
 // AttachRegion fails with [ErrUnsupported].
-func AttachRegion(string, RegionSizes, uint32, *PacketChannel, *Wait) (*RegionChannel, error) {
+func AttachRegion(RegionName, RegionSizes, uint32, *PacketChannel, *Wait) (*RegionChannel, error) {
 	return nil, ErrUnsupported
 }
 

@@ -21,16 +21,6 @@ const maxBlocked = 8
 // blocked counts the goroutines that block.
 var blocked atomic.Int32
 
-// waiting is what one receiving side has learnt of its peer.
-type waiting struct {
-	spin Spin
-	resting
-}
-
-func newWaiting(limit time.Duration) waiting {
-	return waiting{spin: NewSpin(limit), resting: newResting()}
-}
-
 // SpinAtMost sets how long a wait may look before it sleeps: until it is called, none does. Before the
 // first receive.
 func (c *PacketChannel) SpinAtMost(limit time.Duration) { c.waiting = newWaiting(limit) }
