@@ -18,3 +18,23 @@ TEXT ·storeRelease64(SB), NOSPLIT, $0-16
 	MOVQ	value+8(FP), CX
 	MOVQ	CX, (AX)
 	RET
+
+// func lookAt(word *uint64, seen uint64, message *byte, times uint32) bool
+TEXT ·lookAt(SB), NOSPLIT, $0-33
+	MOVQ	word+0(FP), DI
+	MOVQ	seen+8(FP), SI
+	MOVQ	message+16(FP), BX
+	MOVL	times+24(FP), CX
+again:
+	PREFETCHT0	(BX)
+	MOVQ	(DI), AX
+	CMPQ	AX, SI
+	JNE	found
+	PAUSE
+	SUBL	$1, CX
+	JNE	again
+	MOVB	$0, ret+32(FP)
+	RET
+found:
+	MOVB	$1, ret+32(FP)
+	RET

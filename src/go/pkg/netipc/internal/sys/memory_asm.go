@@ -8,6 +8,12 @@ package sys
 //go:noescape
 func cpuPause()
 
+// lookAt looks at word so many times, and pauses in between, until it holds something else than seen: true then.
+// Each time it fetches the line of message as well, so that who finds the one need not wait for the other.
+//
+//go:noescape
+func lookAt(word *uint64, seen uint64, message *byte, times uint32) bool
+
 // storeRelease32 stores value: whoever finds it, by an atomic load, finds all that this goroutine stored before.
 // Unlike an atomic store it does not wait until nobody else has the line.
 //
