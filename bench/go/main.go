@@ -76,7 +76,7 @@ func run(arguments []string) error {
 	flags.IntVar(&o.items, "items", 1, "items of a snapshot, keys of a lookup, most items of a batch")
 	flags.IntVar(&o.bytes, "bytes", 0, "bytes of a string to reverse, and of the long name in mix long")
 	flags.StringVar(&o.mix, "mix", "known", "what keys ask for: known, plain, unknown, mixed, long")
-	flags.StringVar(&o.transport, "transport", "", "socket, shm or process")
+	flags.StringVar(&o.transport, "transport", "", "socket, shm, busywait (on Windows) or process")
 	flags.StringVar(&o.runDir, "run-dir", "", "the directory of the sockets")
 	flags.StringVar(&o.service, "service", "", "the endpoint's name")
 	flags.StringVar(&o.cpus, "cpus", "", "the CPUs to run on; any unless given")
@@ -115,8 +115,8 @@ func (o *options) endpoint() (service.Endpoint, error) {
 // profiles are what this end offers, and what of it it would rather use.
 func (o *options) profiles() (supported, preferred protocol.Profiles) {
 	supported = protocol.ProfilesBaseline
-	if o.transport == "shm" {
-		supported |= protocol.ProfilesShmHybrid
+	if o.sharesMemory() {
+		supported |= protocol.Profiles(o.wanted())
 	}
 	if o.supported != 0 {
 		supported = protocol.Profiles(o.supported)
@@ -129,15 +129,25 @@ func (o *options) profiles() (supported, preferred protocol.Profiles) {
 
 // checkSelected: a row says which transport it measured, and another one must not be in its place.
 func (o *options) checkSelected(selected protocol.Profile) error {
-	wanted := protocol.ProfileBaseline
-	if o.transport == "shm" {
-		wanted = protocol.ProfileShmHybrid
-	}
-	if selected != wanted {
+	if wanted := o.wanted(); selected != wanted {
 		return fmt.Errorf("asked for %v, but the session has %v", wanted, selected)
 	}
 	return nil
 }
+
+// wanted is the profile of the transport.
+func (o *options) wanted() protocol.Profile {
+	switch o.transport {
+	case "shm":
+		return protocol.ProfileShmHybrid
+	case "busywait":
+		return protocol.ProfileShmBusywait
+	}
+	return protocol.ProfileBaseline
+}
+
+// sharesMemory tells whether requests and answers take turns.
+func (o *options) sharesMemory() bool { return o.wanted().IsSharedMemory() }
 
 // perClient is the rate of one client; zero for as fast as it goes.
 func (o *options) perClient() (float64, error) {

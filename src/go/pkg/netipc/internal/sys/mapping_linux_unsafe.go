@@ -30,6 +30,9 @@ func (m *mapping) unmap() {
 	*m = mapping{}
 }
 
+// copyHeader writes the header of a new region, which nobody else knows of yet.
+func (m *mapping) copyHeader(header *regionHeader) { copy(m.bytes, header[:]) }
+
 // addressable is what a fault's panic tells, beside an ordinary runtime error.
 type addressable interface{ Addr() uintptr }
 

@@ -24,9 +24,6 @@ func (m *mapping) word32(offset uintptr) *uint32 { return (*uint32)(unsafe.Add(m
 // word64 is the same for a field of 8 bytes at a multiple of 8.
 func (m *mapping) word64(offset uintptr) *uint64 { return (*uint64)(unsafe.Add(m.base, offset)) }
 
-// copyHeader writes the header of a new region, which nobody else knows of yet.
-func (m *mapping) copyHeader(header *regionHeader) { copy(m.bytes, header[:]) }
-
 // copyIn copies the pieces, one after the other, into an area, which is checked to hold them.
 func (m *mapping) copyIn(to area, head, body []byte) {
 	at := m.bytes[to.offset:to.end()]

@@ -1,0 +1,4 @@
+package sys
+
+// OwnFamily is this platform's.
+const OwnFamily = FamilyWindows
