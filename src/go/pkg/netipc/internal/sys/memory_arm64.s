@@ -1,10 +1,5 @@
 #include "textflag.h"
 
-// func cpuPause()
-TEXT ·cpuPause(SB), NOSPLIT, $0-0
-	YIELD
-	RET
-
 // func storeRelease32(word *uint32, value uint32)
 TEXT ·storeRelease32(SB), NOSPLIT, $0-12
 	MOVD	word+0(FP), R0

@@ -2,14 +2,10 @@
 
 package sys
 
-// cpuPause tells the CPU that this is a loop that waits for memory: it saves power, leaves the core to
-// its twin, and leaves the loop without the penalty of having speculated.
-//
-//go:noescape
-func cpuPause()
-
-// lookAt looks at word so many times, and pauses in between, until it holds something else than seen: true then.
-// Each time it fetches the line of message as well, so that who finds the one need not wait for the other.
+// lookAt looks at word so many times until it holds something else than seen: true then. Each time it fetches the
+// line of message as well, so that who finds the one need not wait for the other; and in between it tells the CPU
+// that this is a loop that waits for memory: it saves power, leaves the core to its twin, and leaves the loop
+// without the penalty of having speculated.
 //
 //go:noescape
 func lookAt(word *uint64, seen uint64, message *byte, times uint32) bool
