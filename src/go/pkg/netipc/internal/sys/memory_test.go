@@ -3,6 +3,7 @@
 package sys
 
 import (
+	"runtime"
 	"sync/atomic"
 	"testing"
 )
@@ -33,7 +34,7 @@ func TestWhoLooksFindsWhatIsStoredMeanwhile(t *testing.T) {
 	go func() {
 		for number := uint64(1); number <= messages; number++ {
 			for !lookAt(&there, number-1, &message, memoryLooksPerReading) {
-				yieldCPU()
+				runtime.Gosched()
 			}
 			storeRelease64(&back, atomic.LoadUint64(&body))
 		}
@@ -42,7 +43,7 @@ func TestWhoLooksFindsWhatIsStoredMeanwhile(t *testing.T) {
 		atomic.StoreUint64(&body, number)
 		storeRelease64(&there, number)
 		for !lookAt(&back, number-1, &message, memoryLooksPerReading) {
-			yieldCPU()
+			runtime.Gosched()
 		}
 		if got := atomic.LoadUint64(&back); got != number {
 			t.Fatalf("%d came back for %d", got, number)
