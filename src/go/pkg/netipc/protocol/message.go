@@ -21,29 +21,37 @@ type Message struct {
 
 // MessageInPacket opens a packet that is a whole message, of which this is the header, checked before.
 func MessageInPacket(header Header, packet []byte) Message {
+	return Message{Header: header, Payload: PayloadInPacket(&header, packet)}
+}
+
+// PayloadInPacket is the payload of a message that is a packet; nil where a failure has none.
+func PayloadInPacket(header *Header, packet []byte) []byte {
 	if header.Status != StatusOK || uint64(len(packet)) < HeaderLen+uint64(header.PayloadLen) {
-		return Message{Header: header}
+		return nil
 	}
 	end := HeaderLen + int(header.PayloadLen)
-	return Message{Header: header, Payload: packet[HeaderLen:end:end]}
+	return packet[HeaderLen:end:end]
 }
 
 // Header decodes and checks the header at the start of bytes (spec section 1): [DecodeHeader], then
 // CheckRequest or CheckResponse.
 func (d Direction) Header(bytes []byte, limits *Limits) (Header, error) {
-	header, err := DecodeHeader(bytes)
-	if err != nil {
-		return Header{}, err
-	}
-	if d == Requests {
-		err = header.CheckRequest(limits)
-	} else {
-		err = header.CheckResponse(limits)
-	}
-	if err != nil {
+	var header Header
+	if err := d.header(bytes, limits, &header); err != nil {
 		return Header{}, err
 	}
 	return header, nil
+}
+
+// header is Header in place.
+func (d Direction) header(bytes []byte, limits *Limits, header *Header) error {
+	if err := header.decode(bytes); err != nil {
+		return err
+	}
+	if d == Requests {
+		return header.CheckRequest(limits)
+	}
+	return header.CheckResponse(limits)
 }
 
 // Message opens bytes, which must be one whole message: what shared memory carries (spec section 7).

@@ -80,7 +80,8 @@ func NewReassembly(incoming Incoming) Reassembly {
 // server, means a request above the agreed limit, which is answered [StatusLimitExceeded] first: the
 // answer repeats the code and message id of [DecodeHeader] of that packet, its first.
 func (r *Reassembly) Accept(packet []byte) (Message, bool, error) {
-	progress, header, err := r.Advance(packet)
+	var header Header
+	progress, err := r.Advance(packet, &header)
 	switch {
 	case err != nil || progress == ProgressMore:
 		return Message{}, false, err
@@ -92,13 +93,13 @@ func (r *Reassembly) Accept(packet []byte) (Message, bool, error) {
 }
 
 // Advance is [Reassembly.Accept] for those who keep packet and receiver together and open the message
-// later. The header is that of the whole message, when there is one.
-func (r *Reassembly) Advance(packet []byte) (Progress, Header, error) {
+// later. What it leaves in header is the header of the whole message, when there is one, and else means nothing.
+func (r *Reassembly) Advance(packet []byte, header *Header) (Progress, error) {
 	if r.partial {
 		r.partial = false
-		return r.further(packet)
+		return r.further(packet, header)
 	}
-	return r.first(packet)
+	return r.first(packet, header)
 }
 
 // Gathered is the payload of the last message of several packets, until the next packet.
@@ -131,41 +132,40 @@ func (r *Reassembly) Release() {
 	}
 }
 
-func (r *Reassembly) first(packet []byte) (Progress, Header, error) {
+func (r *Reassembly) first(packet []byte, header *Header) (Progress, error) {
 	in := &r.incoming
-	header, err := in.Direction.Header(packet, &in.Limits)
-	if err != nil {
-		return 0, Header{}, err
+	if err := in.Direction.header(packet, &in.Limits, header); err != nil {
+		return 0, err
 	}
 	if header.Status != StatusOK {
-		return ProgressInPacket, header, nil
+		return ProgressInPacket, nil
 	}
 	// What an int cannot count is above any ceiling that this host could serve.
 	if header.PayloadLen > in.CeilingBytes || uint64(header.PayloadLen) > math.MaxInt-HeaderLen {
-		return 0, Header{}, AboveCeilingError{PayloadLen: header.PayloadLen, CeilingBytes: in.CeilingBytes}
+		return 0, AboveCeilingError{PayloadLen: header.PayloadLen, CeilingBytes: in.CeilingBytes}
 	}
 	payload, err := exactPayload(packet, in.PacketSize.ShareOf(header.PayloadLen, 0))
 	if err != nil {
-		return 0, Header{}, err
+		return 0, err
 	}
 	count := in.PacketSize.PacketsOf(header.PayloadLen)
 	if count == 1 {
-		return ProgressInPacket, header, nil
+		return ProgressInPacket, nil
 	}
 	if header.PayloadLen > MaxPayloadBytes {
 		// No chunk header could continue it: its total length has no 32-bit value.
-		return 0, Header{}, NewDecodeError(DefectLength, HeaderLen)
+		return 0, NewDecodeError(DefectLength, HeaderLen)
 	}
 	r.buffer = r.buffer[:0]
 	r.append(payload, int(header.PayloadLen))
-	r.partial, r.header, r.next, r.count = true, header, 1, count
-	return ProgressMore, Header{}, nil
+	r.partial, r.header, r.next, r.count = true, *header, 1, count
+	return ProgressMore, nil
 }
 
-func (r *Reassembly) further(packet []byte) (Progress, Header, error) {
+func (r *Reassembly) further(packet []byte, header *Header) (Progress, error) {
 	chunk, err := DecodeChunkHeader(packet)
 	if err != nil {
-		return 0, Header{}, err
+		return 0, err
 	}
 	share := r.incoming.PacketSize.ShareOf(r.header.PayloadLen, r.next)
 	switch {
@@ -182,19 +182,20 @@ func (r *Reassembly) further(packet []byte) (Progress, Header, error) {
 		err = NewDecodeError(DefectLength, offChunkPayloadLen)
 	}
 	if err != nil {
-		return 0, Header{}, err
+		return 0, err
 	}
 	payload, err := exactPayload(packet, share)
 	if err != nil {
-		return 0, Header{}, err
+		return 0, err
 	}
 	r.append(payload, int(r.header.PayloadLen))
 	r.next++
 	if r.next == r.count {
-		return ProgressGathered, r.header, nil
+		*header = r.header
+		return ProgressGathered, nil
 	}
 	r.partial = true
-	return ProgressMore, Header{}, nil
+	return ProgressMore, nil
 }
 
 // append adds to the buffer, which doubles as it needs to and stops at the message's own length.

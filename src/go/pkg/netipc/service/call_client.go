@@ -36,7 +36,7 @@ func (c *CallClient[Q, Req, Resp, RespB]) Call(ctx context.Context, request Q) (
 	if err != nil {
 		return none, err
 	}
-	response, err := c.service.DecodeResponse(c.answer().Payload)
+	response, err := c.service.DecodeResponse(c.answerPayload())
 	if err != nil {
 		return none, c.malformed(err)
 	}
@@ -52,15 +52,15 @@ func (c *CallClient[Q, Req, Resp, RespB]) Batch(ctx context.Context, requests []
 	if err != nil {
 		return BatchView[Resp]{}, err
 	}
-	answer := c.answer()
-	batch, err := protocol.DecodeBatch(answer.Payload, answer.Header.ItemCount)
+	header, answer := c.answer()
+	batch, err := protocol.DecodeBatch(answer, header.ItemCount)
 	if err != nil {
 		return BatchView[Resp]{}, c.malformed(err)
 	}
 	view := BatchView[Resp]{items: batch, decode: c.service.DecodeResponse}
 	for _, item := range batch.Items() {
 		if _, err := view.decode(item); err != nil {
-			return BatchView[Resp]{}, c.malformed(inside(answer.Payload, item, err))
+			return BatchView[Resp]{}, c.malformed(inside(answer, item, err))
 		}
 	}
 	return view, nil

@@ -38,7 +38,6 @@ type clientEngine struct {
 
 // logicalCall is what one logical call has used up.
 type logicalCall struct {
-	ctx    context.Context
 	wait   transport.Wait
 	resend protocol.Resend
 	growth protocol.CallGrowth
@@ -137,11 +136,18 @@ func (e *clientEngine) begin(ctx context.Context, call *logicalCall) *CallError 
 	if e.link.state != protocol.StateReady {
 		return failf(KindNotReady, ErrNotReady, "it is %v", e.link.state)
 	}
-	if e.link.abort.IsSet() || ctx.Err() != nil {
+	done := ctx.Done()
+	// A context that is never done has no error to tell of.
+	if e.link.abort.IsSet() || done != nil && ctx.Err() != nil {
 		return fail(KindAborted, ErrAborted)
 	}
 	e.link.counters.Calls++
-	*call = logicalCall{ctx: ctx, wait: e.link.wait(ctx, transport.After(e.link.config.CallTimeout))}
+	// Field by field: what is written in parts and copied whole a moment later keeps the copy waiting.
+	call.wait.Deadline = transport.After(e.link.config.CallTimeout)
+	if at, ok := ctx.Deadline(); ok {
+		call.wait.Deadline = call.wait.Deadline.Earlier(transport.At(at))
+	}
+	call.wait.Abort, call.wait.Done = &e.link.abort, done
 	return nil
 }
 
@@ -174,13 +180,18 @@ func (e *clientEngine) malformed(err error) error {
 	return broken
 }
 
-// answer is the last one.
-func (e *clientEngine) answer() protocol.Message {
+// answer is the last one's header, nil if there is none, and payload.
+func (e *clientEngine) answer() (*protocol.Header, []byte) {
 	if e.link.inbox == nil {
-		return protocol.Message{}
+		return nil, nil
 	}
-	message, _ := e.link.inbox.Message()
-	return message
+	return e.link.inbox.Received()
+}
+
+// answerPayload is the last one's payload.
+func (e *clientEngine) answerPayload() []byte {
+	_, payload := e.answer()
+	return payload
 }
 
 // terms are those of the session; nil when there is none.
@@ -348,7 +359,7 @@ func (e *clientEngine) roundTrip(call *logicalCall, asked items) (protocol.Statu
 	l := &e.link
 	request := e.request[:e.requestLen]
 	header := l.nextHeader(e.service.method, uint32(len(request)), asked)
-	err := l.session.Send(&header, request, call.wait)
+	err := l.session.SendWithin(&header, request, &call.wait)
 	switch {
 	case err == nil:
 		l.counters.SentBytes += messageLen(&header)
@@ -358,15 +369,18 @@ func (e *clientEngine) roundTrip(call *logicalCall, asked items) (protocol.Statu
 	default:
 		return 0, sendError(err)
 	}
-	answer, err := l.session.Receive(l.inbox, call.wait)
-	if err != nil {
+	if err := l.session.ReceiveInPlace(l.inbox, &call.wait); err != nil {
 		return 0, receiveError(err)
 	}
-	l.counters.ReceivedBytes += messageLen(&answer.Header)
-	if err := checkAnswer(&header, &answer.Header, asked); err != nil {
+	answer, _ := l.inbox.Received()
+	if answer == nil {
+		return 0, receiveError(transport.ErrEnded)
+	}
+	l.counters.ReceivedBytes += messageLen(answer)
+	if err := checkAnswer(&header, answer, asked); err != nil {
 		return 0, err
 	}
-	return answer.Header.Status, nil
+	return answer.Status, nil
 }
 
 // recover is for after an exchange that failed: a new session when the call may use one, else the error.
@@ -418,6 +432,12 @@ func noSession(call *logicalCall, err error) *CallError {
 
 // buildGrowing writes a request into buffer, which grows until it fits, up to ceiling bytes.
 func buildGrowing(buffer *[]byte, ceiling uint32, build func(out []byte) (int, error)) (int, *CallError) {
+	// Nearly always it fits what the last one had.
+	if room := min(uint64(len(*buffer)), uint64(ceiling)); room > 0 {
+		if length, err := build((*buffer)[:room]); err == nil {
+			return length, nil
+		}
+	}
 	return buildGrowingAt(buffer, ceiling, 0, func(_ int, out []byte) (int, error) { return build(out) })
 }
 

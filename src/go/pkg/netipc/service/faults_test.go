@@ -7,10 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"runtime/pprof"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -422,39 +420,6 @@ func TestIdleSessionsCostNoThreadAndLittleMemory(t *testing.T) {
 // idleLook is how long idleness is watched.
 const idleLook = 500 * time.Millisecond
 
-func cpuTime(t testing.TB) time.Duration {
-	t.Helper()
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-}
-
-func threadCount(t testing.TB) int {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/task")
-	if err != nil {
-		return pprof.Lookup("threadcreate").Count()
-	}
-	return len(entries)
-}
-
-func raiseDescriptors(t testing.TB, needed uint64) {
-	t.Helper()
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		t.Fatal(err)
-	}
-	if limit.Cur >= needed {
-		return
-	}
-	limit.Cur = limit.Max
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < needed {
-		t.Fatalf("%d descriptors are needed, %d can be had: %v", needed, limit.Cur, err)
-	}
-}
-
 // emulatorEnv names what runs test binaries of another machine, where the system does not know by itself.
 const emulatorEnv = "NETIPC_TEST_EMULATOR"
 
@@ -539,7 +504,7 @@ func kill(t testing.TB, command *exec.Cmd) {
 }
 
 func TestAKilledServerIsNoticedByACallThatWaits(t *testing.T) {
-	runDir := t.TempDir()
+	runDir := newRunDir(t)
 	server := child(t, "server", runDir)
 	endpoint := endpointIn(t, runDir, increment.Service)
 	client := incrementClient(t, endpoint, service.ClientConfig{})
@@ -566,7 +531,7 @@ func TestAKilledServerIsNoticedByACallThatWaits(t *testing.T) {
 }
 
 func TestKilledClientsLeaveNothing(t *testing.T) {
-	runDir := t.TempDir()
+	runDir := newRunDir(t)
 	endpoint := endpointIn(t, runDir, increment.Service)
 	server, err := increment.NewServer(endpoint, service.ServerConfig{}, addOne)
 	start(t, server, err)

@@ -557,7 +557,7 @@ func TestAWrongTokenIsRefused(t *testing.T) {
 }
 
 func TestAHostServesSeveralServicesOverOneSetOfWorkers(t *testing.T) {
-	runDir := t.TempDir()
+	runDir := newRunDir(t)
 	numbers, err := increment.NewServer(endpointIn(t, runDir, increment.Service), service.ServerConfig{}, addOne)
 	if err != nil {
 		t.Fatal(err)

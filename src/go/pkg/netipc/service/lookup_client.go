@@ -87,7 +87,7 @@ func (c *LookupClient[K, Req, Item, RespB]) lookUp(call *logicalCall, keys []K) 
 		if again {
 			continue
 		}
-		if err := c.stitch.take(keys, asked, c.answer().Payload); err != nil {
+		if err := c.stitch.take(keys, asked, c.answerPayload()); err != nil {
 			if err.Kind == KindViolation {
 				return c.fail(err)
 			}

@@ -43,6 +43,8 @@ type served struct {
 	turn uint64
 	// idleAt is when a look is due whether the session idles: the clock is not read for each request.
 	idleAt transport.Deadline
+	// wait is for its next request.
+	wait transport.Wait
 	// received counts the requests, and lookedAt those at the last such look.
 	received, lookedAt uint64
 	// handling is the turn in which the reader runs a handler; zero while it does not. Whoever sets it back
@@ -68,25 +70,26 @@ type served struct {
 }
 
 func newServed(e *engine, service *servedService, session *transport.Session) *served {
-	return &served{
+	s := &served{
 		engine: e, service: service, session: session, inbox: session.NewInbox(), reading: true,
 		room: make(chan struct{}, 1), idleAt: transport.After(idleAfter),
 		context: Context{
 			Context: e.context, peer: session.Peer(), sessionID: session.ID(), service: service,
 		},
 	}
+	s.wait.Abort = &s.stopReading
+	return s
 }
 
 // read is the reader: it returns when the session is over, or another goroutine is the reader.
 func (s *served) read() {
 	for {
-		message, ok := s.receive()
-		if !ok || !s.begin() {
+		if !s.receive() || !s.begin() {
 			s.stopped()
 			return
 		}
 		if w := s.engine.pool.take(); w != nil {
-			if !s.handleInline(w, message) {
+			if !s.handleInline(w) {
 				return
 			}
 		} else if !s.enqueue() {
@@ -101,19 +104,20 @@ func (s *served) read() {
 }
 
 // receive waits for the next request. False when none will come.
-func (s *served) receive() (protocol.Message, bool) {
+func (s *served) receive() bool {
 	for {
-		message, err := s.session.Receive(s.inbox, transport.Wait{Deadline: s.idleAt, Abort: &s.stopReading})
+		s.wait.Deadline = s.idleAt
+		err := s.session.ReceiveInPlace(s.inbox, &s.wait)
 		if err == nil {
 			s.received++
-			return message, true
+			return true
 		}
 		if err == transport.ErrTimedOut {
 			err = s.lookWhetherIdle()
 		}
 		if err != nil {
 			s.failedToReceive(err)
-			return protocol.Message{}, false
+			return false
 		}
 	}
 }
@@ -197,7 +201,7 @@ func (s *served) wakeReader() {
 }
 
 // handleInline answers a request on the reader's own goroutine. False when that is the reader no longer.
-func (s *served) handleInline(w *worker, message protocol.Message) bool {
+func (s *served) handleInline(w *worker) bool {
 	s.turn++
 	turn := s.turn
 	s.handling.Store(turn)
@@ -205,14 +209,16 @@ func (s *served) handleInline(w *worker, message protocol.Message) bool {
 	w.inlineOf.Store(s)
 	s.engine.watchdog.wake()
 
-	header := message.Header
+	// Copied: when the reading is passed on, another goroutine receives.
+	received, payload := s.inbox.Received()
+	header := *received
 	returned := false
 	defer func() {
 		if !returned {
 			s.handlerExited(w, turn, &header)
 		}
 	}()
-	result := s.engine.work(w, s, &header, message.Payload)
+	result := s.engine.work(w, s, &header, payload)
 	returned = true
 	w.inlineOf.Store(nil)
 	// The watchdog may have made another goroutine the reader meanwhile.

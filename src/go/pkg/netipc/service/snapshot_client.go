@@ -32,7 +32,7 @@ func (c *SnapshotClient[I, Req, Resp, Item, RespB]) Fetch(ctx context.Context) (
 	if err := c.call(ctx, c.service.EncodeRequest); err != nil {
 		return none, err
 	}
-	response, err := c.service.DecodeResponse(c.answer().Payload)
+	response, err := c.service.DecodeResponse(c.answerPayload())
 	if err != nil {
 		return none, c.malformed(err)
 	}
@@ -49,7 +49,7 @@ func (c *SnapshotClient[I, Req, Resp, Item, RespB]) fetchPayload(ctx context.Con
 	if err != nil {
 		return nil, err
 	}
-	payload := c.answer().Payload
+	payload := c.answerPayload()
 	records := c.service.Items(response)
 	left := len(payload)
 	for index := range records.Len() {

@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux || windows
 
 package transport
 
@@ -67,7 +67,7 @@ func TestWhatWasAgreedIsKnownAtBothEnds(t *testing.T) {
 		t.Fatal(client.ID(), server.ID())
 	}
 	for _, session := range []*Session{client, server} {
-		if peer := session.Peer(); peer.PID != uint32(os.Getpid()) || peer.UID != uint32(os.Geteuid()) {
+		if peer := session.Peer(); peer.PID != uint32(os.Getpid()) || peer.UID != sys.OwnUID() {
 			t.Fatalf("%+v", peer)
 		}
 	}
@@ -424,7 +424,7 @@ func TestARefusalInFlightDoesNotHoldUpClosing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := t.TempDir() + "/s"
+	path := newEndpoint(t).SocketPath()
 	other, err := sys.Bind(path, &sys.BindOptions{})
 	if err != nil {
 		t.Fatal(err)

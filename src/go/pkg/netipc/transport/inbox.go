@@ -81,6 +81,18 @@ func (in *Inbox) Message() (protocol.Message, bool) {
 	return in.held.message(in.packet, in.reassembly.Gathered())
 }
 
+// Received is [Inbox.Message] in place: header and payload are overwritten when the inbox is used again. The header
+// is nil where there is no message.
+func (in *Inbox) Received() (header *protocol.Header, payload []byte) {
+	switch in.held.where {
+	case inPacket:
+		return &in.held.header, protocol.PayloadInPacket(&in.held.header, in.packet[:in.held.packetLen])
+	case gathered:
+		return &in.held.header, in.reassembly.Gathered()
+	}
+	return nil, nil
+}
+
 // IsPartial tells whether a message has begun whose packets have not all arrived: [ChunkGapTimeout]
 // after the last of them, receiving gives [ErrChunkGap].
 func (in *Inbox) IsPartial() bool { return !in.gapEnds.IsNever() }
@@ -142,7 +154,7 @@ func (in *Inbox) roomForPacket() ([]byte, error) {
 // take takes the packet that was received into the room, of this length. True when a message is whole.
 func (in *Inbox) take(length int) (bool, error) {
 	packet := in.packet[:min(length, in.room)]
-	progress, header, err := in.reassembly.Advance(packet)
+	progress, err := in.reassembly.Advance(packet, &in.held.header)
 	if err != nil {
 		return false, in.end(refusal(err, packet))
 	}
@@ -151,9 +163,9 @@ func (in *Inbox) take(length int) (bool, error) {
 		in.gapEnds = sys.After(ChunkGapTimeout)
 		return false, nil
 	case protocol.ProgressInPacket:
-		in.held = held{where: inPacket, header: header, packetLen: len(packet)}
+		in.held.where, in.held.packetLen = inPacket, len(packet)
 	default:
-		in.held = held{where: gathered, header: header}
+		in.held.where = gathered
 	}
 	in.gapEnds = sys.Never()
 	return true, nil

@@ -76,7 +76,8 @@ func (g *region) publish(header *protocol.Header, payload []byte) error {
 	if !g.ours.CompareAndSwap(true, false) {
 		return ErrOutOfTurn
 	}
-	head := header.Encode()
+	var head [protocol.HeaderLen]byte
+	header.Put(&head)
 	err := g.channel.Send(head[:], payload)
 	for err == sys.ErrRegionBusy {
 		// Who answered last is in the midst of waking the peer, whose next request is answered already.

@@ -79,13 +79,18 @@ func newSession(
 // [ErrClosed], [ErrEnded] and [SysError]; on shared memory, where nothing is waited for, [ErrOutOfTurn]. When a part of the message was out, later calls give
 // [ErrEnded]: close the session.
 func (s *Session) Send(header *protocol.Header, payload []byte, wait Wait) error {
+	return s.SendWithin(header, payload, &wait)
+}
+
+// SendWithin is [Session.Send] for who keeps the wait, and uses it again.
+func (s *Session) SendWithin(header *protocol.Header, payload []byte, wait *Wait) error {
 	if err := s.checkOutgoing(header, payload); err != nil {
 		return err
 	}
 	if s.region != nil {
 		return s.region.publish(header, payload)
 	}
-	return s.socket.send(header, payload, &wait)
+	return s.socket.send(header, payload, wait)
 }
 
 // NewInbox is an empty inbox for this session.
@@ -113,13 +118,7 @@ func (s *Session) NewInbox() *Inbox {
 //
 // On shared memory a goroutine that waits keeps its thread.
 func (s *Session) Receive(inbox *Inbox, wait Wait) (protocol.Message, error) {
-	var err error
-	if s.region != nil {
-		err = s.region.receive(inbox, &wait)
-	} else {
-		err = s.socket.receive(inbox, &wait)
-	}
-	if err != nil {
+	if err := s.ReceiveInPlace(inbox, &wait); err != nil {
 		return protocol.Message{}, err
 	}
 	message, ok := inbox.Message()
@@ -127,6 +126,14 @@ func (s *Session) Receive(inbox *Inbox, wait Wait) (protocol.Message, error) {
 		return protocol.Message{}, ErrEnded
 	}
 	return message, nil
+}
+
+// ReceiveInPlace is [Session.Receive], and leaves the message where it is: [Inbox.Received] has it.
+func (s *Session) ReceiveInPlace(inbox *Inbox, wait *Wait) error {
+	if s.region != nil {
+		return s.region.receive(inbox, wait)
+	}
+	return s.socket.receive(inbox, wait)
 }
 
 // TryReceive takes what is there now, without waiting. False when no message is whole yet: what did

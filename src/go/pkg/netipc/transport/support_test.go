@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux || windows
 
 package transport
 
@@ -23,7 +23,8 @@ func within(timeout time.Duration) Wait { return Wait{Deadline: After(timeout)} 
 func newEndpoint(t testing.TB) Endpoint {
 	t.Helper()
 	// Not t.TempDir: names of tests are longer than socket paths may be. In memory where there is such a
-	// place: regions are files, and reserving them on a disk takes its time.
+	// place: regions are files, and reserving them on a disk takes its time. (On Windows the directory is but
+	// a name.)
 	parent := "/dev/shm"
 	if info, err := os.Stat(parent); err != nil || !info.IsDir() {
 		parent = ""

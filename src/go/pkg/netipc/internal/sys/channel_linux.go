@@ -230,8 +230,21 @@ func (c *PacketChannel) received(n int, errno syscall.Errno, buffer []byte) (int
 	}
 }
 
+// openParkers makes what both directions wait with, the first time. Together: an answer that finds no room, once
+// there are no more descriptors, can wait all the same.
+func (c *PacketChannel) openParkers() error {
+	err := c.recv.open()
+	if err == nil {
+		err = c.send.open()
+	}
+	return err
+}
+
 // parkRecv sleeps with the poller. An abort comes before a packet, a packet before the deadline.
 func (c *PacketChannel) parkRecv(buffer []byte, wait *Wait) (int, error) {
+	if err := c.openParkers(); err != nil {
+		return 0, err
+	}
 	if err := c.recv.list(c.fd, unix.EPOLLIN); err != nil {
 		return 0, err
 	}
@@ -242,7 +255,7 @@ func (c *PacketChannel) parkRecv(buffer []byte, wait *Wait) (int, error) {
 		// Looked at once more below.
 		c.attemptRecvInto(buffer)
 		if c.recvLen > 0 || c.recvErr != nil {
-			err = nil
+			err = c.send.open()
 		}
 	}
 	if err != nil {

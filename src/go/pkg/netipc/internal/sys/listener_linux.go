@@ -93,8 +93,8 @@ func (l *Listener) Accept(wait *Wait) (Accepted, error) {
 	if err != nil {
 		return Accepted{}, err
 	}
-	// A session takes another descriptor to wait with; who does not get it is told like who got the last.
-	if err := channel.recv.open(); err != nil && !overflow {
+	// A session takes two more descriptors to wait with; who does not get them is told like who got the last.
+	if err := channel.openParkers(); err != nil && !overflow {
 		overflow = true
 	}
 	return Accepted{Channel: channel, Overflow: overflow}, nil

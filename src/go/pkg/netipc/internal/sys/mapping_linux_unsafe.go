@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime/debug"
 	"sync/atomic"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -100,7 +101,7 @@ func futexHeldSleep(word *uint32, value uint32, nanoseconds int64) unix.Errno {
 
 // futexWakeUp wakes at most count sleepers. It never blocks, so the scheduler need not know.
 func futexWakeUp(word *uint32, count uintptr) {
-	_, _, _ = unix.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWake, count, 0, 0, 0)
+	_, _, _ = syscall.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWake, count, 0, 0, 0)
 }
 
 func futexWakeOwn(word *atomic.Uint32) {

@@ -30,5 +30,8 @@ func (m *mapping) copyIn(to area, head, body []byte) {
 	copy(at[copy(at, head):], body)
 }
 
+// start is where an area begins: for who fetches it, and reads nothing there.
+func (m *mapping) start(of area) *byte { return &m.bytes[of.offset] }
+
 // copyOut copies the front of an area.
 func (m *mapping) copyOut(from area, into []byte) { copy(into, m.bytes[from.offset:from.end()]) }

@@ -253,14 +253,11 @@ func (r *RegionChannel) Wait(socket *PacketChannel, wait *Wait) (err error) {
 
 // look looks for a message for as long as the spin allows.
 func (r *RegionChannel) look() {
-	seen := r.seen
+	seen, message := r.seen, r.mapping.start(r.incoming.area)
 	for l := r.waiting.spin.begin(); ; {
-		for range memoryLooksPerReading {
-			if atomic.LoadUint64(r.incoming.seq) != seen {
-				r.waiting.spin.found(&l)
-				return
-			}
-			cpuPause()
+		if lookAt(r.incoming.seq, seen, message, memoryLooksPerReading) {
+			r.waiting.spin.found(&l)
+			return
 		}
 		if !r.waiting.spin.goOn(&l) || r.own.Load()&ownEnded != 0 {
 			return

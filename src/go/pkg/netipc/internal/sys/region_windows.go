@@ -153,11 +153,8 @@ func (r *RegionChannel) doze(_, own uint32, _ bool, _ restWay, watched bool, wai
 // lookOn looks for a message, and now and then for whatever else ends the wait.
 func (r *RegionChannel) lookOn(own uint32, until Deadline, wait *Wait) {
 	for {
-		for range looksPerTurn {
-			if atomic.LoadUint64(r.incoming.seq) != r.seen {
-				return
-			}
-			cpuPause()
+		if lookAt(r.incoming.seq, r.seen, r.mapping.start(r.incoming.area), looksPerTurn) {
+			return
 		}
 		if r.own.Load() != own || r.bell.peerClosed() || wait.Ended() || until.HasPassed() {
 			return

@@ -192,3 +192,76 @@ func TestASessionThatGetsNothingToWaitWithIsToldSo(t *testing.T) {
 	}
 	_ = accepted.Channel.Close()
 }
+
+// withoutDescriptors calls do while nothing more can be opened.
+func withoutDescriptors(t *testing.T, do func()) {
+	t.Helper()
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	// The lowest that is free; what is below is taken.
+	free, err := unix.Dup(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = unix.Close(free)
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(free), Max: limit.Max}); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			t.Fatal(err)
+		}
+	}()
+	do()
+}
+
+func TestASendThatWaitsNeedsNoMoreDescriptors(t *testing.T) {
+	path := shortDir(t) + "/svc.sock"
+	listener := bound(t, path)
+	client, err := Connect(path, within(soon))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	accepted, err := listener.Accept(within(soon))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := accepted.Channel
+	defer server.Close()
+	buffer := make([]byte, 1000)
+	// As in a handshake: the client waits for an answer, and so has what to wait with.
+	if _, err := client.Recv(buffer, within(0)); err != ErrTimedOut {
+		t.Fatal(err)
+	}
+	withoutDescriptors(t, func() {
+		if fd, err := unix.Dup(0); err == nil {
+			_ = unix.Close(fd)
+			t.Fatal("there is a descriptor left")
+		}
+		for _, ends := range [][2]*PacketChannel{{client, server}, {server, client}} {
+			for sent := true; sent; {
+				if sent, err = ends[0].TrySend(buffer, nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// It waits, or the time would not be what ends it.
+			if err := ends[0].Send(buffer, nil, within(0)); err != ErrTimedOut {
+				t.Fatal(err)
+			}
+			sending := make(chan error)
+			go func() { sending <- ends[0].Send(buffer, nil, within(soon)) }()
+			// All of it: a little room wakes nobody.
+			for n := 1; n > 0; {
+				if n, err = ends[1].TryRecv(buffer); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := <-sending; err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

@@ -11,8 +11,10 @@ type HashSeed uint64
 // NewHashSeed is one that nobody can guess.
 func NewHashSeed() HashSeed { return HashSeed(maphash.Bytes(maphash.MakeSeed(), nil)) }
 
-// golden is 2^64 divided by the golden ratio: no pattern of its own.
-const golden = 0x9E3779B97F4A7C15
+// golden is 2^64 divided by the golden ratio in its upper bits, so that numbers that follow one another
+// spread evenly, and a prime (of xxHash) in its lower ones: numbers that were multiplied by the golden ratio
+// before, as hashes often were, would stick together if they were once more.
+const golden = 0x9E3779B185EBCA87
 
 // finisher is MurmurHash3's: odd, with every bit of a product depending on many of the factor's.
 const finisher = 0xFF51AFD7ED558CCD

@@ -14,8 +14,9 @@ import "math/bits"
 // with a seed that no producer knows.
 //
 // It has no type parameters, and generated code searches it by the methods below, which are small enough
-// for the compiler to put in place: a search calls nothing but the comparison of strings.
+// for the compiler to put in place: a search calls nothing but the comparison of long strings.
 //
+//	record := index.Nearest(quick)                     nearly always: compare it, done
 //	hash := …                                          quick, or by Seed
 //	for at, end := index.Probe(hash); at != end; at++ {
 //		slot := index.Slot(at)                     free: no item has the identity
@@ -129,6 +130,19 @@ func (x *Index) insert(slot IndexSlot, identities *Identities, steps uint) (take
 
 // Seed is what identities are to be hashed with; false if their quick hash is to be taken.
 func (x *Index) Seed() (HashSeed, bool) { return x.seed, x.seeded }
+
+// Nearest is the item that lies where one of this hash, the quick one, is looked for first: nearly every item
+// that there is. Empty when another lies there, or none.
+//
+// What it finds may be taken, though the table has seeded hashes: there is one item of an identity in it at most.
+func (x *Index) Nearest(hash uint64) []byte {
+	at := x.first(hash)
+	if at >= uint(len(x.slots)) || !x.slots[at].Holds(hash) {
+		return nil
+	}
+	// A free slot's item is empty.
+	return x.Record(&x.slots[at])
+}
 
 // Probe is the first slot to look at for a hash, and the one behind the last.
 func (x *Index) Probe(hash uint64) (at, end uint) {

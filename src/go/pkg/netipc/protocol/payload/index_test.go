@@ -61,6 +61,9 @@ var testIdentities = Identities{
 func (table *testTable) find(item []byte) (start uint32, found bool) {
 	index := &table.index
 	hash := testIdentities.Quick(item)
+	if record := index.Nearest(hash); len(record) != 0 && string(record) == string(item) {
+		return index.slots[index.first(hash)].start, true
+	}
 	if seed, seeded := index.Seed(); seeded {
 		hash = testIdentities.Seeded(seed, item)
 	}
@@ -151,6 +154,34 @@ func TestOfItemsWithOneIdentityTheFirstIsFoundAndTheRestCostNothing(t *testing.T
 	first := uint32(DirectoryLen(0, len(items)))
 	if start, _ := table.find(items[0]); start != first {
 		t.Fatalf("the item at byte %d is found, not the first at %d", start, first)
+	}
+}
+
+func TestWhatLiesNearestIsAnItemOfThatHashOrNothing(t *testing.T) {
+	for _, index := range []*Index{{}, &newTestTable(t, [][]byte{testItem(1<<63, "a")}).index} {
+		// A free slot has the tag of this hash.
+		if record := index.Nearest(0); len(record) != 0 {
+			t.Fatalf("%q lies in a free slot", record)
+		}
+	}
+	for _, count := range []int{16, 100, 1000, 10_000} {
+		items := make([][]byte, count)
+		for i := range items {
+			// Hashes as those make them who know of one multiplication: by Knuth's factor.
+			items[i] = testItem(uint64(uint32(i)*2_654_435_761), "a")
+		}
+		index, near := &newTestTable(t, items).index, 0
+		for _, item := range items {
+			hash := testIdentities.Quick(item)
+			if record := index.Nearest(hash); string(record) == string(item) {
+				near++
+			} else if len(record) != 0 && uint32(testIdentities.Quick(record)) != uint32(hash) {
+				t.Fatalf("%q lies nearest to %q", record, item)
+			}
+		}
+		if least := count * 4 / 5; near < least {
+			t.Fatalf("%d of %d items lie where they are looked for first", near, count)
+		}
 	}
 }
 

@@ -393,3 +393,21 @@ func TestEveryFaultSaysWhatToDo(t *testing.T) {
 		t.Fatal(text)
 	}
 }
+
+func TestAStringIsEqualToItselfAlone(t *testing.T) {
+	for length := range 40 {
+		text := strings.Repeat("x", length)
+		if !payload.StringView(text).Equal(text) {
+			t.Fatalf("%d bytes are not equal to themselves", length)
+		}
+		if payload.StringView(text).Equal(text+"x") || payload.StringView(text+"x").Equal(text) {
+			t.Fatalf("%d bytes are equal to one more", length)
+		}
+		for at := range length {
+			other := text[:at] + "y" + text[at+1:]
+			if payload.StringView(text).Equal(other) || payload.StringView(other).Equal(text) {
+				t.Fatalf("byte %d of %d does not count", at, length)
+			}
+		}
+	}
+}
