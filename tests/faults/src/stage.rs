@@ -39,6 +39,8 @@ pub(crate) struct Drivers {
     pub(crate) of: BTreeMap<Language, PathBuf>,
     /// The Rust driver that can be told to die between two steps.
     pub(crate) dying: PathBuf,
+    /// The library that has a driver's wall clock jump.
+    pub(crate) jumping_clock: PathBuf,
 }
 
 /// A client that endures.
@@ -115,6 +117,19 @@ impl<'a> Stage<'a> {
         }
         self.recovers()?;
         Ok(())
+    }
+
+    /// A client of this server, and what came of its first call.
+    pub(crate) fn pair_with(&mut self, server: Driver) -> Result<Result<(), Failure>, Failure> {
+        let before = Belongings::of(server.id())?;
+        self.server = Some(Server { driver: server, language: self.sides.server, before });
+        self.client = Some(self.new_client(self.sides.client, &[])?);
+        let client = self.client.as_mut().ok_or("a client")?;
+        let told = settles(PATIENCE, || {
+            let (told, _) = client.say(TELL, PATIENCE)?;
+            Ok((told.right == 0).then(|| "no answers".to_owned()))
+        });
+        Ok(told.map(drop))
     }
 
     /// A server, where there is none.
@@ -243,9 +258,18 @@ impl<'a> Stage<'a> {
 
     /// Waits until the server has no more than it had before its first client, these sessions aside.
     pub(crate) fn server_settles(&self, sessions: usize) -> Result<Duration, Failure> {
+        self.server_settles_within(sessions, SETTLING)
+    }
+
+    /// The same, within this time.
+    pub(crate) fn server_settles_within(
+        &self,
+        sessions: usize,
+        within: Duration,
+    ) -> Result<Duration, Failure> {
         let server = self.server.as_ref().ok_or("a server")?;
         let shared = if self.sides.over == Over::Shared { sessions } else { 0 };
-        settles(SETTLING, || {
+        settles(within, || {
             let now = Belongings::of(server.driver.id())?;
             let mut allowed = server.before;
             // A socket each; over shared memory also who sleeps on the region.
