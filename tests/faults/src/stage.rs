@@ -28,8 +28,10 @@ pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long until what the dead left must be gone: a hundred times less is what is promised, and the
 /// median held to it.
 pub(crate) const SETTLING: Duration = Duration::from_secs(10);
-/// The longest string that clients send.
-const TEXT_BYTES: &str = "2000";
+/// The longest string that clients send, unless a fault says otherwise.
+const TEXT_BYTES: usize = 2_000;
+/// Clients that come to a server at most, unless a fault says otherwise.
+const CLIENTS: usize = 16;
 /// The pause of bystanders between two calls.
 const BYSTANDER_REST_US: &str = "1000";
 
@@ -80,6 +82,10 @@ pub(crate) struct Stage<'a> {
     pub(crate) client_wrapper: Vec<String>,
     /// How long calls of clients to come may take.
     pub(crate) timeout: Duration,
+    /// The longest string of clients to come, in bytes.
+    pub(crate) bytes: usize,
+    /// How many clients a server to come is told to expect.
+    pub(crate) announced: usize,
     /// Calls that were answered rightly, of all clients so far.
     pub(crate) right: u64,
     /// How many were taken by [`Stage::next_of`].
@@ -100,6 +106,8 @@ impl<'a> Stage<'a> {
             server_wrapper: Vec::new(),
             client_wrapper: Vec::new(),
             timeout: CALL_TIMEOUT,
+            bytes: TEXT_BYTES,
+            announced: CLIENTS,
             right: 0,
             taken: 0,
         })
@@ -334,7 +342,7 @@ impl<'a> Stage<'a> {
         complaints: Stdio,
     ) -> Result<Driver, Failure> {
         let mut command = self.command(&self.server_wrapper, driver, "server");
-        command.args(["--clients", "16"]).args(more).stderr(complaints);
+        command.args(["--clients", &self.announced.to_string()]).args(more).stderr(complaints);
         Driver::start(command, "server", PATIENCE)
     }
 
@@ -389,7 +397,7 @@ impl<'a> Stage<'a> {
             None => Command::new(driver),
         };
         command
-            .args([end, "--scenario", "reverse", "--bytes", TEXT_BYTES])
+            .args([end, "--scenario", "reverse", "--bytes", &self.bytes.to_string()])
             .args(["--transport", self.sides.over.argument(), "--service", SERVICE])
             .arg("--run-dir")
             .arg(self.path())
