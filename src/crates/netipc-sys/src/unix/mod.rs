@@ -14,7 +14,7 @@
 //! | `wait_set` | the same for a thousand descriptors: epoll |
 //! | `peer` | who is at the other end |
 //! | `region/` | the system's part of shared memory: files, mappings, futexes |
-//! | `shared_lines` | cache lines that two processes share, for benchmarks alone |
+//! | `shared_lines` | memory that two processes share, for benchmarks and hostile peers alone |
 
 mod channel;
 mod claim;
@@ -40,7 +40,7 @@ pub use listener::{Accepted, Listener};
 pub use peer::{PeerIdentity, own_uid};
 pub use region::{remove_stale_regions, unblock_faults};
 #[cfg(feature = "bench")]
-pub use shared_lines::{LINES, Line, SharedLines};
+pub use shared_lines::{LINES, Line, Sharable, Shared, SharedHeader, SharedLines};
 pub use wait::wait_readable;
 pub use wait_set::WaitSet;
 
