@@ -36,11 +36,14 @@ struct options {
     /* A server's. */
     size_t workers;
     uint64_t wrong_after;
+    const char *after; /* A word to wait for before anything else. */
     /* A client's. */
     double rate; /* Calls a second of all clients together; 0 is as fast as it goes. */
     double seconds;
     double warmup_seconds;
     uint64_t turns;
+    /* One that endures: how long a call may take, and the pause between two. */
+    uint64_t timeout_ms, rest_us;
 };
 
 /** Whether the scenario is the one of that name. */
@@ -157,6 +160,11 @@ uint64_t answer_generation(const struct options *options);
 void call(const struct options *options);
 /** Makes so many turns whenever it is told to. */
 void check(const struct options *options);
+
+/* endure.c */
+
+/** Calls on and on whatever happens, and tells what came of it when asked. */
+void endure(const struct options *options);
 
 /* callers: each makes a client with a session, or ends the process. */
 

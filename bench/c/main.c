@@ -45,6 +45,7 @@ static void take(struct options *o, const char *name, const char *value) {
     } texts[] = {
         {"--scenario", &o->scenario}, {"--mix", &o->mix},         {"--transport", &o->transport},
         {"--run-dir", &o->run_dir},   {"--service", &o->service}, {"--cpus", &o->cpus},
+        {"--after", &o->after},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (strcmp(name, texts[i].name) == 0) {
@@ -73,6 +74,10 @@ static void take(struct options *o, const char *name, const char *value) {
         o->generation = number(name, value);
     else if (strcmp(name, "--turns") == 0)
         o->turns = number(name, value);
+    else if (strcmp(name, "--timeout-ms") == 0)
+        o->timeout_ms = number(name, value);
+    else if (strcmp(name, "--rest-us") == 0)
+        o->rest_us = number(name, value);
     else if (strcmp(name, "--supported") == 0)
         o->supported = (uint32_t)number(name, value);
     else if (strcmp(name, "--preferred") == 0)
@@ -91,7 +96,7 @@ int main(int count, char **arguments) {
         return EXIT_SUCCESS;
     }
     struct options o = {
-        .scenario = "", .mix = "known", .transport = "", .run_dir = "", .service = "", .cpus = "",
+        .scenario = "", .mix = "known", .transport = "", .run_dir = "", .service = "", .cpus = "", .after = "",
         .items = 1, .clients = 1, .turns = 1, .seconds = 1, .generation = GENERATION, .wrong_after = UINT64_MAX,
     };
     for (int i = 2; i < count; i += 2) {
@@ -110,8 +115,10 @@ int main(int count, char **arguments) {
         call(&o);
     else if (strcmp(end, "check") == 0)
         check(&o);
+    else if (strcmp(end, "endure") == 0)
+        endure(&o);
     else
-        fail("say scenarios, server, client or check");
+        fail("say scenarios, server, client, check or endure");
     return EXIT_SUCCESS;
 }
 

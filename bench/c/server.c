@@ -197,7 +197,15 @@ static void answer_runner(void) {
     }
 }
 
+static void wait_for(const char *expected) {
+    const char *word = hear();
+    if (!word || strcmp(word, expected) != 0)
+        fail("the runner left");
+}
+
 void serve(const struct options *o) {
+    if (*o->after)
+        wait_for(o->after);
     if (plays(o, "ping-level1")) {
         serve_by_hand(o);
         answer_runner();

@@ -37,12 +37,16 @@ type options struct {
 	// A server's.
 	workers    int
 	wrongAfter uint64
+	// after is a word to wait for before anything else.
+	after string
 
 	// A client's.
 	rate    string
 	seconds float64
 	warmUp  float64
 	turns   uint64
+	// One that endures: how long a call may take, and the pause between two.
+	timeoutMs, restUs uint64
 }
 
 // scenarios are those that this driver plays.
@@ -62,7 +66,7 @@ func main() {
 
 func run(arguments []string) error {
 	if len(arguments) == 0 {
-		return fmt.Errorf("say scenarios, server, client or check")
+		return fmt.Errorf("say scenarios, server, client, check or endure")
 	}
 	if arguments[0] == "scenarios" {
 		for _, scenario := range scenarios {
@@ -91,6 +95,9 @@ func run(arguments []string) error {
 	flags.UintVar(&o.preferred, "preferred", 0, "those of them to rather use; 0 is all")
 	flags.UintVar(&o.packetBytes, "packet-bytes", 0, "the longest packet to propose at Level 1; 0 is what the socket carries")
 	flags.Uint64Var(&o.turns, "turns", 1, `check: turns for each "go"`)
+	flags.StringVar(&o.after, "after", "", "server: wait for this word before anything else")
+	flags.Uint64Var(&o.timeoutMs, "timeout-ms", 30_000, "endure: how long a call may take")
+	flags.Uint64Var(&o.restUs, "rest-us", 0, "endure: the pause between two calls")
 	if err := flags.Parse(arguments[1:]); err != nil {
 		return err
 	}
@@ -104,8 +111,10 @@ func run(arguments []string) error {
 		return call(&o)
 	case "check":
 		return check(&o)
+	case "endure":
+		return endure(&o)
 	}
-	return fmt.Errorf("say scenarios, server, client or check, not %s", arguments[0])
+	return fmt.Errorf("say scenarios, server, client, check or endure, not %s", arguments[0])
 }
 
 func (o *options) endpoint() (service.Endpoint, error) {

@@ -86,6 +86,7 @@ type line struct {
 	RSSKib  *uint64 `json:"rss_kib,omitempty"`
 	*checked
 	*measured
+	*endured
 }
 
 // checked is what a client verified.

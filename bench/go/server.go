@@ -29,6 +29,11 @@ var handled atomic.Uint64
 
 // serve serves until standard input ends.
 func serve(o *options) error {
+	if o.after != "" {
+		if word, _ := hear(); word != o.after {
+			return fmt.Errorf("the runner left")
+		}
+	}
 	stop, err := start(o)
 	if err != nil {
 		return err

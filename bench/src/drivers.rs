@@ -1,7 +1,7 @@
 //! Drivers as processes that a runner starts, talks to and ends.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -68,7 +68,8 @@ impl Driver {
     }
 
     /// Its process.
-    pub(crate) fn id(&self) -> u32 {
+    #[must_use]
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
@@ -98,6 +99,33 @@ impl Driver {
                     .into())
             }
         }
+    }
+
+    /// What it says within this time, where that is another than it may be silent for in general.
+    ///
+    /// # Errors
+    /// Those of [`Driver::hear`].
+    pub fn hear_within(&mut self, patience: Duration) -> Result<Line, Failure> {
+        let usual = std::mem::replace(&mut self.patience, patience);
+        let heard = self.hear();
+        self.patience = usual;
+        heard
+    }
+
+    /// How it has ended, if it has.
+    ///
+    /// # Errors
+    /// Those of asking the system.
+    pub fn has_ended(&mut self) -> Result<Option<ExitStatus>, Failure> {
+        Ok(self.child.try_wait()?)
+    }
+
+    /// Waits until it has ended, by itself or because it was made to.
+    ///
+    /// # Errors
+    /// Those of asking the system.
+    pub fn wait(&mut self) -> Result<ExitStatus, Failure> {
+        Ok(self.child.wait()?)
     }
 
     /// That it says that it is ready.

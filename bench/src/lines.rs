@@ -12,6 +12,24 @@ pub const MARK: &str = "mark";
 /// To a server: tell the resident memory.
 pub const MEMORY: &str = "memory";
 
+/// To a client that endures: tell what came of its calls so far.
+pub const TELL: &str = "tell";
+/// The same, once a call that begins from now on is answered rightly.
+pub const NEXT: &str = "next";
+/// The same, once a call or a refresh fails.
+pub const MISS: &str = "miss";
+/// Pause between two calls, the session open; [`GO`] goes on.
+pub const HOLD: &str = "hold";
+/// Close the session; the next call makes another.
+pub const CLOSE: &str = "close";
+/// Abort from beside; told once the call that was under way has returned.
+pub const ABORT: &str = "abort";
+/// Fork, and have the child end; told once it has.
+pub const FORK: &str = "fork";
+
+/// With a step of a publication, to either end of a build that has failpoints: die after it.
+pub const DIE: &str = "die";
+
 /// What a driver says, in this order: a server `Ready`, then an answer to each word; a client `Ready`
 /// once it is warm, then `Measured`. Both stay until their standard input ends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +50,37 @@ pub enum Line {
     Checked(Checked),
     /// A client has seen that nobody serves.
     Away,
+    /// What came of a client that endures, since its start.
+    Endured(Endured),
+}
+
+/// What came of a client that endures: see tests/faults/README.md.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endured {
+    /// Calls answered rightly, every byte compared.
+    pub right: u64,
+    /// Calls answered wrongly, or with what breaks the contract.
+    pub wrong: u64,
+    /// Calls that failed.
+    pub failed: u64,
+    /// Refreshes that gave no session.
+    pub refused: u64,
+    /// The longest call or refresh since this was told last, in nanoseconds.
+    pub longest_ns: u64,
+    /// From the word to what it waited for, in nanoseconds.
+    pub took_ns: u64,
+    /// Whether the last session was over shared memory.
+    pub shared: bool,
+    /// Why a call or refresh failed last, in words.
+    pub reason: String,
+}
+
+impl Endured {
+    /// Calls and refreshes that failed.
+    #[must_use]
+    pub const fn missed(&self) -> u64 {
+        self.failed + self.refused
+    }
 }
 
 /// What a client verified: see [`Measured`].

@@ -8,6 +8,7 @@ mod check;
 mod client;
 mod codec;
 mod contents;
+mod endure;
 mod level1;
 mod lookups;
 mod measure;
@@ -46,6 +47,8 @@ enum End {
     Client(ClientOptions),
     /// Call as often as asked, each time that the runner says so.
     Check(CheckOptions),
+    /// Call on and on whatever happens, and tell what came of it when asked: tests/faults/README.md.
+    Endure(EndureOptions),
 }
 
 /// What both ends must be told.
@@ -98,6 +101,9 @@ struct ServerOptions {
     /// Answer wrongly from so many requests on: to see that clients notice.
     #[arg(long, default_value_t = u64::MAX)]
     wrong_after: u64,
+    /// Wait for this word before anything else: servers that are told at once start at once.
+    #[arg(long)]
+    after: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -122,6 +128,18 @@ struct CheckOptions {
     /// Turns for each "go".
     #[arg(long)]
     turns: u64,
+}
+
+#[derive(Clone, Debug, Args)]
+struct EndureOptions {
+    #[command(flatten)]
+    options: Options,
+    /// How long a call may take.
+    #[arg(long)]
+    timeout_ms: u64,
+    /// The pause between two calls.
+    #[arg(long, default_value_t = 0)]
+    rest_us: u64,
 }
 
 /// How often to call.
@@ -199,6 +217,9 @@ pub fn main() -> ExitCode {
         }
         End::Check(options) => {
             process::settle(&options.options.cpus).and_then(|()| check::run(&options))
+        }
+        End::Endure(options) => {
+            process::settle(&options.options.cpus).and_then(|()| endure::run(&options))
         }
     };
     match ended {

@@ -72,6 +72,17 @@ pub(super) fn hear() -> Result<Option<String>, Failure> {
     Ok((len > 0).then(|| word.trim().to_owned()))
 }
 
+/// Dies in the next publication through shared memory, after the step that the word names.
+#[cfg(feature = "failpoints")]
+pub(super) fn die_after(word: &str) -> Result<(), Failure> {
+    let step = word.trim_start_matches(crate::lines::DIE).trim();
+    if !netipc_sys::failpoints::STEPS.contains(&step) {
+        return Err(format!("there is no step {step}").into());
+    }
+    netipc_sys::failpoints::die_after(step);
+    say(&Line::Ready)
+}
+
 /// How fast this CPU runs, by a chain of steps of which each needs the one before: a multiplication
 /// (3 cycles on every x86-64 of the last decade) and an exclusive or (1). 0 on other CPUs.
 pub(super) fn clock_hz() -> f64 {

@@ -10,6 +10,8 @@ use netipc_services::{
 
 use super::contents::{Group, groups, things};
 use super::lookups::Looked;
+#[cfg(feature = "failpoints")]
+use super::process;
 use super::process::{cpu_ns, hear, rss_kib, say};
 use super::{ServerOptions, level1, raw, tally};
 use crate::Failure;
@@ -22,10 +24,17 @@ const SPARE_SESSIONS: u32 = 8;
 
 /// Serves until standard input ends.
 pub(super) fn run(options: &ServerOptions) -> Result<(), Failure> {
+    if let Some(word) = &options.after
+        && hear()?.as_ref() != Some(word)
+    {
+        return Err("the runner left".into());
+    }
     let running = serve(options)?;
     say(&Line::Ready)?;
     while let Some(word) = hear()? {
         match word.as_str() {
+            #[cfg(feature = "failpoints")]
+            word if word.starts_with(lines::DIE) => process::die_after(word)?,
             lines::MARK => {
                 say(&Line::Mark(Mark { handled: tally::total(), cpu_ns: cpu_ns() }))?;
             }

@@ -1,0 +1,238 @@
+//! A client that calls on and on, whatever becomes of its server, while its runner does harm:
+//! tests/faults/README.md.
+//!
+//! ```text
+//!   caller ── refresh, call, compare ──▶ Board ◀── words ── runner
+//! ```
+//! A failed call is counted, and never ends it; an answer that is wrong is counted, too, for the runner
+//! to judge.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use netipc::Profile;
+use netipc::client::{CallErrorKind, ClientConfig};
+use netipc_services::string_reverse;
+
+use super::process::{hear, monotonic_ns, rest_until, say};
+use super::{EndureOptions, calls};
+use crate::Failure;
+use crate::lines::{ABORT, CLOSE, Endured, GO, HOLD, Line, MISS, NEXT, TELL};
+
+/// A string has at least its number.
+const NUMBER_BYTES: usize = size_of::<u64>();
+/// The pause after a refresh that gave no session: who serves may be about to.
+const NO_SESSION_PAUSE: Duration = Duration::from_millis(1);
+
+/// What the caller has come to, and what it was told.
+#[derive(Default)]
+struct Board {
+    told: Endured,
+    /// Calls begun, the last that returned, and the last that was answered rightly.
+    begun: u64,
+    returned: u64,
+    last_right: u64,
+    /// Whether it is to pause, and does.
+    holds: bool,
+    is_held: bool,
+    /// Whether it is to close its session.
+    closes: bool,
+    is_over: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    board: Mutex<Board>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn board(&self) -> MutexGuard<'_, Board> {
+        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the board is so.
+    fn until(&self, done: impl Fn(&Board) -> bool) -> MutexGuard<'_, Board> {
+        let board = self.board();
+        self.changed.wait_while(board, |board| !done(board)).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the board, and says so.
+    fn change(&self, change: impl FnOnce(&mut Board)) {
+        change(&mut self.board());
+        self.changed.notify_all();
+    }
+}
+
+/// Calls until standard input ends.
+pub(super) fn run(options: &EndureOptions) -> Result<(), Failure> {
+    let config =
+        ClientConfig { call_timeout_ms: options.timeout_ms, ..calls::config(&options.options) };
+    let mut client = string_reverse::Client::new(options.options.endpoint()?, config);
+    let abort = client.abort_handle()?;
+    let shared = Shared::default();
+    say(&Line::Ready)?;
+    std::thread::scope(|scope| {
+        scope.spawn(|| call_on(&shared, &mut client, options));
+        let heard = obey(&shared, &abort);
+        shared.change(|board| board.is_over = true);
+        abort.trigger();
+        heard
+    })
+}
+
+/// Does what the runner says, each word before the next one is heard.
+fn obey(shared: &Shared, abort: &netipc::Abort) -> Result<(), Failure> {
+    while let Some(word) = hear()? {
+        #[cfg(feature = "failpoints")]
+        if word.starts_with(crate::lines::DIE) {
+            super::process::die_after(&word)?;
+            continue;
+        }
+        let start = Instant::now();
+        let begun = shared.board().begun;
+        let mut done = match word.as_str() {
+            TELL => shared.board(),
+            NEXT => shared.until(|board| board.last_right > begun),
+            MISS => {
+                let missed = shared.board().told.missed();
+                shared.until(|board| board.told.missed() > missed)
+            }
+            HOLD => {
+                shared.change(|board| board.holds = true);
+                shared.until(|board| board.is_held)
+            }
+            GO => {
+                shared.change(|board| board.holds = false);
+                shared.until(|board| !board.is_held)
+            }
+            CLOSE => {
+                shared.change(|board| board.closes = true);
+                shared.until(|board| !board.closes)
+            }
+            ABORT => {
+                abort.trigger();
+                let returned = shared.until(|board| board.returned >= begun);
+                abort.clear();
+                returned
+            }
+            _ => return Err(format!("unknown word: {word}").into()),
+        };
+        let told = Endured { took_ns: start.elapsed().as_nanos() as u64, ..done.told.clone() };
+        done.told.longest_ns = 0;
+        drop(done);
+        say(&Line::Endured(told))?;
+    }
+    Ok(())
+}
+
+/// Calls again and again.
+fn call_on(shared: &Shared, client: &mut string_reverse::Client, options: &EndureOptions) {
+    let mut texts = Texts::new(options.options.bytes);
+    loop {
+        let mut board = shared.board();
+        if board.closes {
+            client.close();
+            board.closes = false;
+        }
+        board.is_held = board.holds;
+        shared.changed.notify_all();
+        drop(board);
+        let mut board = shared.until(|board| !board.holds || board.is_over || board.closes);
+        if board.is_over {
+            return;
+        }
+        board.is_held = false;
+        shared.changed.notify_all();
+        board.begun += 1;
+        let number = board.begun;
+        drop(board);
+        let pause = if attempt(shared, client, &mut texts, number) {
+            Duration::from_micros(options.rest_us)
+        } else {
+            NO_SESSION_PAUSE
+        };
+        if !pause.is_zero() {
+            rest_until(monotonic_ns() + pause.as_nanos() as u64);
+        }
+    }
+}
+
+/// One call, on a session that is made for it where there is none. Answers whether there was one.
+fn attempt(
+    shared: &Shared,
+    client: &mut string_reverse::Client,
+    texts: &mut Texts,
+    number: u64,
+) -> bool {
+    let start = Instant::now();
+    if !client.ready() {
+        client.refresh();
+    }
+    if !client.ready() {
+        let reason = client.status().reason.unwrap_or_default();
+        let took_ns = start.elapsed().as_nanos() as u64;
+        shared.change(|board| {
+            board.returned = number;
+            board.told.refused += 1;
+            board.told.longest_ns = board.told.longest_ns.max(took_ns);
+            board.told.reason = reason;
+        });
+        return false;
+    }
+    let text = texts.text(number);
+    let start = Instant::now();
+    let answered = client.call(|request| request.bytes(text).finish());
+    let took_ns = start.elapsed().as_nanos() as u64;
+    let (is_right, failed) = match answered {
+        Ok(answer) => (answer.bytes().iter().rev().eq(text), None),
+        Err(error) => (error.kind() != CallErrorKind::Violation, Some(error.to_string())),
+    };
+    let session = client.status().session;
+    shared.change(|board| {
+        board.returned = number;
+        board.told.longest_ns = board.told.longest_ns.max(took_ns);
+        if let Some(session) = session {
+            board.told.shared = session.terms.profile != Profile::BASELINE;
+        }
+        match failed {
+            _ if !is_right => {
+                board.told.wrong += 1;
+                board.told.reason = failed.unwrap_or_else(|| format!("wrong answer to {number}"));
+            }
+            Some(reason) => {
+                board.told.failed += 1;
+                board.told.reason = reason;
+            }
+            None => {
+                board.told.right += 1;
+                board.last_right = number;
+            }
+        }
+    });
+    true
+}
+
+/// What is asked: a string for each number, of a length and content of its own.
+struct Texts {
+    bytes: Vec<u8>,
+}
+
+impl Texts {
+    fn new(most_bytes: usize) -> Self {
+        Self { bytes: vec![0; most_bytes.max(NUMBER_BYTES)] }
+    }
+
+    fn text(&mut self, number: u64) -> &[u8] {
+        let lengths = (self.bytes.len() - NUMBER_BYTES + 1) as u64;
+        let length = NUMBER_BYTES + (number % lengths) as usize;
+        let text = self.bytes.get_mut(..length).unwrap_or_default();
+        for (at, byte) in text.iter_mut().enumerate() {
+            *byte = (number as u8).wrapping_mul(31).wrapping_add(at as u8);
+        }
+        if let Some(first) = text.first_chunk_mut() {
+            *first = number.to_be_bytes();
+        }
+        text
+    }
+}

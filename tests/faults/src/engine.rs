@@ -1,0 +1,140 @@
+//! Provokes faults: each so many times between each two sides, several sides at a time.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use netipc_bench::Failure;
+use serde::{Deserialize, Serialize};
+
+use crate::fault::{Fault, Sides};
+use crate::stage::{Drivers, Stage};
+
+/// Failed turns between two sides after which the rest of them is not played: each may take as long as
+/// patience lasts.
+const MOST_FAILURES: u32 = 5;
+
+/// What came of a fault between two sides.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Cell {
+    pub(crate) sides: Sides,
+    /// Turns that were played.
+    pub(crate) times: u32,
+    pub(crate) failed: u32,
+    /// What went wrong, in words.
+    pub(crate) words: Vec<String>,
+    /// What the promise speaks about, of each turn that named it.
+    pub(crate) took_us: Vec<u64>,
+    /// Calls that were answered rightly meanwhile.
+    pub(crate) right: u64,
+}
+
+/// What came of a fault.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Played {
+    pub(crate) fault: String,
+    pub(crate) cells: Vec<Cell>,
+}
+
+impl Played {
+    pub(crate) fn times(&self) -> u32 {
+        self.cells.iter().map(|cell| cell.times).sum()
+    }
+
+    pub(crate) fn failed(&self) -> u32 {
+        self.cells.iter().map(|cell| cell.failed).sum()
+    }
+
+    /// The median and the longest of what was timed.
+    pub(crate) fn took(&self) -> Option<(Duration, Duration)> {
+        let mut all: Vec<u64> =
+            self.cells.iter().flat_map(|cell| cell.took_us.iter().copied()).collect();
+        all.sort_unstable();
+        let (median, longest) = (all.get(all.len() / 2)?, all.last()?);
+        Some((Duration::from_micros(*median), Duration::from_micros(*longest)))
+    }
+
+    /// Why it falls short, if it does.
+    pub(crate) fn shortcoming(&self, fault: &Fault) -> Option<String> {
+        if self.failed() > 0 {
+            let words = self.cells.iter().find_map(|cell| {
+                cell.words.first().map(|words| format!("{}: {words}", cell.sides))
+            });
+            let (failed, times) = (self.failed(), self.times());
+            return Some(format!("{failed} of {times}: {}", words.unwrap_or_default()));
+        }
+        let (bound, (median, _)) = (fault.bound?, self.took()?);
+        (median > bound.within).then(|| {
+            format!("{} took {median:?} at the median, not {:?}", bound.what, bound.within)
+        })
+    }
+}
+
+/// Plays a fault between all its sides, in so many turns altogether.
+pub(crate) fn play(drivers: &Drivers, fault: &Fault, turns: u32, jobs: usize) -> Played {
+    let sides: Vec<Sides> = Sides::all().into_iter().filter(fault.sides).collect();
+    let each = turns.div_ceil(u32::try_from(sides.len()).unwrap_or(1).max(1));
+    let next = AtomicUsize::new(0);
+    let cells = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                loop {
+                    // Relaxed: only which sides are next; the scope's end publishes the rest.
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(sides) = sides.get(place) else { return };
+                    let cell = play_between(drivers, fault, *sides, each);
+                    let mut cells = cells.lock().unwrap_or_else(PoisonError::into_inner);
+                    cells.push((place, cell));
+                }
+            });
+        }
+    });
+    let mut cells = cells.into_inner().unwrap_or_else(PoisonError::into_inner);
+    cells.sort_by_key(|(place, _)| *place);
+    let cells = cells.into_iter().map(|(_, cell)| cell).collect();
+    Played { fault: fault.name.to_owned(), cells }
+}
+
+fn play_between(drivers: &Drivers, fault: &Fault, sides: Sides, turns: u32) -> Cell {
+    let mut cell =
+        Cell { sides, times: 0, failed: 0, words: Vec::new(), took_us: Vec::new(), right: 0 };
+    while cell.times < turns && cell.failed < MOST_FAILURES {
+        if let Err(failure) = play_on_a_stage(drivers, fault, turns, &mut cell) {
+            let words = failure.to_string();
+            eprintln!("FAILED {}, {sides}, turn {}: {words}", fault.name, cell.times);
+            cell.failed += 1;
+            cell.words.push(words);
+        }
+    }
+    cell
+}
+
+/// Turns on one stage, until one fails or all are played. What a failed turn was played on is gone then.
+fn play_on_a_stage(
+    drivers: &Drivers,
+    fault: &Fault,
+    turns: u32,
+    cell: &mut Cell,
+) -> Result<(), Failure> {
+    // Other harm between other sides, and the same again in the next run.
+    let seed = fault
+        .name
+        .bytes()
+        .chain(cell.sides.to_string().bytes())
+        .fold(u64::from(cell.times).wrapping_add(0x9E37_79B9_7F4A_7C15), |seed, byte| {
+            (seed ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        });
+    let mut stage = Stage::new(drivers, cell.sides, seed)?;
+    while cell.times < turns {
+        cell.times += 1;
+        let turn = (fault.turn)(&mut stage);
+        cell.right += std::mem::take(&mut stage.right);
+        if let Some(took) = turn? {
+            cell.took_us.push(took.as_micros() as u64);
+        }
+    }
+    let finished = stage.finish();
+    cell.right += stage.right;
+    finished
+}

@@ -1,0 +1,115 @@
+//! Processes that are killed: nothing of theirs cleans up.
+
+use std::time::Duration;
+
+use netipc_bench::lines::DIE;
+
+use crate::fault::{Bound, Counts, Fault, Language, Over, Sides, Turn, anyone};
+use crate::stage::{PATIENCE, Stage};
+
+/// Within which a dead peer is noticed.
+const NOTICED: Duration = Duration::from_millis(100);
+/// Harm is done within this time of a call that was answered.
+const MOMENT: Duration = Duration::from_millis(5);
+/// Steps of a publication, after which a process can be told to die.
+const STEPS: [&str; 5] = ["Copied", "Measured", "Numbered", "Signalled", "Woken"];
+
+pub(super) const FAULTS: &[Fault] = &[
+    Fault {
+        name: "kill-server",
+        promise: "a call under way fails or recovers within 100 ms; the successor takes the name and the \
+                  client is answered",
+        how: "SIGKILL to the server at a random moment of calls, and another one started",
+        sides: anyone,
+        counts: Counts { quick: 36, full: 1008 },
+        bound: Some(Bound { what: "the longest call", within: NOTICED }),
+        turn: kill_server,
+    },
+    Fault {
+        name: "kill-client",
+        promise: "the server has given back all of a dead client's session within 100 ms, and serves others \
+                  as ever",
+        how: "SIGKILL to the client at a random moment of calls, a bystander calling",
+        sides: anyone,
+        counts: Counts { quick: 36, full: 1008 },
+        bound: Some(Bound { what: "until all is given back", within: NOTICED }),
+        turn: kill_client,
+    },
+    Fault {
+        name: "client-dies-publishing",
+        promise: "the server has a whole request or none, and gives all back",
+        how: "the client kills itself after each step of publishing a request, in turn",
+        sides: dying_client,
+        counts: Counts { quick: 30, full: 1005 },
+        bound: Some(Bound { what: "until all is given back", within: NOTICED }),
+        turn: client_dies_publishing,
+    },
+    Fault {
+        name: "server-dies-publishing",
+        promise: "the client has a whole answer or none, and goes on with the successor",
+        how: "the server kills itself after each step of publishing an answer, in turn",
+        sides: dying_server,
+        counts: Counts { quick: 30, full: 1005 },
+        bound: Some(Bound { what: "the longest call", within: NOTICED }),
+        turn: server_dies_publishing,
+    },
+];
+
+fn kill_server(stage: &mut Stage<'_>) -> Turn {
+    stage.pair()?;
+    stage.moment(MOMENT);
+    stage.kill_server()?;
+    stage.serve()?;
+    let told = stage.recovers()?;
+    stage.no_stale_regions()?;
+    Ok(Some(Duration::from_nanos(told.longest_ns)))
+}
+
+fn kill_client(stage: &mut Stage<'_>) -> Turn {
+    stage.pair()?;
+    stage.bystander()?;
+    stage.moment(MOMENT);
+    let killed = stage.kill_client()?;
+    stage.server_settles(1)?;
+    let took = killed.elapsed();
+    stage.bystander_is_well()?;
+    Ok(Some(took))
+}
+
+fn dying_client(sides: &Sides) -> bool {
+    sides.over == Over::Shared && sides.client == Language::Rust
+}
+
+fn dying_server(sides: &Sides) -> bool {
+    sides.over == Over::Shared && sides.server == Language::Rust
+}
+
+fn client_dies_publishing(stage: &mut Stage<'_>) -> Turn {
+    stage.serve()?;
+    stage.bystander()?;
+    let mut client = stage.new_client_of(&stage.drivers.dying, Language::Rust, &[])?;
+    stage.right += client.say(netipc_bench::lines::NEXT, PATIENCE)?.1;
+    client.driver().say(&format!("{DIE} {}", stage.next_of(&STEPS)))?;
+    client.driver().wait()?;
+    let died = std::time::Instant::now();
+    drop(client);
+    stage.server_settles(1)?;
+    let took = died.elapsed();
+    stage.bystander_is_well()?;
+    Ok(Some(took))
+}
+
+fn server_dies_publishing(stage: &mut Stage<'_>) -> Turn {
+    if stage.server.is_none() {
+        stage.server = Some(stage.server_of(&stage.drivers.dying, Language::Rust)?);
+    }
+    stage.pair()?;
+    let step = stage.next_of(&STEPS);
+    let mut server = stage.server.take().ok_or("a server")?;
+    server.driver.say(&format!("{DIE} {step}"))?;
+    server.driver.wait()?;
+    stage.server = Some(stage.server_of(&stage.drivers.dying, Language::Rust)?);
+    let told = stage.recovers()?;
+    stage.no_stale_regions()?;
+    Ok(Some(Duration::from_nanos(told.longest_ns)))
+}

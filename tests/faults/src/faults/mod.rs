@@ -1,0 +1,14 @@
+//! The faults, by what does the harm. Another kind is another module, and a line here.
+
+use crate::fault::Fault;
+
+mod files;
+mod kills;
+mod races;
+mod scarce;
+mod stops;
+mod storms;
+
+/// All of them, in the report's order.
+pub(crate) const TABLES: &[&[Fault]] =
+    &[kills::FAULTS, stops::FAULTS, files::FAULTS, scarce::FAULTS, storms::FAULTS, races::FAULTS];

@@ -1,0 +1,88 @@
+//! Servers that want one name at once.
+
+use std::process::Stdio;
+
+use netipc_bench::Failure;
+use netipc_bench::drivers::Driver;
+use rustix::process::Signal;
+
+use crate::fault::{Counts, Fault, Language, Over, Sides, Turn};
+use crate::stage::{Stage, no_crash, signal_driver};
+
+/// What servers wait for.
+const START: &str = "start";
+
+pub(super) const FAULTS: &[Fault] = &[
+    Fault {
+        name: "race-of-two",
+        promise: "exactly one server has the name, the other says so and ends; clients are answered",
+        how: "two servers of the two languages start at once, where the last winner ended well or was killed, in \
+              turn",
+        sides: over_the_socket,
+        counts: Counts { quick: 54, full: 5004 },
+        bound: None,
+        turn: race_of_two,
+    },
+    Fault {
+        name: "race-of-ten",
+        promise: "exactly one server has the name, the others say so and end; clients are answered",
+        how: "ten servers of all languages start at once, where the last winner ended well or was killed, in turn",
+        sides: over_the_socket,
+        counts: Counts { quick: 9, full: 1008 },
+        bound: None,
+        turn: race_of_ten,
+    },
+];
+
+/// Names are of the socket; what sessions are over comes after.
+fn over_the_socket(sides: &Sides) -> bool {
+    sides.over == Over::Socket
+}
+
+fn race_of_two(stage: &mut Stage<'_>) -> Turn {
+    race(stage, &[stage.sides.client, stage.sides.server])
+}
+
+fn race_of_ten(stage: &mut Stage<'_>) -> Turn {
+    let mut racers = vec![stage.sides.client, stage.sides.server];
+    racers.extend(Language::ALL.iter().cycle().take(8));
+    race(stage, &racers)
+}
+
+fn race(stage: &mut Stage<'_>, racers: &[Language]) -> Turn {
+    let mut waiting = Vec::new();
+    for language in racers {
+        waiting.push(stage.start_server(*language, &["--after", START], Stdio::null())?);
+    }
+    for racer in &mut waiting {
+        racer.say(START)?;
+    }
+    let mut winners = Vec::new();
+    for mut racer in waiting {
+        if racer.expect_ready().is_ok() {
+            winners.push(racer);
+        } else {
+            no_crash(&mut racer)?;
+        }
+    }
+    let count = winners.len();
+    let (Some(mut winner), 1) = (winners.pop(), count) else {
+        return Err(format!("{count} of {} servers have the name", racers.len()).into());
+    };
+    if stage.client.is_none() {
+        stage.client = Some(stage.new_client(stage.sides.client, &[])?);
+    }
+    stage.recovers()?;
+    leave(stage, &mut winner)?;
+    Ok(None)
+}
+
+/// The winner ends well, or as nothing can be prepared for.
+fn leave(stage: &mut Stage<'_>, winner: &mut Driver) -> Result<(), Failure> {
+    if stage.next_of(&[true, false]) {
+        return winner.end();
+    }
+    signal_driver(winner, Signal::KILL)?;
+    winner.wait()?;
+    Ok(())
+}

@@ -1,0 +1,323 @@
+//! What the system refuses: descriptors, memory that is mapped, room that is reserved.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use netipc_bench::Failure;
+use netipc_bench::drivers::Driver;
+use netipc_bench::lines::{CLOSE, GO, HOLD, NEXT, TELL};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
+
+use crate::fault::{Counts, Fault, Over, Turn, anyone, each_client, each_server, shared};
+use crate::stage::{PATIENCE, SERVICE, Stage, no_crash, signal_driver};
+use crate::watch::settles;
+
+/// How many descriptors more than it has a process is left, in turn.
+const SPARE: [u64; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
+/// How many descriptors a server has from its start, in turn: three are its standard ones.
+const FEW: [u64; 20] = [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22];
+/// How long calls and connecting may take where a server takes nobody.
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// For so long a server has a connection that it cannot take.
+const FULL: Duration = Duration::from_millis(200);
+/// CPU time that it may use meanwhile, in hundredths: it waits, and does not look again and again.
+const MOST_CPU_TICKS: u64 = 5;
+/// Calls that make a descriptor, of which the Nth fails.
+const MAKING: [&str; 7] =
+    ["socket", "accept4", "openat", "eventfd2", "epoll_create1", "dup,dup3,fcntl", "pidfd_open"];
+/// The Nth, in turn.
+const NTH: [u32; 8] = [1, 2, 3, 4, 5, 6, 8, 12];
+/// What is refused of a region, and how.
+const REGION_CALLS: [&str; 6] = [
+    "mmap:error=ENOMEM",
+    "fallocate:error=ENOMEM",
+    "fallocate:error=ENOSPC",
+    "ftruncate:error=ENOSPC",
+    "openat:error=EMFILE",
+    "openat:error=ENFILE",
+];
+/// Exit status of a Rust program that panicked.
+const PANICKED: i32 = 101;
+
+pub(super) const FAULTS: &[Fault] = &[
+    Fault {
+        name: "no-descriptors-for-server",
+        promise: "sessions that live are served, connections that cannot be taken cost no CPU, and are taken once \
+                  there are descriptors",
+        how: "the server's RLIMIT_NOFILE lowered to 0 to 7 above what it has, in turn, and a client comes",
+        sides: anyone,
+        counts: Counts { quick: 18, full: 162 },
+        bound: None,
+        turn: no_descriptors_for_server,
+    },
+    Fault {
+        name: "no-descriptors-for-client",
+        promise: "a refresh fails with words or gives a session, and gives one once there are descriptors",
+        how: "the client's RLIMIT_NOFILE lowered to 0 to 7 above what it has, in turn, and its session closed",
+        sides: anyone,
+        counts: Counts { quick: 36, full: 1008 },
+        bound: None,
+        turn: no_descriptors_for_client,
+    },
+    Fault {
+        name: "no-descriptors-to-start",
+        promise: "a server serves, or says why not and ends; the next one serves, and nothing is left",
+        how: "a server started with an RLIMIT_NOFILE of 3 to 22, in turn",
+        sides: each_server,
+        counts: Counts { quick: 60, full: 1020 },
+        bound: None,
+        turn: no_descriptors_to_start,
+    },
+    Fault {
+        name: "server-nth-call-fails",
+        promise: "a server serves, or says why not and ends; who was to be served is, after it or by the next one",
+        how: "the Nth call of the server that makes a descriptor (socket, accept4, openat, eventfd2, epoll_create1, \
+              dup, pidfd_open) fails with EMFILE, by strace; N is 1 to 12",
+        sides: each_server,
+        counts: Counts { quick: 12, full: 336 },
+        bound: None,
+        turn: server_nth_call_fails,
+    },
+    Fault {
+        name: "client-nth-call-fails",
+        promise: "a client ends with words as it starts, or is answered, and over the socket where it can have no \
+                  region",
+        how: "the same with the client's calls",
+        sides: each_client,
+        counts: Counts { quick: 12, full: 336 },
+        bound: None,
+        turn: client_nth_call_fails,
+    },
+    Fault {
+        name: "no-region-for-server",
+        promise: "the session goes over the socket, and the next one over shared memory",
+        how: "mmap, fallocate, ftruncate or openat of the first region fails in the server, with ENOMEM, ENOSPC, \
+              EMFILE or ENFILE, by strace",
+        sides: shared,
+        counts: Counts { quick: 18, full: 162 },
+        bound: None,
+        turn: no_region_for_server,
+    },
+    Fault {
+        name: "no-region-for-client",
+        promise: "the client makes a session over the socket instead, and is answered",
+        how: "mmap or openat of the first regions fails in the client, with ENOMEM, EMFILE or ENFILE, by strace",
+        sides: shared,
+        counts: Counts { quick: 18, full: 162 },
+        bound: None,
+        turn: no_region_for_client,
+    },
+];
+
+/// A limit of a process' descriptors, lifted with this.
+struct Limited {
+    pid: Pid,
+    before: Rlimit,
+}
+
+impl Limited {
+    /// So many more than the highest that it has.
+    fn above(pid: u32, spare: u64) -> Result<Self, Failure> {
+        let mut highest = 0;
+        for entry in std::fs::read_dir(format!("/proc/{pid}/fd"))? {
+            highest = highest.max(entry?.file_name().to_string_lossy().parse::<u64>()?);
+        }
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or("a process")?;
+        // What this process may have at most its drivers may, too.
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit { current: Some(highest + 1 + spare), maximum };
+        let before = prlimit(Some(pid), Resource::Nofile, limit)?;
+        Ok(Self { pid, before })
+    }
+}
+
+impl Drop for Limited {
+    fn drop(&mut self) {
+        // It may be gone by now.
+        let _gone = prlimit(Some(self.pid), Resource::Nofile, self.before);
+    }
+}
+
+fn no_descriptors_for_server(stage: &mut Stage<'_>) -> Turn {
+    stage.timeout = TIMEOUT;
+    stage.pair()?;
+    let spare = stage.next_of(&SPARE);
+    let pid = stage.server.as_ref().ok_or("a server")?.driver.id();
+    let limited = Limited::above(pid, spare)?;
+    let mut newcomer = stage.new_client(stage.sides.client.other(), &[])?;
+    settles(PATIENCE, || {
+        let (told, _) = newcomer.say(TELL, PATIENCE)?;
+        let tried = told.right + told.missed() > 0;
+        Ok((!tried).then(|| "no attempts of a newcomer".to_owned()))
+    })?;
+    // What it cannot take waits, and so does the server.
+    signal_driver(newcomer.driver(), Signal::STOP)?;
+    stage.ask_client(HOLD)?;
+    let before = cpu_ticks(pid)?;
+    std::thread::sleep(FULL);
+    let used = cpu_ticks(pid)? - before;
+    stage.ask_client(GO)?;
+    signal_driver(newcomer.driver(), Signal::CONT)?;
+    if used > MOST_CPU_TICKS {
+        return Err(format!("it was busy for {used} hundredths in {FULL:?}").into());
+    }
+    let told = stage.recovers()?;
+    if told.missed() > 0 {
+        return Err(format!("a session that lives was not served: {}", told.reason).into());
+    }
+    drop(limited);
+    stage.right += newcomer.say(NEXT, PATIENCE)?.1;
+    newcomer.driver().end()?;
+    stage.server_settles(1)?;
+    Ok(None)
+}
+
+/// CPU time of a process so far, in hundredths of a second.
+fn cpu_ticks(pid: u32) -> Result<u64, Failure> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // Fields 14 and 15, counted after the name, which may have anything in it.
+    let fields = stat.rsplit_once(')').ok_or("no fields")?.1;
+    let mut fields = fields.split_whitespace().skip(11);
+    let mut next = || fields.next().and_then(|field| field.parse::<u64>().ok()).ok_or("a field");
+    Ok(next()? + next()?)
+}
+
+fn no_descriptors_for_client(stage: &mut Stage<'_>) -> Turn {
+    stage.pair()?;
+    let spare = stage.next_of(&SPARE);
+    let pid = stage.client.as_mut().ok_or("a client")?.driver().id();
+    let limited = Limited::above(pid, spare)?;
+    // Its socket's descriptor is free then.
+    let closed = stage.ask_client(CLOSE)?;
+    settles(PATIENCE, || {
+        let told = stage.ask_client(TELL)?;
+        let tried = told.right + told.missed() > closed.right + closed.missed();
+        Ok((!tried).then(|| "no attempts".to_owned()))
+    })?;
+    drop(limited);
+    stage.recovers()?;
+    Ok(None)
+}
+
+fn no_descriptors_to_start(stage: &mut Stage<'_>) -> Turn {
+    let few = stage.next_of(&FEW);
+    stage.server_wrapper = vec!["prlimit".to_owned(), format!("--nofile={few}:{few}")];
+    let mut server = stage.start_server(stage.sides.server, &[], Stdio::null())?;
+    stage.server_wrapper.clear();
+    if server.expect_ready().is_ok() {
+        server.end()?;
+    } else {
+        ended_with_words(&mut server)?;
+    }
+    stage.pair()?;
+    stage.end_server()?;
+    Ok(None)
+}
+
+/// That a process said why it ends, and did: no signal, no panic.
+fn ended_with_words(driver: &mut Driver) -> Result<(), Failure> {
+    no_crash(driver)?;
+    if driver.wait()?.code() == Some(PANICKED) {
+        return Err("it panicked".into());
+    }
+    Ok(())
+}
+
+fn inject(more: &[String]) -> Vec<String> {
+    let mut words: Vec<String> =
+        ["strace", "-f", "-qq", "-o", "/dev/null"].map(str::to_owned).to_vec();
+    words.extend(more.iter().cloned());
+    words.push("--".to_owned());
+    words
+}
+
+/// The Nth call of these fails, once in each thread.
+fn nth_fails(stage: &mut Stage<'_>) -> Vec<String> {
+    let (calls, nth) = (stage.next_of(&MAKING), stage.random.below(NTH.len() as u64));
+    let nth = NTH.get(nth as usize).copied().unwrap_or(1);
+    inject(&["-e".to_owned(), format!("inject={calls}:error=EMFILE:when={nth}")])
+}
+
+fn server_nth_call_fails(stage: &mut Stage<'_>) -> Turn {
+    stage.server_wrapper = nth_fails(stage);
+    let mut server = stage.start_server(stage.sides.server, &[], Stdio::null())?;
+    stage.server_wrapper.clear();
+    if server.expect_ready().is_err() {
+        ended_with_words(&mut server)?;
+        stage.pair()?;
+        stage.end_server()?;
+        return Ok(None);
+    }
+    if stage.client.is_none() {
+        stage.client = Some(stage.new_client(stage.sides.client, &[])?);
+    }
+    stage.recovers()?;
+    stage.ask_client(CLOSE)?;
+    stage.recovers()?;
+    server.end()?;
+    Ok(None)
+}
+
+fn client_nth_call_fails(stage: &mut Stage<'_>) -> Turn {
+    stage.serve()?;
+    stage.client_wrapper = nth_fails(stage);
+    let client = stage.try_client(stage.sides.client);
+    stage.client_wrapper.clear();
+    let mut client = match client? {
+        Ok(client) => client,
+        Err(mut ended) => {
+            ended_with_words(&mut ended)?;
+            return Ok(None);
+        }
+    };
+    stage.right += client.say(NEXT, PATIENCE)?.1;
+    client.driver().end()?;
+    stage.server_settles(0)?;
+    Ok(None)
+}
+
+fn region(stage: &Stage<'_>, id: u64) -> String {
+    stage.path().join(format!("{SERVICE}-{id:016x}.ipcshm")).display().to_string()
+}
+
+fn no_region_for_server(stage: &mut Stage<'_>) -> Turn {
+    let refused = stage.next_of(&REGION_CALLS);
+    let path = region(stage, 1);
+    stage.server_wrapper =
+        inject(&["-P".to_owned(), path, "-e".to_owned(), format!("inject={refused}")]);
+    let server = stage.new_server(stage.sides.server);
+    stage.server_wrapper.clear();
+    stage.server = Some(server?);
+    stage.client = Some(stage.new_client(stage.sides.client, &[])?);
+    is_over(stage, Over::Socket, refused)?;
+    stage.ask_client(CLOSE)?;
+    is_over(stage, Over::Shared, refused)?;
+    stage.end_both()?;
+    Ok(None)
+}
+
+fn no_region_for_client(stage: &mut Stage<'_>) -> Turn {
+    let refused =
+        stage.next_of(&["mmap:error=ENOMEM", "openat:error=EMFILE", "openat:error=ENFILE"]);
+    stage.serve()?;
+    let mut words = Vec::new();
+    for id in 1..=3 {
+        words.extend(["-P".to_owned(), region(stage, id)]);
+    }
+    words.extend(["-e".to_owned(), format!("inject={refused}")]);
+    stage.client_wrapper = inject(&words);
+    let client = stage.new_client(stage.sides.client, &[]);
+    stage.client_wrapper.clear();
+    stage.client = Some(client?);
+    is_over(stage, Over::Socket, refused)?;
+    stage.end_both()?;
+    Ok(None)
+}
+
+fn is_over(stage: &mut Stage<'_>, over: Over, refused: &str) -> Result<(), Failure> {
+    let told = stage.recovers()?;
+    if told.shared == (over == Over::Shared) {
+        return Ok(());
+    }
+    Err(format!("with {refused} the session is not over {}", over.words()).into())
+}

@@ -1,0 +1,68 @@
+//! Processes that are stopped for longer than calls may take, and go on.
+
+use std::time::{Duration, Instant};
+
+use netipc_bench::lines::{MISS, TELL};
+use rustix::process::Signal;
+
+use crate::fault::{Bound, Counts, Fault, Turn, anyone};
+use crate::stage::Stage;
+
+/// How long a call may take here.
+const TIMEOUT: Duration = Duration::from_millis(200);
+/// How much later a call may return.
+const GRACE: Duration = Duration::from_millis(50);
+/// How long a client is stopped: longer than a call may take.
+const STOPPED: Duration = Duration::from_millis(300);
+/// Harm is done within this time of a call that was answered.
+const MOMENT: Duration = Duration::from_millis(5);
+
+pub(super) const FAULTS: &[Fault] = &[
+    Fault {
+        name: "stop-server",
+        promise: "a call returns by its timeout of 200 ms, and 50 ms; once the server goes on, calls are \
+                  answered",
+        how: "SIGSTOP to the server at a random moment of calls, until a call has failed, then SIGCONT",
+        sides: anyone,
+        counts: Counts { quick: 18, full: 108 },
+        bound: Some(Bound { what: "the longest call", within: TIMEOUT.saturating_add(GRACE) }),
+        turn: stop_server,
+    },
+    Fault {
+        name: "stop-client",
+        promise: "the server serves others all the time, and the client once it goes on",
+        how: "SIGSTOP to the client at a random moment of calls for 300 ms, its calls may take 200 ms, then \
+              SIGCONT; a bystander calling",
+        sides: anyone,
+        counts: Counts { quick: 18, full: 108 },
+        bound: None,
+        turn: stop_client,
+    },
+];
+
+fn stop_server(stage: &mut Stage<'_>) -> Turn {
+    stage.timeout = TIMEOUT;
+    stage.pair()?;
+    stage.moment(MOMENT);
+    stage.ask_client(TELL)?;
+    stage.signal_server(Signal::STOP)?;
+    let told = stage.ask_client(MISS)?;
+    stage.signal_server(Signal::CONT)?;
+    stage.recovers()?;
+    Ok(Some(Duration::from_nanos(told.longest_ns)))
+}
+
+fn stop_client(stage: &mut Stage<'_>) -> Turn {
+    stage.timeout = TIMEOUT;
+    stage.pair()?;
+    stage.bystander()?;
+    stage.moment(MOMENT);
+    stage.signal_client(Signal::STOP)?;
+    let stopped = Instant::now();
+    while stopped.elapsed() < STOPPED {
+        stage.bystander_is_well()?;
+    }
+    stage.signal_client(Signal::CONT)?;
+    stage.recovers()?;
+    Ok(None)
+}
