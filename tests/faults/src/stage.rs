@@ -160,6 +160,12 @@ impl<'a> Stage<'a> {
         Ok(told)
     }
 
+    /// Counts what asks for it: for harm that goes through a list of its own.
+    pub(crate) const fn turn_number(&mut self) -> usize {
+        self.taken += 1;
+        self.taken
+    }
+
     /// One after the other of these, from turn to turn.
     pub(crate) fn next_of<T: Copy>(&mut self, all: &[T]) -> T {
         self.taken += 1;

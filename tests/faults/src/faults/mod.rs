@@ -3,6 +3,7 @@
 use crate::fault::Fault;
 
 mod files;
+mod hostile;
 mod kills;
 mod races;
 mod scarce;
@@ -10,5 +11,8 @@ mod stops;
 mod storms;
 
 /// All of them, in the report's order.
-pub(crate) const TABLES: &[&[Fault]] =
-    &[kills::FAULTS, stops::FAULTS, files::FAULTS, scarce::FAULTS, storms::FAULTS, races::FAULTS];
+pub(crate) const TABLES: &[&[Fault]] = &[
+    kills::FAULTS, stops::FAULTS, files::FAULTS, scarce::FAULTS, storms::FAULTS, races::FAULTS,
+    hostile::CLIENTS,
+    hostile::SERVERS,
+];
