@@ -15,4 +15,7 @@ pub(crate) const TABLES: &[&[Fault]] = &[
     kills::FAULTS, stops::FAULTS, files::FAULTS, scarce::FAULTS, storms::FAULTS, races::FAULTS,
     hostile::CLIENTS,
     hostile::SERVERS,
+    hostile::HARM,
+    hostile::SLOW,
+    hostile::NAMES,
 ];

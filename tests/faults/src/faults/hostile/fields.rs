@@ -331,8 +331,8 @@ impl Field {
     /// What must come of a value.
     pub(crate) fn reaction(&self, value: u64) -> Reaction {
         match self.rule {
-            Rule::Always(reaction) => reaction,
-            Rule::Depends(judge) => judge(value),
+            Always(reaction) => reaction,
+            Depends(judge) => judge(value),
         }
     }
 }

@@ -21,13 +21,19 @@ use crate::stage::Stage;
 mod cases;
 mod clients;
 mod fields;
+mod harm;
+mod names;
 mod raw;
 mod region;
 mod servers;
+mod slow;
 mod wire;
 
 pub(super) use clients::CLIENTS;
+pub(super) use harm::HARM;
+pub(super) use names::NAMES;
 pub(super) use servers::SERVERS;
+pub(super) use slow::SLOW;
 
 /// One side for each language of the server, over the socket.
 fn servers_over_sockets(sides: &Sides) -> bool {

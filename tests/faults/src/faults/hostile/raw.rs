@@ -9,8 +9,8 @@ use netipc_bench::Failure;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, accept_with,
-    bind, connect, listen, recv, send, shutdown, socket_with,
+    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, connect,
+    listen, recv, send, socket_with,
 };
 
 use super::fields::Reaction;
@@ -48,28 +48,25 @@ impl Raw {
     /// Sends a packet; false where the peer has left. A peer that reads nothing is waited for no longer than
     /// [`PATIENCE`].
     pub(crate) fn send(&self, packet: &[u8]) -> Result<bool, Failure> {
-        let end = Instant::now() + PATIENCE;
+        Ok(!self.is_gone_within(packet, PATIENCE)?)
+    }
+
+    /// Sends a packet as soon as there is room, unless the peer leaves first: whether it has. One that does
+    /// neither within that time hangs.
+    pub(crate) fn is_gone_within(&self, packet: &[u8], within: Duration) -> Result<bool, Failure> {
+        let end = Instant::now() + within;
         loop {
             match send(&self.socket, packet, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
-                Ok(_) => return Ok(true),
-                Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => return Ok(false),
+                Ok(_) => return Ok(false),
+                Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => return Ok(true),
                 Err(Errno::AGAIN) => {
                     if !ready(self.socket.as_fd(), PollFlags::OUT, end)? {
-                        return Err("the peer takes nothing".into());
+                        return Err(format!("it neither reads nor leaves in {within:?}").into());
                     }
                 }
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
-        }
-    }
-
-    /// Sends what there is room for now: whether there was.
-    pub(crate) fn offer(&self, packet: &[u8]) -> Result<bool, Failure> {
-        match send(&self.socket, packet, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
-            Ok(_) => Ok(true),
-            Err(Errno::AGAIN | Errno::PIPE | Errno::CONNRESET) => Ok(false),
-            Err(errno) => Err(errno.into()),
         }
     }
 
@@ -96,11 +93,6 @@ impl Raw {
                 Err(errno) => return Err(errno.into()),
             }
         }
-    }
-
-    /// Says that nothing more will come, and still reads.
-    pub(crate) fn end_writing(&self) {
-        let _gone = shutdown(&self.socket, Shutdown::Write);
     }
 
     /// The right text back, for a request of `id`.

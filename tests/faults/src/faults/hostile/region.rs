@@ -152,9 +152,8 @@ impl RawRegion {
     pub(crate) fn recv(&mut self, socket: &Raw) -> Result<Seen, Failure> {
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {
-            let word = &self.words[self.back.signal];
             // With this value, what is looked at below is at least as new: the publisher's last step.
-            let heard = word.load(Ordering::Acquire);
+            let heard = self.words[self.back.signal].load(Ordering::Acquire);
             if let Some(message) = self.take()? {
                 return Ok(Seen::Packet(message));
             }
@@ -169,6 +168,7 @@ impl RawRegion {
             }
             let most = Timespec { tv_sec: 0, tv_nsec: i64::from(SLICE.subsec_nanos()) };
             // Whatever ended it, it is looked at again.
+            let word = &self.words[self.back.signal];
             let _ended = futex::wait(word, futex::Flags::empty(), heard, Some(&most));
         }
         Ok(Seen::Silence)
@@ -192,7 +192,6 @@ impl RawRegion {
 pub(crate) struct RegionSession {
     pub(crate) session: RawSession,
     pub(crate) region: RawRegion,
-    pub(crate) path: PathBuf,
 }
 
 impl RegionSession {
@@ -208,7 +207,7 @@ impl RegionSession {
             return Err(format!("a session of profile {}", session.granted.selected).into());
         }
         let path = path_of(run_dir, service, session.granted.session_id);
-        Ok(Self { session, region: RawRegion::open(&path)?, path })
+        Ok(Self { session, region: RawRegion::open(&path)? })
     }
 
     /// What the server publishes next, or how the session ended.

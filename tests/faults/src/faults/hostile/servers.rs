@@ -91,7 +91,7 @@ fn meet(
     let mut client = stage.new_client(stage.sides.client, &[])?;
     let (raw, offer) = listener.greet()?;
     let right = lie(stage, raw, offer)?;
-    let said = tell(&mut client)?;
+    let said = hear(&mut client, TELL)?;
     if said.right > right {
         return Err(format!("{} answers taken, {right} of them right", said.right).into());
     }
@@ -102,8 +102,9 @@ fn meet(
     Ok(None)
 }
 
-fn tell(client: &mut Client) -> Result<Endured, Failure> {
-    client.driver().say(TELL)?;
+/// A word to a client that endures, and what it tells, whatever that is.
+pub(super) fn hear(client: &mut Client, word: &str) -> Result<Endured, Failure> {
+    client.driver().say(word)?;
     match client.driver().hear_within(PATIENCE)? {
         Line::Endured(told) => Ok(told),
         other => Err(client.driver().unexpected(&other)),

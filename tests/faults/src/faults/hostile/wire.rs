@@ -6,8 +6,6 @@ pub(crate) const HEADER_BYTES: usize = 32;
 /// Bytes of HELLO and of HELLO_ACK, headers included.
 pub(crate) const HELLO_BYTES: usize = 76;
 pub(crate) const ACK_BYTES: usize = 80;
-/// The longest message of a handshake.
-pub(crate) const HANDSHAKE_MOST_BYTES: usize = 128;
 
 const MAGIC: u32 = 0x4e49_5043;
 const CHUNK_MAGIC: u32 = 0x4e43_484b;
@@ -40,7 +38,6 @@ impl Status {
     pub(crate) const INCOMPATIBLE: Self = Self(3);
     pub(crate) const UNSUPPORTED: Self = Self(4);
     pub(crate) const LIMIT_EXCEEDED: Self = Self(5);
-    pub(crate) const INTERNAL_ERROR: Self = Self(6);
     pub(crate) const BUSY: Self = Self(0x0100);
 }
 
@@ -133,9 +130,6 @@ impl Offer {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Granted {
     pub(crate) selected: u32,
-    pub(crate) request_bytes: u32,
-    pub(crate) response_bytes: u32,
-    pub(crate) packet_bytes: usize,
     pub(crate) session_id: u64,
 }
 
@@ -144,9 +138,6 @@ impl Granted {
     pub(crate) fn of_ack(message: &[u8]) -> Option<Self> {
         (message.len() == ACK_BYTES && status_of(message) == Some(Status::OK)).then(|| Self {
             selected: u32_at(message, 44),
-            request_bytes: u32_at(message, 48),
-            response_bytes: u32_at(message, 56),
-            packet_bytes: u32_at(message, 64) as usize,
             session_id: u64_at(message, 72),
         })
     }
