@@ -1,5 +1,6 @@
 //! Provokes faults: each so many times between each two sides, several sides at a time.
 
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -7,12 +8,15 @@ use std::time::Duration;
 use netipc_bench::Failure;
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{Fault, Sides};
+use crate::fault::{Fault, Sides, each_client};
 use crate::stage::{Drivers, Stage};
 
 /// Failed turns between two sides after which the rest of them is not played: each may take as long as
 /// patience lasts.
 const MOST_FAILURES: u32 = 5;
+
+/// How long what is to be seen as left over is looked at.
+const LEAK_PATIENCE: Duration = Duration::from_millis(20);
 
 /// What came of a fault between two sides.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -94,6 +98,26 @@ pub(crate) fn play(drivers: &Drivers, fault: &Fault, turns: u32, jobs: usize) ->
     cells.sort_by_key(|(place, _)| *place);
     let cells = cells.into_iter().map(|(_, cell)| cell).collect();
     Played { fault: fault.name.to_owned(), cells }
+}
+
+/// That what is to be seen is seen: a client of each language notices answers that are wrong, and a
+/// server that holds more than it should is found out.
+pub(crate) fn check_itself(drivers: &Drivers) -> Result<(), Failure> {
+    for sides in Sides::all().into_iter().filter(each_client) {
+        let mut stage = Stage::new(drivers, sides, 1)?;
+        let server = stage.start_server(sides.server, &["--wrong-after", "0"], Stdio::inherit());
+        let mut server = server?;
+        server.expect_ready()?;
+        if stage.pair_with(server)?.is_ok() {
+            return Err(format!("{sides}: wrong answers are not seen").into());
+        }
+        let mut stage = Stage::new(drivers, sides, 1)?;
+        stage.pair()?;
+        if stage.server_settles_within(0, LEAK_PATIENCE).is_ok() {
+            return Err(format!("{sides}: a session that is still there is not seen").into());
+        }
+    }
+    Ok(())
 }
 
 fn play_between(drivers: &Drivers, fault: &Fault, sides: Sides, turns: u32) -> Cell {

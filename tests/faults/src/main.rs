@@ -49,6 +49,9 @@ struct Arguments {
     /// The Rust driver that has failpoints.
     #[arg(long)]
     dying: PathBuf,
+    /// The library that has a driver's wall clock jump.
+    #[arg(long)]
+    jumping_clock: PathBuf,
     /// The full counts rather than the reduced ones.
     #[arg(long)]
     full: bool,
@@ -104,7 +107,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         ]
         .into(),
         dying: arguments.dying.clone(),
+        jumping_clock: arguments.jumping_clock.clone(),
     };
+    engine::check_itself(&drivers)?;
     let is_wanted = |fault: &&Fault| {
         arguments.only.is_empty() || arguments.only.iter().any(|only| fault.name.contains(only))
     };

@@ -28,8 +28,10 @@ pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long until what the dead left must be gone: a hundred times less is what is promised, and the
 /// median held to it.
 pub(crate) const SETTLING: Duration = Duration::from_secs(10);
-/// The longest string that clients send.
-const TEXT_BYTES: &str = "2000";
+/// The longest string that clients send, unless a fault says otherwise.
+const TEXT_BYTES: usize = 2_000;
+/// Clients that come to a server at most, unless a fault says otherwise.
+const CLIENTS: usize = 16;
 /// The pause of bystanders between two calls.
 const BYSTANDER_REST_US: &str = "1000";
 
@@ -39,6 +41,8 @@ pub(crate) struct Drivers {
     pub(crate) of: BTreeMap<Language, PathBuf>,
     /// The Rust driver that can be told to die between two steps.
     pub(crate) dying: PathBuf,
+    /// The library that has a driver's wall clock jump.
+    pub(crate) jumping_clock: PathBuf,
 }
 
 /// A client that endures.
@@ -78,6 +82,10 @@ pub(crate) struct Stage<'a> {
     pub(crate) client_wrapper: Vec<String>,
     /// How long calls of clients to come may take.
     pub(crate) timeout: Duration,
+    /// The longest string of clients to come, in bytes.
+    pub(crate) bytes: usize,
+    /// How many clients a server to come is told to expect.
+    pub(crate) announced: usize,
     /// Calls that were answered rightly, of all clients so far.
     pub(crate) right: u64,
     /// How many were taken by [`Stage::next_of`].
@@ -98,6 +106,8 @@ impl<'a> Stage<'a> {
             server_wrapper: Vec::new(),
             client_wrapper: Vec::new(),
             timeout: CALL_TIMEOUT,
+            bytes: TEXT_BYTES,
+            announced: CLIENTS,
             right: 0,
             taken: 0,
         })
@@ -115,6 +125,19 @@ impl<'a> Stage<'a> {
         }
         self.recovers()?;
         Ok(())
+    }
+
+    /// A client of this server, and what came of its first call.
+    pub(crate) fn pair_with(&mut self, server: Driver) -> Result<Result<(), Failure>, Failure> {
+        let before = Belongings::of(server.id())?;
+        self.server = Some(Server { driver: server, language: self.sides.server, before });
+        self.client = Some(self.new_client(self.sides.client, &[])?);
+        let client = self.client.as_mut().ok_or("a client")?;
+        let told = settles(PATIENCE, || {
+            let (told, _) = client.say(TELL, PATIENCE)?;
+            Ok((told.right == 0).then(|| "no answers".to_owned()))
+        });
+        Ok(told.map(drop))
     }
 
     /// A server, where there is none.
@@ -249,9 +272,18 @@ impl<'a> Stage<'a> {
 
     /// Waits until the server has no more than it had before its first client, these sessions aside.
     pub(crate) fn server_settles(&self, sessions: usize) -> Result<Duration, Failure> {
+        self.server_settles_within(sessions, SETTLING)
+    }
+
+    /// The same, within this time.
+    pub(crate) fn server_settles_within(
+        &self,
+        sessions: usize,
+        within: Duration,
+    ) -> Result<Duration, Failure> {
         let server = self.server.as_ref().ok_or("a server")?;
         let shared = if self.sides.over == Over::Shared { sessions } else { 0 };
-        settles(SETTLING, || {
+        settles(within, || {
             let now = Belongings::of(server.driver.id())?;
             let mut allowed = server.before;
             // A socket each; over shared memory also who sleeps on the region.
@@ -316,7 +348,7 @@ impl<'a> Stage<'a> {
         complaints: Stdio,
     ) -> Result<Driver, Failure> {
         let mut command = self.command(&self.server_wrapper, driver, "server");
-        command.args(["--clients", "16"]).args(more).stderr(complaints);
+        command.args(["--clients", &self.announced.to_string()]).args(more).stderr(complaints);
         Driver::start(command, "server", PATIENCE)
     }
 
@@ -371,7 +403,7 @@ impl<'a> Stage<'a> {
             None => Command::new(driver),
         };
         command
-            .args([end, "--scenario", "reverse", "--bytes", TEXT_BYTES])
+            .args([end, "--scenario", "reverse", "--bytes", &self.bytes.to_string()])
             .args(["--transport", self.sides.over.argument(), "--service", SERVICE])
             .arg("--run-dir")
             .arg(self.path())

@@ -9,8 +9,8 @@ use crate::fault::Language;
 
 /// The pause between two looks. No event tells that another process has closed something.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
-/// What a library may make once and keep, whatever happens.
-const SPARE_DESCRIPTORS: usize = 2;
+/// What a server in Go makes once, and perhaps only after it has said that it is ready.
+const SPARE_GO_DESCRIPTORS: usize = 1;
 /// Threads that Go's scheduler keeps for later, having needed them for blocking system calls at once.
 const SPARE_GO_THREADS: usize = 16;
 /// What allocators keep of what was freed.
@@ -41,8 +41,11 @@ impl Belongings {
 
     /// What there is more of than before, in words, if anything.
     pub(crate) fn more_than(&self, before: &Self, language: Language) -> Option<String> {
-        let spare_threads = if language == Language::Go { SPARE_GO_THREADS } else { 0 };
-        if self.descriptors > before.descriptors + SPARE_DESCRIPTORS {
+        let (spare_descriptors, spare_threads) = match language {
+            Language::Go => (SPARE_GO_DESCRIPTORS, SPARE_GO_THREADS),
+            Language::C | Language::Rust => (0, 0),
+        };
+        if self.descriptors > before.descriptors + spare_descriptors {
             return Some(format!(
                 "{} descriptors, before {}",
                 self.descriptors, before.descriptors

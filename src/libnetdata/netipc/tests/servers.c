@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 
 #include <netipc/services.h>
 
@@ -322,6 +323,55 @@ static void a_host_serves_several(void)
     CHECK_ERROR(NIPC_ERR_NOT_INITIALIZED, nipc_host_destroy(&host));
 }
 
+/* The client is refused for good, and the status says so. */
+static void is_refused(const nipc_client_config_t *config)
+{
+    nipc_client_ctx_t client = NIPC_CLIENT_INIT;
+    nipc_client_state_t state;
+    CHECK_OK(nipc_client_init(&client, run_dir, NIPC_INCREMENT_SERVICE, config));
+    CHECK_OK(nipc_client_refresh(&client, NULL));
+    CHECK(!nipc_client_ready(&client));
+    CHECK_OK(nipc_client_state(&client, &state));
+    CHECK(state == NIPC_CLIENT_AUTH_FAILED);
+    CHECK_OK(nipc_client_close(&client));
+}
+
+static void who_may_connect_is_as_the_server_says(void)
+{
+    const uint32_t others[] = {geteuid() + 1};
+    nipc_server_config_t config = {0};
+    nipc_client_config_t with_token = {0};
+    nipc_managed_server_t server = NIPC_SERVER_INIT;
+    nipc_server_status_t status;
+    char path[256];
+    struct stat socket;
+
+    /* Another token, and the mode of the socket, whatever the umask. */
+    config.auth_token = 1;
+    config.access.mode = 0640;
+    with_token.auth_token = 2;
+    mode_t before = umask(0777);
+    CHECK_OK(nipc_increment_server_init(&server, run_dir, &config, 1, increment, NULL));
+    umask(before);
+    CHECK_OK(nipc_server_start(&server));
+    snprintf(path, sizeof path, "%s/%s.sock", run_dir, NIPC_INCREMENT_SERVICE);
+    CHECK(stat(path, &socket) == 0 && (socket.st_mode & 07777) == 0640);
+    is_refused(NULL);
+    is_refused(&with_token);
+    CHECK_OK(nipc_server_status(&server, &status));
+    CHECK(status.handshakes.sessions == 0 && status.handshakes.auth_failed == 2);
+    CHECK_OK(nipc_server_destroy(&server));
+
+    /* Another user, whatever the token. */
+    config = (nipc_server_config_t){0};
+    config.access.uids = others;
+    config.access.uid_count = 1;
+    CHECK_OK(nipc_increment_server_init(&server, run_dir, &config, 1, increment, NULL));
+    CHECK_OK(nipc_server_start(&server));
+    is_refused(NULL);
+    CHECK_OK(nipc_server_destroy(&server));
+}
+
 int main(void)
 {
     /* What Rust's library would go by: the first server's threads show that it is not looked at. */
@@ -333,6 +383,7 @@ int main(void)
     an_abort_ends_a_call();
     run_returns_once_another_thread_stops_it();
     a_host_serves_several();
+    who_may_connect_is_as_the_server_says();
     remove_run_dir(run_dir, (const char *const[]){NIPC_INCREMENT_SERVICE, NIPC_STRING_REVERSE_SERVICE, NULL});
     return EXIT_SUCCESS;
 }

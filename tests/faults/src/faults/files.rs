@@ -87,6 +87,8 @@ fn full_run_dir(stage: &mut Stage<'_>) -> Turn {
     stage.mount_run_dir(&format!("size={SMALL_BYTES}"))?;
     stage.pair()?;
     is_over(stage, Over::Shared, "with room")?;
+    // The region of the session before is gone, or it would make room later.
+    stage.server_settles(1)?;
     let filler = stage.path().join("filler");
     fill(&filler)?;
     is_over(stage, Over::Shared, "of a session that lives")?;

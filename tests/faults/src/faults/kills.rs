@@ -11,6 +11,8 @@ use crate::stage::{PATIENCE, Stage};
 const NOTICED: Duration = Duration::from_millis(100);
 /// Harm is done within this time of a call that was answered.
 const MOMENT: Duration = Duration::from_millis(5);
+/// Strings of several packets.
+const LONG_BYTES: usize = 600_000;
 /// Steps of a publication, after which a process can be told to die.
 const STEPS: [&str; 5] = ["Copied", "Measured", "Numbered", "Signalled", "Woken"];
 
@@ -34,6 +36,25 @@ pub(super) const FAULTS: &[Fault] = &[
         counts: Counts { quick: 36, full: 1008 },
         bound: Some(Bound { what: "until all is given back", within: NOTICED }),
         turn: kill_client,
+    },
+    Fault {
+        name: "kill-server-in-chunks",
+        promise: "an answer that is half there is none: the call fails or recovers, and the client is answered by \
+                  the successor",
+        how: "the same with strings of up to 600,000 bytes, which take several packets over the socket",
+        sides: anyone,
+        counts: Counts { quick: 18, full: 504 },
+        bound: None,
+        turn: kill_server_in_chunks,
+    },
+    Fault {
+        name: "kill-client-in-chunks",
+        promise: "a request that is half there costs its session alone, all of which is given back",
+        how: "the same with strings of up to 600,000 bytes",
+        sides: anyone,
+        counts: Counts { quick: 18, full: 504 },
+        bound: Some(Bound { what: "until all is given back", within: NOTICED }),
+        turn: kill_client_in_chunks,
     },
     Fault {
         name: "client-dies-publishing",
@@ -74,6 +95,17 @@ fn kill_client(stage: &mut Stage<'_>) -> Turn {
     let took = killed.elapsed();
     stage.bystander_is_well()?;
     Ok(Some(took))
+}
+
+fn kill_server_in_chunks(stage: &mut Stage<'_>) -> Turn {
+    stage.bytes = LONG_BYTES;
+    kill_server(stage)?;
+    Ok(None)
+}
+
+fn kill_client_in_chunks(stage: &mut Stage<'_>) -> Turn {
+    stage.bytes = LONG_BYTES;
+    kill_client(stage)
 }
 
 fn dying_client(sides: &Sides) -> bool {

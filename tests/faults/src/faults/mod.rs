@@ -7,12 +7,19 @@ mod hostile;
 mod kills;
 mod races;
 mod scarce;
+mod sessions;
 mod stops;
 mod storms;
 
 /// All of them, in the report's order.
 pub(crate) const TABLES: &[&[Fault]] = &[
-    kills::FAULTS, stops::FAULTS, files::FAULTS, scarce::FAULTS, storms::FAULTS, races::FAULTS,
+    kills::FAULTS,
+    stops::FAULTS,
+    files::FAULTS,
+    scarce::FAULTS,
+    sessions::FAULTS,
+    storms::FAULTS,
+    races::FAULTS,
     hostile::CLIENTS,
     hostile::SERVERS,
     hostile::HARM,

@@ -84,5 +84,7 @@ fn leave(stage: &mut Stage<'_>, winner: &mut Driver) -> Result<(), Failure> {
     }
     signal_driver(winner, Signal::KILL)?;
     winner.wait()?;
-    Ok(())
+    // Its name is free, whatever is left of it.
+    stage.pair()?;
+    stage.end_server()
 }

@@ -23,8 +23,15 @@ const FULL: Duration = Duration::from_millis(200);
 /// CPU time that it may use meanwhile, in hundredths: it waits, and does not look again and again.
 const MOST_CPU_TICKS: u64 = 5;
 /// Calls that make a descriptor, of which the Nth fails.
-const MAKING: [&str; 7] =
-    ["socket", "accept4", "openat", "eventfd2", "epoll_create1", "dup,dup3,fcntl", "pidfd_open"];
+const MAKING: [&str; 7] = [
+    "socket",
+    "accept4",
+    "?open,openat",
+    "eventfd2",
+    "epoll_create1",
+    "?dup,?dup2,dup3",
+    "pidfd_open",
+];
 /// The Nth, in turn.
 const NTH: [u32; 8] = [1, 2, 3, 4, 5, 6, 8, 12];
 /// What is refused of a region, and how.
@@ -33,8 +40,8 @@ const REGION_CALLS: [&str; 6] = [
     "fallocate:error=ENOMEM",
     "fallocate:error=ENOSPC",
     "ftruncate:error=ENOSPC",
-    "openat:error=EMFILE",
-    "openat:error=ENFILE",
+    "?open,openat:error=EMFILE",
+    "?open,openat:error=ENFILE",
 ];
 /// Exit status of a Rust program that panicked.
 const PANICKED: i32 = 101;
@@ -71,10 +78,10 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "server-nth-call-fails",
         promise: "a server serves, or says why not and ends; who was to be served is, after it or by the next one",
-        how: "the Nth call of the server that makes a descriptor (socket, accept4, openat, eventfd2, epoll_create1, \
+        how: "the Nth call of the server that makes a descriptor (socket, accept4, open, eventfd2, epoll_create1, \
               dup, pidfd_open) fails with EMFILE, by strace; N is 1 to 12",
         sides: each_server,
-        counts: Counts { quick: 12, full: 336 },
+        counts: Counts { quick: 12, full: 1008 },
         bound: None,
         turn: server_nth_call_fails,
     },
@@ -84,7 +91,7 @@ pub(super) const FAULTS: &[Fault] = &[
                   region",
         how: "the same with the client's calls",
         sides: each_client,
-        counts: Counts { quick: 12, full: 336 },
+        counts: Counts { quick: 12, full: 1008 },
         bound: None,
         turn: client_nth_call_fails,
     },
@@ -94,7 +101,7 @@ pub(super) const FAULTS: &[Fault] = &[
         how: "mmap, fallocate, ftruncate or openat of the first region fails in the server, with ENOMEM, ENOSPC, \
               EMFILE or ENFILE, by strace",
         sides: shared,
-        counts: Counts { quick: 18, full: 162 },
+        counts: Counts { quick: 18, full: 1008 },
         bound: None,
         turn: no_region_for_server,
     },
@@ -103,7 +110,7 @@ pub(super) const FAULTS: &[Fault] = &[
         promise: "the client makes a session over the socket instead, and is answered",
         how: "mmap or openat of the first regions fails in the client, with ENOMEM, EMFILE or ENFILE, by strace",
         sides: shared,
-        counts: Counts { quick: 18, full: 162 },
+        counts: Counts { quick: 18, full: 1008 },
         bound: None,
         turn: no_region_for_client,
     },
@@ -297,8 +304,11 @@ fn no_region_for_server(stage: &mut Stage<'_>) -> Turn {
 }
 
 fn no_region_for_client(stage: &mut Stage<'_>) -> Turn {
-    let refused =
-        stage.next_of(&["mmap:error=ENOMEM", "openat:error=EMFILE", "openat:error=ENFILE"]);
+    let refused = stage.next_of(&[
+        "mmap:error=ENOMEM",
+        "?open,openat:error=EMFILE",
+        "?open,openat:error=ENFILE",
+    ]);
     stage.serve()?;
     let mut words = Vec::new();
     for id in 1..=3 {

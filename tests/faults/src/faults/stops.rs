@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use netipc_bench::lines::{MISS, TELL};
 use rustix::process::Signal;
 
-use crate::fault::{Bound, Counts, Fault, Turn, anyone};
+use crate::fault::{Bound, Counts, Fault, Language, Sides, Turn, anyone};
 use crate::stage::Stage;
 
 /// How long a call may take here.
@@ -38,7 +38,29 @@ pub(super) const FAULTS: &[Fault] = &[
         bound: None,
         turn: stop_client,
     },
+    Fault {
+        name: "clock-jumps",
+        promise: "calls return by their timeout of 200 ms, and 50 ms, and are answered otherwise: deadlines are of \
+                  the monotonic clock",
+        how: "the wall clock of both processes set a day on or back at every look (LD_PRELOAD: C and Rust; in Go no \
+              library is asked, and `tools/check-laws` sees that nobody looks), while the server is stopped as above",
+        sides: not_in_go,
+        counts: Counts { quick: 8, full: 104 },
+        bound: Some(Bound { what: "the longest call", within: TIMEOUT.saturating_add(GRACE) }),
+        turn: clock_jumps,
+    },
 ];
+
+fn not_in_go(sides: &Sides) -> bool {
+    sides.client != Language::Go && sides.server != Language::Go
+}
+
+fn clock_jumps(stage: &mut Stage<'_>) -> Turn {
+    let preload = format!("LD_PRELOAD={}", stage.drivers.jumping_clock.display());
+    stage.server_wrapper = vec!["env".to_owned(), preload];
+    stage.client_wrapper.clone_from(&stage.server_wrapper);
+    stop_server(stage)
+}
 
 fn stop_server(stage: &mut Stage<'_>) -> Turn {
     stage.timeout = TIMEOUT;

@@ -169,6 +169,63 @@ func TestBadHellosAreAnsweredAndClosed(t *testing.T) {
 	}
 }
 
+// Peers in the field propose packets of all of SO_SNDBUF, which the kernel refuses to send.
+func TestAPeerThatProposesPacketsItCannotSendIsHealed(t *testing.T) {
+	endpoint := newEndpoint(t)
+	listen(t, endpoint, ListenerConfig{AuthToken: 7})
+	channel := rawClient(t, endpoint)
+	carried, err := channel.MaxPacketSize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hello := goodHello()
+	hello.PacketSize = uint32(carried + sys.PacketOverheadBytes)
+	message := hello.Message()
+	if err := channel.Send(message[:], nil, &Wait{}); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := recvRaw(channel)
+	if err != nil || len(answer) < protocol.HeaderLen {
+		t.Fatal(len(answer), err)
+	}
+	ack, err := protocol.DecodeHelloAck(answer[protocol.HeaderLen:])
+	if err != nil || ack.PacketSize != uint32(carried) {
+		t.Fatalf("%+v, %v; the socket carries %d", ack, err, carried)
+	}
+}
+
+// With default settings, a message is as long as it was agreed to be, whatever one packet carries.
+func TestAMegabyteGoesBothWays(t *testing.T) {
+	const bytes = 1 << 20
+	limits := protocol.Limits{PayloadBytes: bytes, BatchItems: 1}
+	client, server := pair(t, ListenerConfig{MaxRequestPayloadBytes: bytes, ResponsePayloadBytes: bytes},
+		Proposal{Request: limits})
+	payload := pattern(bytes)
+	sent := make(chan error, 1)
+	go func() {
+		header := protocol.RequestHeader(1, 1, bytes)
+		sent <- client.Send(&header, payload, within(soon))
+	}()
+	request, err := server.Receive(server.NewInbox(), within(soon))
+	if err != nil || string(request.Payload) != string(payload) {
+		t.Fatal(len(request.Payload), err)
+	}
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		header := protocol.ResponseHeader(&request.Header, bytes)
+		sent <- server.Send(&header, payload, within(soon))
+	}()
+	response, err := client.Receive(client.NewInbox(), within(soon))
+	if err != nil || string(response.Payload) != string(payload) {
+		t.Fatal(len(response.Payload), err)
+	}
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Each bad connection costs its own time alone: there is no pause after it, in which nobody is accepted.
 func TestBadConnectionsDoNotHoldUpTheNext(t *testing.T) {
 	const bad, most = 300, 2 * time.Second

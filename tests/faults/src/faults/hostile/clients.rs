@@ -51,7 +51,7 @@ const fn fault(
     full: u32,
     turn: fn(&mut Stage<'_>) -> Turn,
 ) -> Fault {
-    const QUICK_EACH: u32 = 40;
+    const QUICK_EACH: u32 = 120;
     let counts = Counts { quick: QUICK_EACH * LANGUAGES, full: full * LANGUAGES };
     Fault { name, promise: SERVED_ON, how, sides, counts, bound: None, turn }
 }

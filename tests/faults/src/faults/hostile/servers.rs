@@ -30,7 +30,7 @@ const fn fault(
     full: u32,
     turn: fn(&mut Stage<'_>) -> Turn,
 ) -> Fault {
-    const QUICK_EACH: u32 = 25;
+    const QUICK_EACH: u32 = 60;
     let counts = Counts { quick: QUICK_EACH * LANGUAGES, full: full * LANGUAGES };
     Fault { name, promise: CLOSES, how, sides, counts, bound: None, turn }
 }

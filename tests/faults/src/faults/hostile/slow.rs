@@ -18,7 +18,7 @@ const OTHER_SESSIONS: usize = 1;
 const HANDSHAKE: Duration = Duration::from_secs(5);
 const CHUNK_GAP: Duration = Duration::from_secs(5);
 const ONE_ANSWER: Duration = Duration::from_secs(10);
-const GRACE: Duration = Duration::from_millis(500);
+const GRACE: Duration = Duration::from_secs(1);
 /// Silent clients at once.
 const SILENT: usize = 50;
 /// More connections than may wait for their handshake at once, and than there may be sessions.
@@ -68,7 +68,7 @@ pub(in crate::faults) const SLOW: &[Fault] = &[
         promise: HOLDS,
         how: "600 clients connect at once and say nothing, and leave; a bystander calling",
         sides: each_server,
-        counts: Counts { quick: 12, full: 1002 },
+        counts: Counts { quick: 12, full: 102 },
         bound: None,
         turn: connect_flood,
     },
@@ -78,7 +78,7 @@ pub(in crate::faults) const SLOW: &[Fault] = &[
         how: "60 clients want a session, more than there may be; those that have one are answered, the rest are \
               told BUSY; a bystander calling",
         sides: each_server,
-        counts: Counts { quick: 12, full: 1002 },
+        counts: Counts { quick: 12, full: 102 },
         bound: None,
         turn: session_flood,
     },
@@ -88,7 +88,7 @@ pub(in crate::faults) const SLOW: &[Fault] = &[
         how: "100 clients, one after the other, leave after connecting, after HELLO, after HELLO_ACK, in the midst \
               of a message, or without reading an answer, in turn; a bystander calling",
         sides: each_server,
-        counts: Counts { quick: 12, full: 1002 },
+        counts: Counts { quick: 12, full: 102 },
         bound: None,
         turn: come_and_go,
     },
@@ -97,7 +97,7 @@ pub(in crate::faults) const SLOW: &[Fault] = &[
         promise: "each is refused with AUTH_FAILED, whatever is right about it; others are served all the time",
         how: "50 guesses of a token, each right but for one bit, or for all; a bystander calling",
         sides: each_server,
-        counts: Counts { quick: 12, full: 1002 },
+        counts: Counts { quick: 12, full: 102 },
         bound: None,
         turn: token_guesses,
     },
