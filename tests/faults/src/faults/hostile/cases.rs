@@ -79,7 +79,8 @@ pub(crate) fn no_hellos() -> Vec<Case> {
     packets.push(("a chunk".to_owned(), chunk.packet(&[0; 44])));
     packets.extend((0..GARBAGE_KINDS).map(|seed| (format!("garbage {seed}"), garbage(seed))));
     let reaction = Reaction::Refuse(Status::BAD_ENVELOPE);
-    let case = |(name, packet)| Case { name, state: State::Connected, packets: vec![packet], reaction };
+    let case =
+        |(name, packet)| Case { name, state: State::Connected, packets: vec![packet], reaction };
     packets.into_iter().map(case).collect()
 }
 
@@ -150,7 +151,11 @@ pub(crate) fn broken_chunks() -> Vec<Case> {
     let mut longer = long[1].clone();
     longer.push(0);
     add("a chunk too long", vec![long[0].clone(), longer]);
+    // The message itself was whole, and may be answered.
     add("one chunk more", [long.clone(), vec![long[1].clone()]].concat());
+    if let Some(last) = cases.last_mut() {
+        last.reaction = Reaction::End;
+    }
     cases
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use netipc_bench::Failure;
+use netipc_bench::lines::Unserved;
 
 use super::cases::{self, BAD, BEFORE, Case, State};
 use super::fields::{self, Field, OFFER, Reaction, TEXT};
@@ -13,7 +14,8 @@ use super::region::RegionSession;
 use super::wire::{self, Header, Status};
 use super::{LANGUAGES, next_of, servers_over_regions, servers_over_sockets};
 use crate::fault::{Counts, Fault, Sides, Turn};
-use crate::stage::{SERVICE, Stage};
+use crate::stage::{SERVICE, SETTLING, Stage};
+use crate::watch::{Belongings, settles};
 
 /// The bystander's.
 const OTHER_SESSIONS: usize = 1;
@@ -124,6 +126,13 @@ pub(in crate::faults) const CLIENTS: &[Fault] = &[
         1700,
         attack_words,
     ),
+    fault(
+        "hostile-descriptors",
+        "descriptors in packets: in HELLO, in requests, in chunks; a bystander calling",
+        servers_over_sockets,
+        340,
+        send_descriptors,
+    ),
 ];
 
 /// One case over the socket.
@@ -132,10 +141,34 @@ fn attack(stage: &mut Stage<'_>, cases: &'static [Case]) -> Turn {
     stage.bystander()?;
     let case = next_of(stage, cases);
     let socket = socket_of(stage);
+    let before = stage.counts()?;
     in_words(case, play(&socket, case))?;
+    in_words(case, is_counted(stage, case, &before))?;
     stage.server_settles(OTHER_SESSIONS)?;
     stage.bystander_is_well()?;
     Ok(None)
+}
+
+/// What the server's status tells has grown by what it met.
+fn is_counted(stage: &mut Stage<'_>, case: &Case, before: &Unserved) -> Result<(), Failure> {
+    settles(SETTLING, || {
+        let now = stage.counts()?;
+        let is_handshake = case.state == State::Connected;
+        let has_grown = match case.reaction {
+            Reaction::Refuse(Status::AUTH_FAILED) => now.auth_failed > before.auth_failed,
+            Reaction::Close | Reaction::End | Reaction::Refuse(_) | Reaction::RefuseOrClose(_) => {
+                if is_handshake {
+                    now.refused_handshakes > before.refused_handshakes
+                } else {
+                    now.ended_sessions > before.ended_sessions
+                }
+            }
+            Reaction::Decline(_) => now.declined_requests > before.declined_requests,
+            Reaction::Serve | Reaction::Answer | Reaction::Any => true,
+        };
+        Ok((!has_grown).then(|| format!("counts that do not tell of it: {now:?}")))
+    })?;
+    Ok(())
 }
 
 /// One case through a region.
@@ -143,7 +176,9 @@ fn attack_region(stage: &mut Stage<'_>, cases: &'static [Case]) -> Turn {
     stage.serve()?;
     stage.bystander()?;
     let case = next_of(stage, cases);
+    let before = stage.counts()?;
     in_words(case, play_region(stage, case))?;
+    in_words(case, is_counted(stage, case, &before))?;
     stage.server_settles(OTHER_SESSIONS)?;
     stage.bystander_is_well()?;
     Ok(None)
@@ -234,6 +269,34 @@ fn play_region(stage: &Stage<'_>, case: &Case) -> Result<(), Failure> {
     session.must_react(case.reaction, wire::id_of(bad), TEXT)
 }
 
+/// Descriptors that nobody wants: they must not stay.
+fn send_descriptors(stage: &mut Stage<'_>) -> Turn {
+    const DESCRIPTORS: usize = 16;
+    stage.serve()?;
+    stage.bystander()?;
+    let server = stage.server.as_ref().ok_or("a server")?.driver.id();
+    let before = Belongings::of(server)?.descriptors;
+    let raw = Raw::connect(&socket_of(stage))?;
+    let own = [raw.as_fd(); DESCRIPTORS];
+    raw.send_with(&OFFER.hello(), &own)?;
+    raw.must_say(Status::OK)?;
+    raw.send_with(&wire::request(BEFORE, TEXT), &own)?;
+    raw.must_serve(BEFORE, TEXT)?;
+    for packet in cases::long_message() {
+        raw.send_with(&packet, &own)?;
+    }
+    raw.must_react(Reaction::Answer, BAD, TEXT, None)?;
+    // While the session is still there: they are not kept for its time either.
+    let now = Belongings::of(server)?.descriptors;
+    if now >= before + DESCRIPTORS {
+        return Err(format!("{now} descriptors, before {before}").into());
+    }
+    drop(raw);
+    stage.server_settles(OTHER_SESSIONS)?;
+    stage.bystander_is_well()?;
+    Ok(None)
+}
+
 /// One bad value in a region's header.
 fn attack_words(stage: &mut Stage<'_>) -> Turn {
     static WORDS: LazyLock<Vec<(&'static Field, u64, State)>> = LazyLock::new(|| {
@@ -241,7 +304,9 @@ fn attack_words(stage: &mut Stage<'_>) -> Turn {
         let (header, _) = super::region::good_header(OFFER.request_bytes, OFFER.request_bytes);
         for state in [State::Fresh, State::Served] {
             for field in fields::REGION {
-                all.extend(fields::bad_values(field, &header).into_iter().map(|v| (field, v, state)));
+                all.extend(
+                    fields::bad_values(field, &header).into_iter().map(|v| (field, v, state)),
+                );
             }
         }
         all
@@ -249,9 +314,8 @@ fn attack_words(stage: &mut Stage<'_>) -> Turn {
     stage.serve()?;
     stage.bystander()?;
     let (field, value, state) = *next_of(stage, &WORDS);
-    lie_in_a_word(stage, field, value, state).map_err(|failure| {
-        format!("{} = {value:#x}, {}: {failure}", field.name, state.told())
-    })?;
+    lie_in_a_word(stage, field, value, state)
+        .map_err(|failure| format!("{} = {value:#x}, {}: {failure}", field.name, state.told()))?;
     stage.server_settles(OTHER_SESSIONS)?;
     stage.bystander_is_well()?;
     Ok(None)
@@ -289,7 +353,11 @@ fn lie_in_a_word(
         "req_len" => {
             region.publish_as(&request, value as u32, seen + 1)?;
             let is_right = value == request.len() as u64;
-            let reaction = if is_right { Reaction::Serve } else { Reaction::RefuseOrClose(Status::LIMIT_EXCEEDED) };
+            let reaction = if is_right {
+                Reaction::Serve
+            } else {
+                Reaction::RefuseOrClose(Status::LIMIT_EXCEEDED)
+            };
             session.must_react(reaction, BAD, TEXT)
         }
         // Numbers of answers are the server's: it writes them anew, and this end would take the next for one.

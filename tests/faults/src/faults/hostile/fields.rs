@@ -37,6 +37,8 @@ pub(crate) enum Reaction {
     Serve,
     /// A batch's item does not decode, or decodes to something else: answered, whatever that comes to.
     Answer,
+    /// It closes, whatever it says before.
+    End,
     /// Anything that is no hang.
     Any,
 }
@@ -203,7 +205,11 @@ const fn batch_items(value: u64) -> Reaction {
 }
 
 const fn item_offset(value: u64) -> Reaction {
-    if value.is_multiple_of(OFFSET_ALIGNMENT) && value + ITEM_BYTES <= PACKED_BYTES { Answer } else { BAD_DIRECTORY }
+    if value.is_multiple_of(OFFSET_ALIGNMENT) && value + ITEM_BYTES <= PACKED_BYTES {
+        Answer
+    } else {
+        BAD_DIRECTORY
+    }
 }
 
 const fn item_length(value: u64) -> Reaction {
@@ -280,14 +286,22 @@ pub(crate) const REGION: &[Field] = &[
 /// The values to try where `message` has the right one: neighbours, every bit turned, the edges of every width,
 /// and the numbers that mean something anywhere in the contract.
 pub(crate) fn bad_values(field: &Field, message: &[u8]) -> Vec<u64> {
-    const EDGES: [u64; 22] = [
-        0, 1, 2, 3, 4, 7, 8, 16, 31, 32, 33, 44, 48, 63, 64, 127, 128, 255, 256, 8191, 8192, 8193,
-    ];
+    const EDGES: [u64; 22] =
+        [0, 1, 2, 3, 4, 7, 8, 16, 31, 32, 33, 44, 48, 63, 64, 127, 128, 255, 256, 8191, 8192, 8193];
     let bits = field.bytes * 8;
     let most = if bits == 64 { u64::MAX } else { (1 << bits) - 1 };
     let right = field.value(message);
     let mut values: Vec<u64> = EDGES.to_vec();
-    values.extend([0x7fff, 0x8000, 0xffff, 0x1_0000, 1 << 20, (1 << 20) + 1, 0x7fff_ffff, 0x8000_0000]);
+    values.extend([
+        0x7fff,
+        0x8000,
+        0xffff,
+        0x1_0000,
+        1 << 20,
+        (1 << 20) + 1,
+        0x7fff_ffff,
+        0x8000_0000,
+    ]);
     values.extend([u64::from(u32::MAX), 1 << 32, 1 << 62, 1 << 63, most, most - 1, most / 2]);
     values.extend([right.wrapping_add(1), right.wrapping_sub(1), right.wrapping_mul(2), !right]);
     values.extend([right.swap_bytes() >> (64 - bits), right.rotate_left(8)]);

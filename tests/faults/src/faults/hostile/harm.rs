@@ -60,26 +60,31 @@ pub(in crate::faults) const HARM: &[Fault] = &[
     },
 ];
 
-/// Lets a client call, harms its region, and sees that it has another. Answers whether something came of it.
+/// Lets a client call, harms its region, and sees that it has another. Answers whether its session
+/// has ended.
 fn with_harm(
     stage: &mut Stage<'_>,
     harm: impl FnOnce(&mut Stage<'_>, &File) -> Result<(), Failure>,
 ) -> Result<bool, Failure> {
-    stage.timeout = TIMEOUT;
     stage.serve()?;
+    // Whose calls may take as long as ever.
     stage.bystander()?;
+    stage.timeout = TIMEOUT;
     stage.pair()?;
-    let region = OpenOptions::new().read(true).write(true).open(last_region(stage.path())?)?;
+    let path = last_region(stage.path())?;
+    let region = OpenOptions::new().read(true).write(true).open(&path)?;
     stage.moment(MOMENT);
     harm(stage, &region)?;
     let mut client = stage.client.take().ok_or("a client")?;
     hear(&mut client, NEXT)?;
+    // A call whose session was lost is sent again, and nobody outside need know.
+    let has_ended = !path.exists();
     let told = hear(&mut client, TELL)?;
     client.driver().end()?;
     stage.right += told.right;
     stage.server_settles(OTHER_SESSIONS)?;
     stage.bystander_is_well()?;
-    Ok(told.wrong + told.missed() > 0)
+    Ok(has_ended)
 }
 
 /// The client's: bystanders come before it, and sessions are numbered.
@@ -88,8 +93,8 @@ fn last_region(run_dir: &Path) -> Result<std::path::PathBuf, Failure> {
     Ok(run_dir.join(last.ok_or("a region")?))
 }
 
-fn must_be_noticed(is_noticed: bool) -> Turn {
-    if is_noticed { Ok(None) } else { Err("nobody noticed".into()) }
+fn must_have_ended(has_ended: bool) -> Turn {
+    if has_ended { Ok(None) } else { Err("the session goes on".into()) }
 }
 
 /// What is left of a file of so many bytes.
@@ -105,7 +110,7 @@ enum Left {
 fn cut(stage: &mut Stage<'_>) -> Turn {
     const ALL: [Left; 5] = [Left::Nothing, Left::Header, Left::Page, Left::AllButOne, Left::Zeros];
     let left = stage.next_of(&ALL);
-    let noticed = with_harm(stage, |_, region| {
+    let has_ended = with_harm(stage, |_, region| {
         let len = region.metadata()?.len();
         let page_bytes = rustix::param::page_size() as u64;
         region.set_len(match left {
@@ -121,16 +126,17 @@ fn cut(stage: &mut Stage<'_>) -> Turn {
         Ok(())
     })?;
     match left {
-        // What is left is all that these calls touch.
-        Left::AllButOne | Left::Page | Left::Header => Ok(None),
-        Left::Nothing | Left::Zeros => must_be_noticed(noticed),
+        // What is left is all that these calls touch; and each side writes its own words anew, so that zeros end
+        // the session of who looks just then.
+        Left::AllButOne | Left::Page | Left::Header | Left::Zeros => Ok(None),
+        Left::Nothing => must_have_ended(has_ended),
     }
 }
 
 fn lose_pages(stage: &mut Stage<'_>) -> Turn {
     stage.mount_run_dir(SMALL)?;
     let filler = stage.path().join("filler");
-    let noticed = with_harm(stage, |stage, region| {
+    let has_ended = with_harm(stage, |stage, region| {
         let len = region.metadata()?.len();
         // Nobody takes the room between these two steps.
         let client = stage.client.as_mut().ok_or("a client")?;
@@ -146,7 +152,7 @@ fn lose_pages(stage: &mut Stage<'_>) -> Turn {
         Ok(())
     })?;
     std::fs::remove_file(filler)?;
-    must_be_noticed(noticed)
+    must_have_ended(has_ended)
 }
 
 fn scribble(stage: &mut Stage<'_>) -> Turn {

@@ -27,7 +27,8 @@ const PRECIOUS: &[u8] = b"not to be touched";
 /// Where links lead: beside them.
 const TARGET_ENDING: &str = ".target";
 
-const REFUSED: &str = "the server says what is there and ends; it is left alone, and once it is gone a server serves";
+const REFUSED: &str =
+    "the server says what is there and ends; it is left alone, and once it is gone a server serves";
 
 pub(in crate::faults) const NAMES: &[Fault] = &[
     Fault {
@@ -151,7 +152,8 @@ impl Foreign {
     fn must_be_untouched(self) -> Result<(), Failure> {
         let now = fs::symlink_metadata(&self.path)
             .map_err(|error| format!("{:?} was taken away: {error}", self.kind))?;
-        let of = |stat: &Metadata| (stat.dev(), stat.ino(), stat.mode(), stat.len(), stat.mtime_nsec());
+        let of =
+            |stat: &Metadata| (stat.dev(), stat.ino(), stat.mode(), stat.len(), stat.mtime_nsec());
         if of(&now) != of(&self.before) || fs::read(&self.target)? != PRECIOUS {
             return Err(format!("{:?} was changed", self.kind).into());
         }

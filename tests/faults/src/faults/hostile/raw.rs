@@ -1,5 +1,6 @@
 //! The hostile peer's sockets: packets go out as they are, and what comes back is told as it was seen.
 
+use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -9,8 +10,8 @@ use netipc_bench::Failure;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, connect,
-    listen, recv, send, socket_with,
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
+    SocketFlags, SocketType, accept_with, bind, connect, listen, recv, send, sendmsg, socket_with,
 };
 
 use super::fields::Reaction;
@@ -51,6 +52,29 @@ impl Raw {
         Ok(!self.is_gone_within(packet, PATIENCE)?)
     }
 
+    /// Sends a packet with descriptors in it, as many as `descriptors`: whether the peer was there.
+    pub(crate) fn send_with(
+        &self,
+        packet: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<bool, Failure> {
+        let mut space =
+            vec![MaybeUninit::uninit(); SendAncillaryMessage::ScmRights(descriptors).size()];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        if !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
+            return Err("no room for descriptors".into());
+        }
+        match sendmsg(&self.socket, &[IoSlice::new(packet)], &mut ancillary, SendFlags::NOSIGNAL) {
+            Ok(_) => Ok(true),
+            Err(Errno::PIPE | Errno::CONNRESET) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
     /// Sends a packet as soon as there is room, unless the peer leaves first: whether it has. One that does
     /// neither within that time hangs.
     pub(crate) fn is_gone_within(&self, packet: &[u8], within: Duration) -> Result<bool, Failure> {
@@ -77,11 +101,11 @@ impl Raw {
     /// The next packet, or how the connection ended.
     pub(crate) fn recv_within(&self, within: Duration) -> Result<Seen, Failure> {
         let end = Instant::now() + within;
-        let mut buffer = vec![MaybeUninit::new(0); BUFFER_BYTES];
+        let mut buffer = vec![0_u8; BUFFER_BYTES];
         loop {
-            match recv(&self.socket, &mut buffer, RecvFlags::DONTWAIT) {
-                Ok((([], _), _)) => return Ok(Seen::Closed),
-                Ok(((bytes, _), _)) => return Ok(Seen::Packet(bytes.to_vec())),
+            match recv(&self.socket, &mut buffer[..], RecvFlags::DONTWAIT) {
+                Ok((0, _)) => return Ok(Seen::Closed),
+                Ok((length, _)) => return Ok(Seen::Packet(buffer[..length].to_vec())),
                 // What was queued before comes behind this.
                 Err(Errno::CONNRESET | Errno::INTR) => {}
                 Err(Errno::PIPE | Errno::NOTCONN) => return Ok(Seen::Closed),
@@ -129,7 +153,9 @@ impl Raw {
     ) -> Result<(), Failure> {
         let next = || loop {
             match self.recv()? {
-                Seen::Packet(packet) if Some(wire::id_of(&packet)) == outstanding => {}
+                Seen::Packet(packet)
+                    if outstanding
+                        .is_some_and(|other| other != id && other == wire::id_of(&packet)) => {}
                 seen => return Ok::<_, Failure>(seen),
             }
         };
@@ -145,16 +171,29 @@ impl Raw {
             Reaction::RefuseOrClose(status) => {
                 is_end(&seen) || (says(&seen, status) && is_end(&next()?))
             }
-            Reaction::Decline(status) => says(&seen, status) && {
-                let id = id.wrapping_add(1);
-                self.send(&wire::request(id, text))?;
-                next()? == Seen::Packet(wire::response(id, text))
-            },
+            Reaction::Decline(status) => {
+                says(&seen, status) && {
+                    let id = id.wrapping_add(1);
+                    self.send(&wire::request(id, text))?;
+                    next()? == Seen::Packet(wire::response(id, text))
+                }
+            }
             Reaction::Serve => seen == Seen::Packet(wire::response(id, text)),
             Reaction::Answer => matches!(&seen, Seen::Packet(packet) if wire::id_of(packet) == id),
+            Reaction::End => {
+                let mut last = seen.clone();
+                while matches!(last, Seen::Packet(_)) {
+                    last = next()?;
+                }
+                is_end(&last)
+            }
             Reaction::Any => seen != Seen::Silence,
         };
-        if is_right { Ok(()) } else { Err(format!("{} in place of {reaction:?}", told(&seen)).into()) }
+        if is_right {
+            Ok(())
+        } else {
+            Err(format!("{} in place of {reaction:?}", told(&seen)).into())
+        }
     }
 }
 
@@ -184,8 +223,9 @@ impl RawSession {
         raw.send(&offer.hello())?;
         match raw.recv()? {
             Seen::Packet(packet) => {
-                let granted = Granted::of_ack(&packet)
-                    .ok_or_else(|| format!("{} in place of a session", told(&Seen::Packet(packet))))?;
+                let granted = Granted::of_ack(&packet).ok_or_else(|| {
+                    format!("{} in place of a session", told(&Seen::Packet(packet)))
+                })?;
                 Ok(Self { raw, granted })
             }
             seen => Err(format!("{} in place of a session", told(&seen)).into()),
@@ -233,7 +273,8 @@ impl RawListener {
 fn ready(socket: BorrowedFd<'_>, what: PollFlags, end: Instant) -> Result<bool, Failure> {
     loop {
         let left = end.saturating_duration_since(Instant::now());
-        let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
+        let left =
+            Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
         match poll(&mut [PollFd::from_borrowed_fd(socket, what)], Some(&left)) {
             Ok(found) => return Ok(found > 0),
             Err(Errno::INTR) => {}

@@ -236,7 +236,7 @@ impl RegionSession {
             _ => None,
         };
         let is_right = match (reaction, &seen) {
-            (Reaction::Close | Reaction::RefuseOrClose(_), Seen::Closed) => true,
+            (Reaction::Close | Reaction::End | Reaction::RefuseOrClose(_), Seen::Closed) => true,
             (Reaction::Refuse(right) | Reaction::RefuseOrClose(right), Seen::Packet(_)) => {
                 return if status == Some(right) {
                     self.session.raw.must_close()
@@ -254,7 +254,11 @@ impl RegionSession {
             (Reaction::Any, Seen::Packet(_) | Seen::Closed) => true,
             _ => false,
         };
-        if is_right { Ok(()) } else { Err(format!("{} in place of {reaction:?}", told(&seen)).into()) }
+        if is_right {
+            Ok(())
+        } else {
+            Err(format!("{} in place of {reaction:?}", told(&seen)).into())
+        }
     }
 }
 

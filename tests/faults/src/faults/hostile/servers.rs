@@ -13,12 +13,17 @@ use super::wire::{self, HEADER_BYTES, Offer};
 use super::{LANGUAGES, clients_over_regions, clients_over_sockets, next_of};
 use crate::fault::{Counts, Fault, Sides, Turn};
 use crate::stage::{Client, PATIENCE, SERVICE, Stage};
+use crate::watch::Belongings;
 
-const CLOSES: &str = "the client takes no answer from it, closes at once and is told why; it lives, and ends well";
+const CLOSES: &str =
+    "the client takes no answer from it, closes at once and is told why; it lives, and ends well";
 /// What hostile servers number their sessions.
 const SESSION: u64 = 7;
 /// Packets in which the shortest answers are cut.
 const SHORT_PACKET_BYTES: u32 = 40;
+
+/// What a client may make for its first wait, and keeps: Go's poller, and what wakes it.
+const FIRST_DESCRIPTORS: usize = 4;
 
 /// A field with a value that is not the right one.
 type Lie = (&'static Field, u64);
@@ -78,6 +83,13 @@ pub(in crate::faults) const SERVERS: &[Fault] = &[
         1000,
         |stage| meet(stage, |stage, raw, offer| lie_through_the_region(stage, &raw, &offer)),
     ),
+    fault(
+        "hostile-descriptors-back",
+        "descriptors in HELLO_ACK and in answers, which are right otherwise",
+        clients_over_sockets,
+        340,
+        |stage| meet(stage, |_, raw, offer| answer_with_descriptors(&raw, &offer)),
+    ),
 ];
 
 /// A client that has just been started comes to a hostile server; it must live, be right about what it was
@@ -90,8 +102,14 @@ fn meet(
     let listener = RawListener::bind(&socket)?;
     let mut client = stage.new_client(stage.sides.client, &[])?;
     let (raw, offer) = listener.greet()?;
+    let before = Belongings::of(client.driver().id())?;
     let right = lie(stage, raw, offer)?;
     let said = hear(&mut client, TELL)?;
+    let now = Belongings::of(client.driver().id())?;
+    if now.descriptors > before.descriptors + FIRST_DESCRIPTORS {
+        let (now, before) = (now.descriptors, before.descriptors);
+        return Err(format!("the client has {now} descriptors, before {before}").into());
+    }
     if said.right > right {
         return Err(format!("{} answers taken, {right} of them right", said.right).into());
     }
@@ -128,12 +146,15 @@ fn lie_in_the_ack(stage: &mut Stage<'_>, raw: &Raw, offer: &Offer) -> Result<u64
     let right = offer.ack(wire::BASELINE, SESSION);
     raw.send(&lie.0.with(&right, lie.1))?;
     let is_right = lie.0.value(&right) == lie.1;
-    in_words(lie, match lie.0.reaction(lie.1) {
-        Reaction::Close if !is_right => raw.must_close().map(|()| 0),
-        Reaction::Any => raw.recv().map(|_| 0),
-        // With other terms: what it asks for is answered.
-        _ => answer(raw, offer.packet_bytes as usize).map(|()| 1),
-    })
+    in_words(
+        lie,
+        match lie.0.reaction(lie.1) {
+            Reaction::Close if !is_right => raw.must_close().map(|()| 0),
+            Reaction::Any => raw.recv().map(|_| 0),
+            // With other terms: what it asks for is answered.
+            _ => answer(raw, offer.packet_bytes as usize).map(|()| 1),
+        },
+    )
 }
 
 /// Takes a request, and answers it rightly.
@@ -188,11 +209,14 @@ fn lie_in_the_response(stage: &mut Stage<'_>, raw: &Raw, offer: &Offer) -> Resul
     let right = wire::response(id, &text);
     raw.send(&lie.0.with(&right, lie.1))?;
     let is_right = lie.0.value(&right) == lie.1;
-    in_words(lie, if is_right || may_stand(lie.0, lie.1) {
-        raw.recv().map(|_| u64::from(is_right))
-    } else {
-        raw.must_close().map(|()| 0)
-    })
+    in_words(
+        lie,
+        if is_right || may_stand(lie.0, lie.1) {
+            raw.recv().map(|_| u64::from(is_right))
+        } else {
+            raw.must_close().map(|()| 0)
+        },
+    )
 }
 
 fn lie_in_a_chunk(stage: &mut Stage<'_>, raw: &Raw, offer: &Offer) -> Result<u64, Failure> {
@@ -231,6 +255,20 @@ fn answer_in_bad_shape(stage: &mut Stage<'_>, raw: &Raw, offer: &Offer) -> Resul
     raw.send(&packet)?;
     raw.must_close().map_err(|failure| format!("a packet of {} bytes: {failure}", packet.len()))?;
     Ok(0)
+}
+
+fn answer_with_descriptors(raw: &Raw, offer: &Offer) -> Result<u64, Failure> {
+    const DESCRIPTORS: usize = 16;
+    const ANSWERS: u64 = 3;
+    let own = [raw.as_fd(); DESCRIPTORS];
+    raw.send_with(&offer.ack(wire::BASELINE, SESSION), &own)?;
+    for _ in 0..ANSWERS {
+        let (id, text) = take_request(raw)?;
+        raw.send_with(&wire::response(id, &text), &own)?;
+    }
+    // The next one shows that it took the last.
+    take_request(raw)?;
+    Ok(ANSWERS)
 }
 
 /// Whether a client may use a region with this header (spec section 7).
@@ -341,9 +379,12 @@ fn lie_to_a_request(
             region.publish(&lie.0.with(&right, lie.1))?;
         }
     }
-    in_words(lie, if is_right || may_stand(lie.0, lie.1) && lie.0.at < 40 {
-        region.recv(raw).map(|_| u64::from(is_right))
-    } else {
-        raw.must_close().map(|()| 0)
-    })
+    in_words(
+        lie,
+        if is_right || may_stand(lie.0, lie.1) && lie.0.at < 40 {
+            region.recv(raw).map(|_| u64::from(is_right))
+        } else {
+            raw.must_close().map(|()| 0)
+        },
+    )
 }

@@ -63,7 +63,8 @@ impl Header {
     pub(crate) fn message(&self, payload: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());
         bytes.extend(MAGIC.to_ne_bytes());
-        for half in [VERSION, HEADER_BYTES as u16, self.kind, self.flags, self.code, self.status.0] {
+        for half in [VERSION, HEADER_BYTES as u16, self.kind, self.flags, self.code, self.status.0]
+        {
             bytes.extend(half.to_ne_bytes());
         }
         bytes.extend(self.payload_len.to_ne_bytes());
@@ -105,8 +106,17 @@ impl Offer {
         payload.extend(1_u16.to_ne_bytes());
         payload.extend(0_u16.to_ne_bytes());
         let (bytes, items) = (self.request_bytes, self.items);
-        let words =
-            [self.supported, self.supported, selected, bytes, items, bytes, items, self.packet_bytes, 0];
+        let words = [
+            self.supported,
+            self.supported,
+            selected,
+            bytes,
+            items,
+            bytes,
+            items,
+            self.packet_bytes,
+            0,
+        ];
         for word in words {
             payload.extend(word.to_ne_bytes());
         }
@@ -136,10 +146,8 @@ pub(crate) struct Granted {
 impl Granted {
     /// Of a HELLO_ACK that is one.
     pub(crate) fn of_ack(message: &[u8]) -> Option<Self> {
-        (message.len() == ACK_BYTES && status_of(message) == Some(Status::OK)).then(|| Self {
-            selected: u32_at(message, 44),
-            session_id: u64_at(message, 72),
-        })
+        (message.len() == ACK_BYTES && status_of(message) == Some(Status::OK))
+            .then(|| Self { selected: u32_at(message, 44), session_id: u64_at(message, 72) })
     }
 }
 
