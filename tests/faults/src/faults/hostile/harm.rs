@@ -13,8 +13,8 @@ use rustix::fs::{FallocateFlags, fallocate};
 use super::region::REGION_HEADER_BYTES;
 use super::servers::hear;
 use crate::fault::{Counts, Fault, Turn, shared};
-use crate::stage::{Stage, signal_driver};
-use crate::watch::names;
+use crate::stage::{SETTLING, Stage, signal_driver};
+use crate::watch::{names, settles};
 
 /// The bystander's.
 const OTHER_SESSIONS: usize = 1;
@@ -60,12 +60,13 @@ pub(in crate::faults) const HARM: &[Fault] = &[
     },
 ];
 
-/// Lets a client call, harms its region, and sees that it has another. Answers whether its session
-/// has ended.
+/// Lets a client call, harms its region, and sees that it is answered afterwards; on another session, if the
+/// harm leaves nothing to go on with.
 fn with_harm(
     stage: &mut Stage<'_>,
+    must_end: bool,
     harm: impl FnOnce(&mut Stage<'_>, &File) -> Result<(), Failure>,
-) -> Result<bool, Failure> {
+) -> Result<(), Failure> {
     stage.serve()?;
     // Whose calls may take as long as ever.
     stage.bystander()?;
@@ -76,15 +77,16 @@ fn with_harm(
     stage.moment(MOMENT);
     harm(stage, &region)?;
     let mut client = stage.client.take().ok_or("a client")?;
-    hear(&mut client, NEXT)?;
     // A call whose session was lost is sent again, and nobody outside need know.
-    let has_ended = !path.exists();
+    hear(&mut client, NEXT)?;
+    if must_end {
+        settles(SETTLING, || Ok(path.exists().then(|| "its session".to_owned())))?;
+    }
     let told = hear(&mut client, TELL)?;
     client.driver().end()?;
     stage.right += told.right;
     stage.server_settles(OTHER_SESSIONS)?;
-    stage.bystander_is_well()?;
-    Ok(has_ended)
+    stage.bystander_is_well()
 }
 
 /// The client's: bystanders come before it, and sessions are numbered.
@@ -93,12 +95,8 @@ fn last_region(run_dir: &Path) -> Result<std::path::PathBuf, Failure> {
     Ok(run_dir.join(last.ok_or("a region")?))
 }
 
-fn must_have_ended(has_ended: bool) -> Turn {
-    if has_ended { Ok(None) } else { Err("the session goes on".into()) }
-}
-
 /// What is left of a file of so many bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Left {
     Nothing,
     Header,
@@ -110,7 +108,9 @@ enum Left {
 fn cut(stage: &mut Stage<'_>) -> Turn {
     const ALL: [Left; 5] = [Left::Nothing, Left::Header, Left::Page, Left::AllButOne, Left::Zeros];
     let left = stage.next_of(&ALL);
-    let has_ended = with_harm(stage, |_, region| {
+    // What else is left is all that these calls touch; and each side writes its own words anew, so that zeros
+    // end the session of who looks just then.
+    with_harm(stage, left == Left::Nothing, |_, region| {
         let len = region.metadata()?.len();
         let page_bytes = rustix::param::page_size() as u64;
         region.set_len(match left {
@@ -125,18 +125,13 @@ fn cut(stage: &mut Stage<'_>) -> Turn {
         }
         Ok(())
     })?;
-    match left {
-        // What is left is all that these calls touch; and each side writes its own words anew, so that zeros end
-        // the session of who looks just then.
-        Left::AllButOne | Left::Page | Left::Header | Left::Zeros => Ok(None),
-        Left::Nothing => must_have_ended(has_ended),
-    }
+    Ok(None)
 }
 
 fn lose_pages(stage: &mut Stage<'_>) -> Turn {
     stage.mount_run_dir(SMALL)?;
     let filler = stage.path().join("filler");
-    let has_ended = with_harm(stage, |stage, region| {
+    with_harm(stage, true, |stage, region| {
         let len = region.metadata()?.len();
         // Nobody takes the room between these two steps.
         let client = stage.client.as_mut().ok_or("a client")?;
@@ -152,11 +147,11 @@ fn lose_pages(stage: &mut Stage<'_>) -> Turn {
         Ok(())
     })?;
     std::fs::remove_file(filler)?;
-    must_have_ended(has_ended)
+    Ok(None)
 }
 
 fn scribble(stage: &mut Stage<'_>) -> Turn {
-    with_harm(stage, |stage, region| {
+    with_harm(stage, false, |stage, region| {
         let len = region.metadata()?.len();
         let start = Instant::now();
         while start.elapsed() < SCRIBBLING {
