@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -63,6 +64,13 @@ func (b *board) change(change func()) {
 // endure calls on and on, whatever becomes of its server, while its runner does harm. A failed call is counted,
 // and never ends it; an answer that is wrong is counted, too, for the runner to judge.
 func endure(o *options) error {
+	// The runtime makes its poller with the first pipe: where it can have none it ends the process, which is to
+	// be seen as a start that failed.
+	read, write, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	_, _ = read.Close(), write.Close()
 	endpoint, err := o.endpoint()
 	if err != nil {
 		return err

@@ -108,7 +108,7 @@ pub(crate) type Turn = Result<Option<Duration>, Failure>;
 pub(crate) struct Bound {
     /// What is timed, in words.
     pub(crate) what: &'static str,
-    /// What the median of all turns keeps within. Single turns are told by the slowest, and bounded by
+    /// What the median of all turns with each language at each end keeps within. Single turns are told by the slowest, and bounded by
     /// the runner's patience: this machine does other things, too.
     pub(crate) within: Duration,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use netipc_bench::lines::DIE;
+use netipc_bench::lines::{CLOSE, DIE};
 
 use crate::fault::{Bound, Counts, Fault, Language, Over, Sides, Turn, anyone};
 use crate::stage::{PATIENCE, Stage};
@@ -78,6 +78,9 @@ pub(super) const FAULTS: &[Fault] = &[
 
 fn kill_server(stage: &mut Stage<'_>) -> Turn {
     stage.pair()?;
+    // The session that is killed is not the first: its successor has another number, and another region.
+    stage.ask_client(CLOSE)?;
+    stage.recovers()?;
     stage.moment(MOMENT);
     stage.kill_server()?;
     stage.serve()?;

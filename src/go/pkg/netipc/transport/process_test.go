@@ -23,6 +23,7 @@ func init() {
 	roles["one call, then wait"] = callOnceAndWait
 	roles["call until killed"] = callUntilKilled
 	roles["bind"] = bindAndWait
+	roles["without descriptors"] = connectWithoutDescriptors
 }
 
 // callOnceAndWait is an idle client.
@@ -40,6 +41,51 @@ func callOnceAndWait(endpoint Endpoint) error {
 	_, err = os.Stdin.Read(make([]byte, 1))
 	runtime.KeepAlive(session)
 	return err
+}
+
+// connectWithoutDescriptors may have one descriptor more each time, and waits for a message where it gets a
+// session: Go's runtime has no poller yet.
+func connectWithoutDescriptors(endpoint Endpoint) error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	for spare := uint64(0); ; spare++ {
+		// The first that is free is the first that may not be opened.
+		free, err := unix.Dup(0)
+		if err != nil {
+			return err
+		}
+		_ = unix.Close(free)
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(free) + spare, Max: limit.Max}); err != nil {
+			return err
+		}
+		session, err := Connect(endpoint, &Proposal{}, within(soon))
+		if err == nil {
+			_, err = session.Receive(session.NewInbox(), within(50*time.Millisecond))
+			_ = session.Close()
+		}
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			return err
+		}
+		if err == ErrTimedOut {
+			fmt.Println("waited with", spare)
+			return nil
+		}
+		if FaultOf(err) != FaultSystem {
+			return fmt.Errorf("with %d more descriptors: %w", spare, err)
+		}
+	}
+}
+
+// Go's runtime ends a process that can have no poller: ours does not let it come to that.
+func TestAClientWithoutDescriptorsSaysSoAndLivesOn(t *testing.T) {
+	endpoint := newEndpoint(t)
+	go serveIncrement(listen(t, endpoint, ListenerConfig{}))
+	child := start(t, "without descriptors", endpoint)
+	if err := child.Wait(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func callUntilKilled(endpoint Endpoint) error {

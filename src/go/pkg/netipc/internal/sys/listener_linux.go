@@ -59,8 +59,14 @@ func Bind(path string, options *BindOptions) (*Listener, error) {
 		_ = unix.Close(reserve)
 		return nil, err
 	}
-	l := &Listener{fd: socket, claim: taken, reserve: reserve}
-	l.file = os.NewFile(uintptr(socket), path)
+	file, err := pollable(socket, path)
+	if err != nil {
+		taken.release()
+		_ = unix.Close(socket)
+		_ = unix.Close(reserve)
+		return nil, err
+	}
+	l := &Listener{fd: socket, file: file, claim: taken, reserve: reserve}
 	l.accepting.attempt = l.attempt
 	if err := l.accepting.init(l.file); err != nil {
 		_ = l.Close()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +34,38 @@ type parker struct {
 
 // longAgo makes the poller's timer fire at once.
 var longAgo = time.Unix(1, 0)
+
+// pollerMade: the runtime has its poller.
+var pollerMade atomic.Bool
+
+// pollerPossible: with the first descriptor that it is to watch, the runtime makes a poller of its own (a set,
+// and an event to wake it), and ends the whole process where it cannot. So it is seen first whether it can;
+// nothing shows whether it has one already, but that we gave it something to watch.
+func pollerPossible() error {
+	if pollerMade.Load() {
+		return nil
+	}
+	set, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return refused("make a set of sockets", err)
+	}
+	defer unix.Close(set)
+	event, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
+	if err != nil {
+		return refused("make an event", err)
+	}
+	return unix.Close(event)
+}
+
+// pollable makes a descriptor that does not block one that Go's poller watches.
+func pollable(fd int, name string) (*os.File, error) {
+	if err := pollerPossible(); err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fd), name)
+	pollerMade.Store(true)
+	return file, nil
+}
 
 // init takes a descriptor that becomes readable, and does not block.
 func (p *parker) init(file *os.File) error {
@@ -72,7 +105,11 @@ func (p *socketParker) open() error {
 	if err != nil {
 		return refused("make a set of sockets", err)
 	}
-	file := os.NewFile(uintptr(set), "netipc")
+	file, err := pollable(set, "netipc")
+	if err != nil {
+		_ = unix.Close(set)
+		return err
+	}
 	if err := p.init(file); err != nil {
 		_ = file.Close()
 		return err
