@@ -229,7 +229,7 @@ fn stays_after_refusal(stage: &mut Stage<'_>) -> Turn {
     stage.serve()?;
     stage.bystander()?;
     let socket = socket_of(stage);
-    let raw = if stage.turn_number() % 2 == 0 {
+    let raw = if stage.turn_number().is_multiple_of(2) {
         let raw = Raw::connect(&socket)?;
         raw.send(&Offer { supported: 0, ..OFFER }.hello())?;
         raw.must_say(Status::UNSUPPORTED)?;
@@ -296,7 +296,7 @@ fn silent_server(stage: &mut Stage<'_>) -> Turn {
     let start = Instant::now();
     let long = wire::response(wire::id_of(&request), &[b'x'; LONG_BYTES]);
     let mut packets = wire::packets(&long, SMALL_PACKET_BYTES as usize).into_iter();
-    let drips = stage.turn_number() % 2 == 0;
+    let drips = stage.turn_number().is_multiple_of(2);
     while raw.recv_within(DRIP_PAUSE)? != Seen::Closed {
         if start.elapsed() > PATIENCE {
             return Err("the call goes on".into());
