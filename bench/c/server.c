@@ -182,12 +182,30 @@ static nipc_handler_t handler(struct provider *provider) {
     return nipc_increment_handler(increment, provider);
 }
 
-static void answer_runner(void) {
+static void say_counts(const nipc_managed_server_t *server) {
+    nipc_server_status_t s;
+    must(nipc_server_status(server, &s), "the status");
+    const nipc_handshake_counts_t *h = &s.handshakes;
+    unsigned long long refused =
+        h->busy + h->auth_failed + h->incompatible + h->limit_exceeded + h->malformed + h->timed_out + h->displaced;
+    unsigned long long declined =
+        s.calls_unsupported + s.calls_bad_envelope + s.calls_limit_exceeded + s.calls_internal_error;
+    unsigned long long ended =
+        s.ended_answered + s.ended_violated + s.ended_chunk_gap + s.ended_not_read + s.ended_failed;
+    say("{\"event\":\"counts\",\"refused_handshakes\":%llu,\"auth_failed\":%llu,\"declined_requests\":%llu,"
+        "\"ended_sessions\":%llu}",
+        refused, (unsigned long long)h->auth_failed, declined, ended);
+}
+
+/* Level 1 has no server, and counts nothing. */
+static void answer_runner(const nipc_managed_server_t *server) {
     say("{\"event\":\"ready\"}");
     for (const char *word = hear(); word; word = hear()) {
         if (strcmp(word, "mark") == 0)
             say("{\"event\":\"mark\",\"handled\":%llu,\"cpu_ns\":%llu}", (unsigned long long)handled(),
                 (unsigned long long)cpu_ns());
+        else if (server && strcmp(word, "counts") == 0)
+            say_counts(server);
         else if (strcmp(word, "memory") == 0)
             say("{\"event\":\"memory\",\"rss_kib\":%llu}", (unsigned long long)rss_kib());
         else
@@ -206,7 +224,7 @@ void serve(const struct options *o) {
         wait_for(o->after);
     if (plays(o, "ping-level1")) {
         serve_by_hand(o);
-        answer_runner();
+        answer_runner(NULL);
         /* Its threads end with the process, as their sessions do. */
         return;
     }
@@ -219,6 +237,6 @@ void serve(const struct options *o) {
     nipc_managed_server_t server = {0};
     must(nipc_server_init_typed(&server, o->run_dir, o->service, &config, o->workers, handler(&provider)), "a server");
     must(nipc_server_start(&server), "starting");
-    answer_runner();
+    answer_runner(&server);
     must(nipc_server_destroy(&server), "stopping");
 }

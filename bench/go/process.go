@@ -32,6 +32,15 @@ type line struct {
 	*checked
 	*measured
 	*endured
+	*counts
+}
+
+// counts is what a server counted of clients that it did not serve.
+type counts struct {
+	RefusedHandshakes uint64 `json:"refused_handshakes"`
+	AuthFailed        uint64 `json:"auth_failed"`
+	DeclinedRequests  uint64 `json:"declined_requests"`
+	EndedSessions     uint64 `json:"ended_sessions"`
 }
 
 // checked is what a client verified.

@@ -34,7 +34,7 @@ func serve(o *options) error {
 			return fmt.Errorf("the runner left")
 		}
 	}
-	stop, err := start(o)
+	stop, status, err := start(o)
 	if err != nil {
 		return err
 	}
@@ -52,6 +52,8 @@ func serve(o *options) error {
 			err = say(line{Event: "mark", Handled: &count, CPUNs: &cpu})
 		case "memory":
 			err = say(line{Event: "memory", RSSKib: &rss})
+		case "counts":
+			err = say(line{Event: "counts", counts: countsOf(status())})
 		default:
 			err = fmt.Errorf("unknown word: %s", word)
 		}
@@ -61,13 +63,26 @@ func serve(o *options) error {
 	}
 }
 
-func start(o *options) (stop func() error, err error) {
+func countsOf(status service.ServerStatus) *counts {
+	h, c, e := status.Handshakes, status.Calls, status.Ended
+	return &counts{
+		RefusedHandshakes: h.Busy + h.AuthFailed + h.Incompatible + h.LimitExceeded + h.Malformed + h.TimedOut +
+			h.Displaced,
+		AuthFailed:       h.AuthFailed,
+		DeclinedRequests: c.Unsupported + c.BadEnvelope + c.LimitExceeded + c.InternalError,
+		EndedSessions:    e.Answered + e.Violated + e.ChunkGap + e.NotRead + e.Failed,
+	}
+}
+
+func start(o *options) (stop func() error, status func() service.ServerStatus, err error) {
 	endpoint, err := o.endpoint()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if o.scenario == "ping-level1" {
-		return serveByHand(o, endpoint)
+		stop, err = serveByHand(o, endpoint)
+		// Which counts nothing.
+		return stop, func() service.ServerStatus { return service.ServerStatus{} }, err
 	}
 	supported, preferred := o.profiles()
 	config := service.ServerConfig{
@@ -76,9 +91,9 @@ func start(o *options) (stop func() error, err error) {
 	}
 	server, err := bind(o, endpoint, config)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return server.Stop, server.Start()
+	return server.Stop, server.Status, server.Start()
 }
 
 func bind(o *options, endpoint service.Endpoint, config service.ServerConfig) (*service.Server, error) {

@@ -11,6 +11,8 @@ pub const AWAY: &str = "away";
 pub const MARK: &str = "mark";
 /// To a server: tell the resident memory.
 pub const MEMORY: &str = "memory";
+/// To a server: tell what was refused, and what ended badly.
+pub const COUNTS: &str = "counts";
 
 /// To a client that endures: tell what came of its calls so far.
 pub const TELL: &str = "tell";
@@ -44,6 +46,8 @@ pub enum Line {
         /// What is resident, in KiB.
         rss_kib: u64,
     },
+    /// What a server counted of clients that it did not serve.
+    Counts(Unserved),
     /// What a client measured.
     Measured(Box<Measured>),
     /// What a client verified for one "go".
@@ -92,6 +96,19 @@ pub struct Checked {
     pub requests: u64,
     /// What the calls were about.
     pub items: u64,
+}
+
+/// What a server counted since its start, as its status tells it: see tests/faults/README.md.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unserved {
+    /// Handshakes that were refused, or ended by their deadline or to make room.
+    pub refused_handshakes: u64,
+    /// Those of them that had another token.
+    pub auth_failed: u64,
+    /// Requests that were answered with a status.
+    pub declined_requests: u64,
+    /// Sessions that ended otherwise than by their client's leaving.
+    pub ended_sessions: u64,
 }
 
 /// What a server did and used since its start.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use netipc::codec::BuildError;
-use netipc::server::{LookupServer, RunningServer, ServerConfig};
+use netipc::server::{LookupServer, RunningServer, ServerConfig, ServerStatus};
 use netipc_services::{
     apps_lookup, cgroups_lookup, cgroups_snapshot, increment, ip_to_asn, string_reverse,
 };
@@ -15,7 +15,7 @@ use super::process;
 use super::process::{cpu_ns, hear, rss_kib, say};
 use super::{ServerOptions, level1, raw, tally};
 use crate::Failure;
-use crate::lines::{self, Line, Mark};
+use crate::lines::{self, Line, Mark, Unserved};
 use crate::work::Scenario;
 
 /// Sessions beside those of the clients that were announced: one that leaves may still be counted
@@ -39,6 +39,10 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Failure> {
                 say(&Line::Mark(Mark { handled: tally::total(), cpu_ns: cpu_ns() }))?;
             }
             lines::MEMORY => say(&Line::Memory { rss_kib: rss_kib() })?,
+            lines::COUNTS => {
+                let running = running.as_ref().ok_or("this scenario counts nothing")?;
+                say(&Line::Counts(counts(&running.status())))?;
+            }
             other => return Err(format!("unknown word: {other}").into()),
         }
     }
@@ -46,6 +50,28 @@ pub(super) fn run(options: &ServerOptions) -> Result<(), Failure> {
         running.stop()?;
     }
     Ok(())
+}
+
+fn counts(status: &ServerStatus) -> Unserved {
+    let ServerStatus { handshakes, calls, ended, .. } = status;
+    let refused = handshakes.busy
+        + handshakes.auth_failed
+        + handshakes.incompatible
+        + handshakes.limit_exceeded
+        + handshakes.malformed;
+    Unserved {
+        refused_handshakes: refused + handshakes.timed_out + handshakes.displaced,
+        auth_failed: handshakes.auth_failed,
+        declined_requests: calls.unsupported
+            + calls.bad_envelope
+            + calls.limit_exceeded
+            + calls.internal_error,
+        ended_sessions: ended.answered
+            + ended.violated
+            + ended.chunk_gap
+            + ended.not_read
+            + ended.failed,
+    }
 }
 
 /// What is served by threads of this process alone needs no hold.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use netipc_bench::Failure;
 use netipc_bench::drivers::{Driver, run_dir};
-use netipc_bench::lines::{Endured, Line, NEXT, TELL};
+use netipc_bench::lines::{COUNTS, Endured, Line, NEXT, TELL, Unserved};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -183,6 +183,12 @@ impl<'a> Stage<'a> {
         Ok(told)
     }
 
+    /// Counts what asks for it: for harm that goes through a list of its own.
+    pub(crate) const fn turn_number(&mut self) -> usize {
+        self.taken += 1;
+        self.taken
+    }
+
     /// One after the other of these, from turn to turn.
     pub(crate) fn next_of<T: Copy>(&mut self, all: &[T]) -> T {
         self.taken += 1;
@@ -262,6 +268,16 @@ impl<'a> Stage<'a> {
     pub(crate) fn unmount_run_dir(&mut self) -> Result<(), Failure> {
         self.mounted.take().ok_or("a file system")?;
         Ok(())
+    }
+
+    /// What the server counted of clients that it did not serve.
+    pub(crate) fn counts(&mut self) -> Result<Unserved, Failure> {
+        let server = &mut self.server.as_mut().ok_or("a server")?.driver;
+        server.say(COUNTS)?;
+        match server.hear()? {
+            Line::Counts(counts) => Ok(counts),
+            other => Err(server.unexpected(&other)),
+        }
     }
 
     /// Waits until the server has no more than it had before its first client, these sessions aside.

@@ -36,7 +36,7 @@
 //!
 //! Unsafe code is denied crate-wide and allowed where a system call has no safe wrapper that is sound:
 //! `SO_PEERCRED` (`unix/peer.rs` says why), mapping memory (`unix/region/mapping.rs`,
-//! `unix/region/fault.rs`, and for benchmarks `unix/shared_lines.rs`), and, file by file, the calls of
+//! `unix/region/fault.rs`, and for benchmarks and hostile peers `unix/shared_lines.rs`), and, file by file, the calls of
 //! `windows/`, for which there are no wrappers at all.
 #![deny(unsafe_code)]
 // Where there is no platform, what is common to all of them waits for one.

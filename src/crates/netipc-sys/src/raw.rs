@@ -1,7 +1,7 @@
 //! What the machine can do without a protocol, and what a process can be told of itself: what benchmarks hold
-//! netipc against, and nothing that the library uses.
+//! netipc against, what peers that break the contract on purpose write to, and nothing that the library uses.
 //!
-//! There is no trust here: both ends are the benchmark's own.
+//! There is no trust here: all that is shared is atomic.
 
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
@@ -9,6 +9,9 @@ pub use crate::platform::bench::{
     PlainSocket, SharedLines, cpu_time_ns, emulator, keep_to_cpus, own_cpus, resident_kib,
     rest_until,
 };
+
+#[cfg(unix)]
+pub use crate::platform::bench::SharedHeader;
 
 /// How many lines are shared.
 pub const LINES: usize = 64;

@@ -107,7 +107,7 @@ fn full_run_dir(stage: &mut Stage<'_>) -> Turn {
 }
 
 /// Takes all the room there is.
-fn fill(filler: &Path) -> Result<(), Failure> {
+pub(super) fn fill(filler: &Path) -> Result<(), Failure> {
     let page = vec![0_u8; rustix::param::page_size()];
     let mut file = std::fs::File::create(filler)?;
     // Ends where there is no room for more.

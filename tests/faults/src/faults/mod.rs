@@ -3,6 +3,7 @@
 use crate::fault::Fault;
 
 mod files;
+mod hostile;
 mod kills;
 mod races;
 mod scarce;
@@ -19,4 +20,9 @@ pub(crate) const TABLES: &[&[Fault]] = &[
     sessions::FAULTS,
     storms::FAULTS,
     races::FAULTS,
+    hostile::CLIENTS,
+    hostile::SERVERS,
+    hostile::HARM,
+    hostile::SLOW,
+    hostile::NAMES,
 ];

@@ -16,7 +16,7 @@ use rustix::thread::{
 use rustix::time::clock_gettime;
 
 use super::refused;
-pub use super::shared_lines::SharedLines;
+pub use super::shared_lines::{SharedHeader, SharedLines};
 use crate::SysError;
 
 const NS_PER_S: u64 = 1_000_000_000;

@@ -15,7 +15,7 @@
 //! | `wait_set` | the same for a thousand descriptors: epoll |
 //! | `peer` | who is at the other end |
 //! | `region/` | the system's part of shared memory: files, mappings, futexes |
-//! | `bench`, `shared_lines` | for benchmarks alone: a process's own figures, bare sockets, cache lines that two processes share |
+//! | `bench`, `shared_lines` | for benchmarks and hostile peers alone: a process's own figures, bare sockets, memory that two processes share |
 
 #[cfg(feature = "bench")]
 pub(crate) mod bench;

@@ -1,0 +1,167 @@
+//! Third parties of the same user, who harm the memory that two others share: it is cut off, its pages are taken
+//! away, its bytes are turned, while calls run.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use netipc_bench::Failure;
+use netipc_bench::lines::{NEXT, TELL};
+use rustix::fs::{FallocateFlags, fallocate};
+
+use super::region::REGION_HEADER_BYTES;
+use super::servers::hear;
+use crate::fault::{Counts, Fault, Turn, shared};
+use crate::stage::{SETTLING, Stage, signal_driver};
+use crate::watch::{names, settles};
+
+/// The bystander's.
+const OTHER_SESSIONS: usize = 1;
+/// How long calls may take whose message was harmed.
+const TIMEOUT: Duration = Duration::from_millis(500);
+/// Harm is done within this time of a call that was answered.
+const MOMENT: Duration = Duration::from_millis(5);
+/// How long bytes are turned.
+const SCRIBBLING: Duration = Duration::from_millis(20);
+/// A file system on which two sessions, and what fills it, have room.
+const SMALL: &str = "size=1m";
+
+pub(in crate::faults) const HARM: &[Fault] = &[
+    Fault {
+        name: "region-cut",
+        promise: "both processes live; that session alone ends, as violated, and the client has another",
+        how: "ftruncate of a session's region to nothing, to its header, to one page, to one byte less, or to \
+              nothing and back, at a random moment of calls; a bystander calling",
+        sides: shared,
+        counts: Counts { quick: 45, full: 1008 },
+        bound: None,
+        turn: cut,
+    },
+    Fault {
+        name: "region-pages-gone",
+        promise: "the same, and nobody gets SIGBUS",
+        how: "all pages of a session's region given back to a file system that is then filled up, at a random \
+              moment of calls; a bystander calling",
+        sides: shared,
+        counts: Counts { quick: 18, full: 504 },
+        bound: None,
+        turn: lose_pages,
+    },
+    Fault {
+        name: "region-scribbled",
+        promise: "both processes live; that session alone suffers, and the client has another once it is over",
+        how: "random bits of a session's region turned, half of them in its header, for 20 ms of calls; a \
+              bystander calling",
+        sides: shared,
+        counts: Counts { quick: 27, full: 1008 },
+        bound: None,
+        turn: scribble,
+    },
+];
+
+/// Lets a client call, harms its region, and sees that it is answered afterwards; on another session, if the
+/// harm leaves nothing to go on with.
+fn with_harm(
+    stage: &mut Stage<'_>,
+    must_end: bool,
+    harm: impl FnOnce(&mut Stage<'_>, &File) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    stage.serve()?;
+    // Whose calls may take as long as ever.
+    stage.bystander()?;
+    stage.timeout = TIMEOUT;
+    stage.pair()?;
+    let path = last_region(stage.path())?;
+    let region = OpenOptions::new().read(true).write(true).open(&path)?;
+    stage.moment(MOMENT);
+    harm(stage, &region)?;
+    let mut client = stage.client.take().ok_or("a client")?;
+    // A call whose session was lost is sent again, and nobody outside need know.
+    hear(&mut client, NEXT)?;
+    if must_end {
+        settles(SETTLING, || Ok(path.exists().then(|| "its session".to_owned())))?;
+    }
+    let told = hear(&mut client, TELL)?;
+    client.driver().end()?;
+    stage.right += told.right;
+    stage.server_settles(OTHER_SESSIONS)?;
+    stage.bystander_is_well()
+}
+
+/// The client's: bystanders come before it, and sessions are numbered.
+fn last_region(run_dir: &Path) -> Result<std::path::PathBuf, Failure> {
+    let last = names(run_dir)?.into_iter().rfind(|name| name.ends_with(".ipcshm"));
+    Ok(run_dir.join(last.ok_or("a region")?))
+}
+
+/// What is left of a file of so many bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Header,
+    Page,
+    AllButOne,
+    Zeros,
+}
+
+fn cut(stage: &mut Stage<'_>) -> Turn {
+    const ALL: [Left; 5] = [Left::Nothing, Left::Header, Left::Page, Left::AllButOne, Left::Zeros];
+    let left = stage.next_of(&ALL);
+    // What else is left is all that these calls touch; and each side writes its own words anew, so that zeros
+    // end the session of who looks just then.
+    with_harm(stage, left == Left::Nothing, |_, region| {
+        let len = region.metadata()?.len();
+        let page_bytes = rustix::param::page_size() as u64;
+        region.set_len(match left {
+            Left::Nothing | Left::Zeros => 0,
+            Left::Header => REGION_HEADER_BYTES as u64,
+            Left::Page => page_bytes,
+            // All its pages are there still.
+            Left::AllButOne => len - 1,
+        })?;
+        if let Left::Zeros = left {
+            region.set_len(len)?;
+        }
+        Ok(())
+    })?;
+    Ok(None)
+}
+
+fn lose_pages(stage: &mut Stage<'_>) -> Turn {
+    stage.mount_run_dir(SMALL)?;
+    let filler = stage.path().join("filler");
+    with_harm(stage, true, |stage, region| {
+        let len = region.metadata()?.len();
+        // Nobody takes the room between these two steps.
+        let client = stage.client.as_mut().ok_or("a client")?;
+        signal_driver(client.driver(), rustix::process::Signal::STOP)?;
+        stage.signal_server(rustix::process::Signal::STOP)?;
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        fallocate(region, flags, 0, len)?;
+        super::super::files::fill(&stage.path().join("filler"))?;
+        stage.signal_server(rustix::process::Signal::CONT)?;
+        let client = stage.client.as_mut().ok_or("a client")?;
+        signal_driver(client.driver(), rustix::process::Signal::CONT)?;
+        // With no room for a region, the next session is over the socket.
+        Ok(())
+    })?;
+    std::fs::remove_file(filler)?;
+    Ok(None)
+}
+
+fn scribble(stage: &mut Stage<'_>) -> Turn {
+    with_harm(stage, false, |stage, region| {
+        let len = region.metadata()?.len();
+        let start = Instant::now();
+        while start.elapsed() < SCRIBBLING {
+            let most = if stage.random.below(2) == 0 { REGION_HEADER_BYTES as u64 } else { len };
+            let (at, bit) = (stage.random.below(most), stage.random.below(8));
+            let mut byte = [0];
+            region.read_exact_at(&mut byte, at)?;
+            region.write_all_at(&[byte[0] ^ (1 << bit)], at)?;
+        }
+        Ok(())
+    })?;
+    Ok(None)
+}
