@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::samples::{Growth, Sample, Watched};
+use crate::samples::{Sample, Watched};
 use crate::stage::Outcome;
 
 /// All stages together.
@@ -18,8 +18,11 @@ impl<'a> Report<'a> {
     }
 
     /// Whoever has more than it had.
-    pub(crate) fn growth(&self) -> impl Iterator<Item = Growth> {
-        self.stages.iter().flat_map(|stage| &stage.watched).filter_map(Watched::growth)
+    pub(crate) fn growth(&self) -> impl Iterator<Item = String> {
+        self.stages.iter().flat_map(|stage| {
+            let grown = stage.watched.iter().filter_map(Watched::growth);
+            grown.map(|growth| format!("{}: {growth}", stage.name))
+        })
     }
 
     pub(crate) fn summary(&self) -> String {
