@@ -167,3 +167,63 @@ fn a_snapshot_is_fetched_and_cached_and_what_is_shown_of_it_is_short() {
     cache.refresh().unwrap();
     running.stop().unwrap();
 }
+
+#[test]
+fn what_is_longer_than_the_callers_own_ceiling_is_not_sent() {
+    let run_dir = tempfile::tempdir().unwrap();
+    let endpoint = endpoint(&run_dir, string_reverse::SERVICE);
+    let server = string_reverse::Server::bind(&endpoint, ServerConfig::default()).unwrap();
+    let running = server.spawn(|_, response| Ok(response.bytes("short").finish()?)).unwrap();
+    let config = ClientConfig { max_request_payload_bytes: 128, ..ClientConfig::default() };
+    let mut client = string_reverse::Client::new(endpoint, config);
+    client.refresh();
+    let long = "x".repeat(200);
+    let alone = client.call(|request| request.bytes(&long).finish()).map(|_| ());
+    assert!(matches!(alone, Err(CallError::RequestTooLarge { ceiling: 128 })), "{alone:?}");
+    let together = client.batch(2, |_, request| request.bytes(&long).finish()).map(|_| ());
+    assert!(matches!(together, Err(CallError::RequestTooLarge { ceiling: 128 })), "{together:?}");
+    assert!(client.call(|request| request.bytes("short").finish()).is_ok(), "the session is there");
+    running.stop().unwrap();
+}
+
+#[test]
+fn a_handler_that_fails_after_it_has_answered_has_failed() {
+    let run_dir = tempfile::tempdir().unwrap();
+    let endpoint = endpoint(&run_dir, apps_lookup::SERVICE);
+    let server = apps_lookup::Server::bind(&endpoint, ServerConfig::default()).unwrap();
+    let running = server
+        .spawn(|request, response| {
+            for pid in request.keys() {
+                response.unknown(pid)?;
+            }
+            Err(std::io::Error::other("the table has changed").into())
+        })
+        .unwrap();
+    let mut client = apps_lookup::Client::new(endpoint, ClientConfig::default());
+    client.refresh();
+    let failed = client.lookup(&[1]).map(|_| ()).expect_err("no answer");
+    assert_eq!(failed, CallError::Status(Status::INTERNAL_ERROR));
+    assert_eq!(running.status().last_error.as_deref(), Some("the table has changed"));
+    running.stop().unwrap();
+}
+
+#[test]
+fn what_is_printed_of_clients_and_answers_says_what_they_are() {
+    let run_dir = tempfile::tempdir().unwrap();
+    let endpoint = endpoint(&run_dir, apps_lookup::SERVICE);
+    let server = apps_lookup::Server::bind(&endpoint, ServerConfig::default()).unwrap();
+    let running = server
+        .spawn(|request, response| {
+            request.keys().try_for_each(|pid| response.unknown(pid))?;
+            Ok(())
+        })
+        .unwrap();
+    let mut client = apps_lookup::Client::new(endpoint, ClientConfig::default());
+    client.refresh();
+    let shown = format!("{client:?}");
+    assert!(shown.contains("apps-lookup.sock") && shown.contains("Ready"), "{shown}");
+    assert!(format!("{:?}", client.lookup(&[1]).unwrap()).starts_with("Answer"));
+    let error = netipc::server::HandlerError::from(std::io::Error::other("in words"));
+    assert_eq!(format!("{error:?}"), "in words");
+    running.stop().unwrap();
+}
