@@ -1,9 +1,9 @@
 # Thin: every target is a script in tools/ or one cargo command. `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full test-windows check bench microbench codegen fuzz install fmt clean
+.PHONY: help demo test test-full test-windows check bench microbench codegen fuzz soak install fmt clean
 
-# Seconds that `make fuzz` spends on each fuzz target.
-TIME ?= 30
+# Seconds that `make fuzz` spends on each fuzz target; `make soak` takes 10m and 4h as well.
+TIME ?=
 # Where `make install` puts libnetipc.
 PREFIX ?= /usr/local
 
@@ -37,7 +37,11 @@ codegen: ## Compile spec/schemas/ into the generated files of the tree
 
 fuzz: ## Fuzz each target for TIME seconds (default 30)
 	@tools/bootstrap test
-	@tools/fuzz --time $(TIME)
+	@tools/fuzz --time $(or $(TIME),30)
+
+soak: ## Every language with every other while processes end and come back, for TIME (default 10m)
+	@tools/bootstrap test
+	@tools/soak --time $(or $(TIME),10m)
 
 install: ## Build libnetipc and install it, its headers and its packages below PREFIX (DESTDIR is honoured)
 	@tools/bootstrap install

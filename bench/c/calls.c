@@ -40,7 +40,16 @@ void check_session(const struct options *options, const nipc_client_status_t *st
     check_selected(options, status->terms.profile);
 }
 
+static nipc_client_ctx_t *last;
+
+void refresh_last(void) {
+    bool changed;
+    if (last)
+        must(nipc_client_refresh(last, &changed), "refresh");
+}
+
 void connected(const struct options *options, nipc_client_ctx_t *client) {
+    last = client;
     nipc_client_status_t status;
     bool changed;
     must(nipc_client_refresh(client, &changed), "refresh");

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NS_PER_S 1e9
+
 static struct caller *make_caller(const struct options *o, size_t place) {
     if (plays(o, "ping-level1"))
         return make_level1_ping(o, place);
@@ -152,16 +154,42 @@ void call(const struct options *o) {
     finish(&all, cpu_ns() - before_ns, agreed_bytes);
 }
 
+/* Takes the answers that are still to come, and says what came since. */
+static void say_checked(struct caller *caller, struct answered before, uint64_t lost) {
+    if (caller->settle)
+        caller->settle(caller);
+    say("{\"event\":\"checked\",\"calls\":%llu,\"requests\":%llu,\"items\":%llu,\"lost\":%llu}",
+        (unsigned long long)(caller->answered.calls - before.calls),
+        (unsigned long long)(caller->answered.requests - before.requests),
+        (unsigned long long)(caller->answered.items - before.items), (unsigned long long)lost);
+}
+
 static void check_once(struct caller *caller, uint64_t turns) {
     struct answered before = caller->answered;
     for (uint64_t i = 0; i < turns; i++)
         caller->turn(caller);
-    if (caller->settle)
-        caller->settle(caller);
-    say("{\"event\":\"checked\",\"calls\":%llu,\"requests\":%llu,\"items\":%llu}",
-        (unsigned long long)(caller->answered.calls - before.calls),
-        (unsigned long long)(caller->answered.requests - before.requests),
-        (unsigned long long)(caller->answered.items - before.items));
+    say_checked(caller, before, 0);
+}
+
+/* Makes turns at fixed times, so many a second, whether or not somebody serves. */
+static void check_through(struct caller *caller, double seconds, double rate) {
+    const struct answered before = caller->answered;
+    const uint64_t start = monotonic_ns();
+    volatile uint64_t lost = 0;
+    for (volatile uint64_t count = 0; count < (uint64_t)(seconds * rate); count++) {
+        rest_until(start + (uint64_t)((double)count * NS_PER_S / rate));
+        jmp_buf failed;
+        losing(&failed);
+        if (setjmp(failed) == 0) {
+            caller->turn(caller);
+            losing(NULL);
+        } else {
+            losing(NULL);
+            lost++;
+            refresh_last();
+        }
+    }
+    say_checked(caller, before, lost);
 }
 
 void check(const struct options *o) {
@@ -169,6 +197,7 @@ void check(const struct options *o) {
     say("{\"event\":\"ready\"}");
     for (const char *words = hear(); words; words = hear()) {
         unsigned long long generation;
+        double seconds, rate;
         if (strcmp(words, "away") == 0) {
             if (!caller->expect_nobody)
                 fail("this scenario keeps nothing that it could have without its server");
@@ -176,6 +205,8 @@ void check(const struct options *o) {
             say("{\"event\":\"away\"}");
         } else if (strcmp(words, "go") == 0) {
             check_once(caller, o->turns);
+        } else if (sscanf(words, "through %lf %lf", &seconds, &rate) == 2) {
+            check_through(caller, seconds, rate);
         } else if (sscanf(words, "go %llu", &generation) == 1) {
             if (caller->expect_generation)
                 caller->expect_generation(caller, generation);

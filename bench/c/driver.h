@@ -14,6 +14,7 @@
 
 #include <netipc/services.h>
 
+#include <setjmp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -60,6 +61,8 @@ bool plays(const struct options *options, const char *scenario);
 
 /** Says why and ends the process: the first thing that is wrong ends a driver. */
 _Noreturn void fail(const char *format, ...) PRINTF_LIKE;
+/** From now on, until it is called with NULL, must() goes there where a call failed because nobody served. */
+void losing(jmp_buf *where);
 /** Ends the process where a call of the library failed. */
 void must(nipc_error_t error, const char *what);
 /** Ends the process: another number was answered than must be. */
@@ -208,6 +211,9 @@ nipc_client_config_t client_config(const struct options *options);
 /** A client's session is there, and has the transport that was asked for. */
 void check_session(const struct options *options, const nipc_client_status_t *status);
 void connected(const struct options *options, nipc_client_ctx_t *client);
+/** Has the last client that was made connect anew where its server has left: who checks has one client, and what has
+    a cache does so with every turn. */
+void refresh_last(void);
 void check_selected(const struct options *options, uint32_t profile);
 
 /* Level 1. */

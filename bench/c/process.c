@@ -22,7 +22,13 @@ _Noreturn void fail(const char *format, ...) {
     _Exit(EXIT_FAILURE);
 }
 
+static jmp_buf *lost;
+
+void losing(jmp_buf *where) { lost = where; }
+
 void must(nipc_error_t error, const char *what) {
+    if (lost && (error == NIPC_ERR_NOT_READY || error == NIPC_ERR_LOST))
+        longjmp(*lost, 1);
     if (error != NIPC_OK)
         fail("%s: %s: %s", what, nipc_error_name(error), nipc_last_error());
 }

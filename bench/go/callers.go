@@ -95,12 +95,17 @@ func (s *single) answered() answered {
 	return answered{s.calls, s.calls, s.calls}
 }
 
+// refresh has the last client that was made connect anew where its server has left: who checks has one client,
+// and what has a cache does so with every turn.
+var refresh = func() {}
+
 // connect makes sure that a client has a session, and which transport it has.
 func connect[C interface {
 	Refresh(ctx context.Context) bool
 	Status() service.ClientStatus
 }](o *options, client C) (C, error) {
-	client.Refresh(background)
+	refresh = func() { client.Refresh(background) }
+	refresh()
 	return client, checkSession(o, client.Status())
 }
 

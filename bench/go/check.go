@@ -1,9 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/netipc/netipc/src/go/pkg/netipc/service"
 )
 
 // keeper is a caller that can be told of another server than the one it began with.
@@ -37,6 +41,8 @@ func check(o *options) error {
 		switch word {
 		case "go":
 			err = checkOnce(c, generation, o.turns)
+		case "through":
+			err = checkThrough(c, generation)
 		case "away":
 			w, ok := c.(without)
 			if !ok {
@@ -71,8 +77,40 @@ func checkOnce(c caller, generation string, turns uint64) error {
 	if err := c.settle(); err != nil {
 		return err
 	}
-	after := c.answered()
+	return sayChecked(before, c.answered(), 0)
+}
+
+func sayChecked(before, after answered, lost uint64) error {
 	return say(line{Event: "checked", checked: &checked{
 		Calls: after.calls - before.calls, Requests: after.requests - before.requests, Items: after.items - before.items,
+		Lost: lost,
 	}})
+}
+
+// checkThrough makes turns at fixed times, so many a second for so many seconds, whether or not somebody serves.
+func checkThrough(c caller, how string) error {
+	var seconds, rate float64
+	if _, err := fmt.Sscanf(how, "%g %g", &seconds, &rate); err != nil {
+		return err
+	}
+	before, start, lost := c.answered(), monotonicNs(), uint64(0)
+	for count := range uint64(seconds * rate) {
+		restUntil(start + uint64(float64(count)*float64(time.Second)/rate))
+		if _, err := c.turn(); isLost(err) {
+			lost++
+			refresh()
+		} else if err != nil {
+			return err
+		}
+	}
+	if err := c.settle(); err != nil {
+		return err
+	}
+	return sayChecked(before, c.answered(), lost)
+}
+
+// isLost tells whether a call failed because nobody served, and by nothing else.
+func isLost(err error) bool {
+	var failure *service.CallError
+	return errors.As(err, &failure) && (failure.Kind == service.KindNotReady || failure.Kind == service.KindLost)
 }

@@ -48,6 +48,7 @@ type checked struct {
 	Calls    uint64 `json:"calls"`
 	Requests uint64 `json:"requests"`
 	Items    uint64 `json:"items"`
+	Lost     uint64 `json:"lost"`
 }
 
 // measured is what a client measured between "go" and the last answer, beside what it verified.

@@ -172,6 +172,24 @@ impl Driver {
         format!("the {} says what it was not asked: {line:?}", self.end).into()
     }
 
+    /// Waits until it has ended, well or not: it was sent a signal.
+    ///
+    /// # Errors
+    /// Where it goes on.
+    pub fn ended(&mut self) -> Result<(), Failure> {
+        loop {
+            match self.lines.recv_timeout(self.patience) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(format!("the {} does not end", self.end).into());
+                }
+            }
+        }
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Lets it end, which it must do well.
     ///
     /// # Errors

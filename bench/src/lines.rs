@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 pub const GO: &str = "go";
 /// To a client that checks: nobody serves, see that it is as it must be then.
 pub const AWAY: &str = "away";
+/// To a client that checks, with how many seconds and how many turns a second: go on while servers are ended
+/// and come back.
+pub const THROUGH: &str = "through";
 /// To a server: tell what was handled and used so far.
 pub const MARK: &str = "mark";
 /// To a server: tell the resident memory.
@@ -96,6 +99,9 @@ pub struct Checked {
     pub requests: u64,
     /// What the calls were about.
     pub items: u64,
+    /// Turns that failed because nobody served.
+    #[serde(default)]
+    pub lost: u64,
 }
 
 /// What a server counted since its start, as its status tells it: see tests/faults/README.md.

@@ -97,6 +97,10 @@ impl Caller for Ping {
         Ok(None)
     }
 
+    fn refresh(&mut self) {
+        self.client.refresh();
+    }
+
     fn answered(&self) -> Answered {
         Answered::singly(self.calls)
     }
@@ -150,6 +154,10 @@ impl Caller for Batches {
         Ok(None)
     }
 
+    fn refresh(&mut self) {
+        self.client.refresh();
+    }
+
     fn answered(&self) -> Answered {
         self.answered
     }
@@ -191,6 +199,10 @@ impl Caller for Reverse {
         }
         self.calls += 1;
         Ok(None)
+    }
+
+    fn refresh(&mut self) {
+        self.client.refresh();
     }
 
     fn answered(&self) -> Answered {
@@ -245,6 +257,10 @@ impl Caller for ReverseBatches {
         self.answered.requests += count as u64;
         self.answered.items += count as u64;
         Ok(None)
+    }
+
+    fn refresh(&mut self) {
+        self.client.refresh();
     }
 
     fn answered(&self) -> Answered {

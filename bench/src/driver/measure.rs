@@ -65,6 +65,9 @@ pub(super) trait Caller {
         Err("this scenario keeps nothing that it could have without its server".into())
     }
 
+    /// Connects anew where the server has left; what does so with every turn has nothing to do here.
+    fn refresh(&mut self) {}
+
     /// What all turns so far came to.
     fn answered(&self) -> Answered;
 }

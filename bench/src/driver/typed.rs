@@ -114,6 +114,10 @@ impl Caller for Fetch {
         self.generation = generation;
     }
 
+    fn refresh(&mut self) {
+        self.client.refresh();
+    }
+
     fn answered(&self) -> Answered {
         let items = self.calls * self.groups.len() as u64;
         Answered { calls: self.calls, requests: self.calls, items }
@@ -256,6 +260,10 @@ impl<S: Looked> Caller for Lookups<S> {
 
     fn expect_generation(&mut self, generation: u64) {
         self.generation = generation;
+    }
+
+    fn refresh(&mut self) {
+        self.client.refresh();
     }
 
     fn answered(&self) -> Answered {

@@ -78,6 +78,8 @@ func Vectors[Q, P any](t *testing.T, name string, method uint16, requests Messag
 }
 
 func direction[M any](t *testing.T, vectors []testkit.Vector, m Message[M]) {
+	t.Run("names", func(t *testing.T) { enumsHaveNames(t, reflect.TypeFor[M]()) })
+	t.Run("rules", func(t *testing.T) { keepsItsRules(t, m) })
 	for _, vector := range vectors {
 		t.Run(vector.Name, func(t *testing.T) {
 			if !vector.Valid {
@@ -232,7 +234,30 @@ func Fuzz[M any](f *testing.F, m Message[M], name, direction string) {
 	if seeds == 0 {
 		f.Fatalf("%s has no vectors", name)
 	}
+	addCorpus(f, name)
 	f.Fuzz(func(t *testing.T, payload []byte) { decodesOrErrs(t, m, payload) })
+}
+
+// CorpusEnv names the kept corpora of the decoders in Rust, if they are at hand: what is hard for those is hard
+// for these.
+const CorpusEnv = "NETIPC_CORPUS"
+
+func addCorpus(f *testing.F, name string) {
+	corpora := os.Getenv(CorpusEnv)
+	if corpora == "" {
+		return
+	}
+	kept, err := filepath.Glob(filepath.Join(corpora, name, "*"))
+	if err != nil || len(kept) == 0 {
+		f.Fatalf("%s: no corpus of %s: %v", corpora, name, err)
+	}
+	for _, path := range kept {
+		input, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(input)
+	}
 }
 
 // Representative is a message of many seeds that is long, for figures of one that has something of
