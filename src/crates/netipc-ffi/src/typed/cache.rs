@@ -1,22 +1,22 @@
 //! The cache of a snapshot: refreshed by one thread, read by any.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use netipc::cache::{Cache, CacheStatus, Held, Reader};
-use netipc::service::{Snapshot, SnapshotItemView};
-use netipc::{Abort, Fault};
+use netipc::Abort;
+use netipc::cache::{Cache, CacheStatus, Contents, Held, Reader};
+use netipc::service::Snapshot;
 
 use super::record::Keeper;
 use crate::boundary::Caller;
 use crate::config::nipc_client_config_t;
+use crate::elements::{nipc_elements_t, not_found};
 use crate::error::nipc_error;
 use crate::failure::Failure;
 use crate::object::{Exclusive, Object};
 use crate::status::{millis_up, nipc_client_status_t};
 use crate::text::{NIPC_TEXT_BYTES, cut_text};
-use crate::words;
 
 /// What a cache holds, how old that is, and what its refreshes met.
 #[repr(C)]
@@ -56,6 +56,72 @@ impl nipc_cache_status_t {
             client: nipc_client_status_t::new(&status.client),
         }
     }
+}
+
+/// What a guard holds, as the headers read it: the library's.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct nipc_cache_table_t {
+    /// The number of the provider's state.
+    generation_: u64,
+    /// How many items there are.
+    count_: usize,
+    /// Where they lie, in the provider's order.
+    elements_: nipc_elements_t,
+    /// Where they are found, by a hash of the first kind: three u32 for each, a tag and the place and
+    /// length of an item. NULL where the library must search.
+    slots_: *const c_void,
+    /// One less than there are slots.
+    mask_: usize,
+    /// What is left of a hash after so many bits is the number of a slot.
+    shift_: u32,
+    /// The most slots that an item lies behind its own.
+    farthest_: u32,
+}
+
+impl nipc_cache_table_t {
+    /// What a guard shows that holds nothing.
+    const NOTHING: Self = Self {
+        generation_: 0,
+        count_: 0,
+        elements_: nipc_elements_t::NOTHING,
+        slots_: std::ptr::null(),
+        mask_: 0,
+        shift_: 0,
+        farthest_: 0,
+    };
+
+    /// What `contents` holds. All of it is borrowed from there.
+    #[inline(always)]
+    fn new<S: Snapshot>(contents: &Contents<S>) -> Self {
+        let (slots, mask, shift, farthest) = match contents.table() {
+            Some(table) => {
+                // No further than there are slots, whose places are 32 bits.
+                (
+                    table.slots.as_ptr().cast(),
+                    table.slots.len() - 1,
+                    table.shift,
+                    table.farthest as u32,
+                )
+            }
+            None => (std::ptr::null(), 0, 0, 0),
+        };
+        Self {
+            generation_: contents.generation(),
+            count_: contents.len(),
+            elements_: nipc_elements_t::new((contents.places(), contents.payload())),
+            slots_: slots,
+            mask_: mask,
+            shift_: shift,
+            farthest_: farthest,
+        }
+    }
+}
+
+/// A guard, as the glue declares it.
+pub(crate) trait Shows {
+    /// What the headers read.
+    fn table_mut(&mut self) -> &mut nipc_cache_table_t;
 }
 
 /// What a live cache keeps.
@@ -117,18 +183,19 @@ pub(crate) fn read_lock<S, C, G, const N: usize>(
 where
     S: Snapshot,
     C: Object<Inner = CacheInner<S>>,
-    G: for<'k> Keeper<N, Kept<'k> = Guard<S>>,
+    G: for<'k> Keeper<N, Kept<'k> = Guard<S>> + Shows,
     // Another thread may give the guard back.
     Held<S>: Send,
 {
     let cache = caller.object(cache)?;
-    match caller.empty::<G, N>(guard, "guard")? {
-        Some(words) => {
-            *words = words::keep::<Guard<S>, N>(ManuallyDrop::new(cache.reader.load()));
-            Ok(())
-        }
-        None => Err(held_already()),
+    let guard = caller.in_mut(guard, "guard")?;
+    if guard.is_filled() {
+        return Err(held_already());
     }
+    let held = cache.reader.load();
+    *guard.table_mut() = nipc_cache_table_t::new(&held);
+    *guard.words_mut() = G::keep(ManuallyDrop::new(held));
+    Ok(())
 }
 
 #[cold]
@@ -146,46 +213,31 @@ pub(crate) fn read_unlock<S, G, const N: usize>(
 ) -> Result<(), Failure>
 where
     S: Snapshot,
-    G: for<'k> Keeper<N, Kept<'k> = Guard<S>>,
+    G: for<'k> Keeper<N, Kept<'k> = Guard<S>> + Shows,
 {
-    drop(ManuallyDrop::into_inner(caller.take(guard, "guard")?));
+    let held = caller.take(guard, "guard")?;
+    *caller.in_mut(guard, "guard")?.table_mut() = nipc_cache_table_t::NOTHING;
+    drop(ManuallyDrop::into_inner(held));
     Ok(())
 }
 
-/// Finds an item.
+/// Finds an item, and answers where it lies: for caches whose items the headers cannot find themselves.
 #[inline(always)]
-pub(crate) fn get<'c, S: Snapshot, V: From<SnapshotItemView<'c, S>>>(
-    caller: Caller<'c>,
-    held: &'c Held<S>,
+pub(crate) fn find<S: Snapshot>(
+    caller: Caller<'_>,
+    held: &Held<S>,
     identity: &S::Identity<'_>,
-    item: *mut V,
+    record: *mut *const c_void,
 ) -> Result<(), Failure> {
-    let out = caller.out(item, "item")?;
-    match held.get(identity) {
-        Some(found) => {
-            out.write(V::from(found));
+    let out = caller.out(record, "record")?;
+    match held.place(identity) {
+        Some(place) => {
+            let base = held.payload().as_ptr();
+            out.write(base.wrapping_add(place.start as usize).cast());
             Ok(())
         }
         None => Err(not_found()),
     }
-}
-
-/// Reads item `index`, in the provider's order.
-#[inline(always)]
-pub(crate) fn item<'c, S: Snapshot, V: From<SnapshotItemView<'c, S>>>(
-    caller: Caller<'c>,
-    held: &'c Held<S>,
-    index: usize,
-    item: *mut V,
-) -> Result<(), Failure> {
-    super::record::element(caller, item, index, |index| held.items().nth(index), || held.len())
-}
-
-#[cold]
-#[inline(never)]
-fn not_found() -> Failure {
-    let words = "the cache holds no item of that identity";
-    Failure::of(nipc_error::NIPC_ERR_NOT_FOUND, words.into(), Some(Fault::Nobody))
 }
 
 /// What the cache tells of itself.

@@ -127,7 +127,7 @@ where
     K: Keeper<N, Kept<'k> = Once<B>>,
 {
     // SAFETY: `Keeper` promises the type; what is borrowed lives while the handler is answered for.
-    let response = unsafe { words::kept::<Once<B>, N>(builder.words()) };
+    let response = unsafe { words::kept::<Once<B>, N>(K::MARK, builder.words()) };
     match *response.unwrap_or(&Once::Refused) {
         // What does not fit wins over any other failure (spec section 11).
         Once::Failed(error @ (BuildError::NoSpace | BuildError::LimitExceeded)) => {

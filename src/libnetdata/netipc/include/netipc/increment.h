@@ -72,9 +72,16 @@ NIPC_ASSERT_BYTES(nipc_increment_response_t, 8);
 typedef struct nipc_increment_response_view {
     /** The number that was asked plus one, wrapping. */
     uint64_t value;
-    uint64_t opaque_[5];
+    uint64_t mark_;
 } nipc_increment_response_view_t;
-NIPC_ASSERT_BYTES(nipc_increment_response_view_t, 48);
+NIPC_ASSERT_BYTES(nipc_increment_response_view_t, 16);
+
+/* The library's: reads one of `record`, which was checked, where it lies. */
+static inline void nipc_increment_response_view_read(const unsigned char *record,
+                                                     nipc_increment_response_view_t *view) {
+    view->value = nipc_read_u64(record + 0);
+    view->mark_ = UINT64_C(0x6e8718a230fed5a6);
+}
 
 /**
  * Checks a payload, all of it, and reads it: for payloads that came some other way than through a client.
@@ -116,9 +123,10 @@ nipc_error_t nipc_increment_call(nipc_client_ctx_t *client, const nipc_increment
 typedef struct nipc_increment_batch_view {
     /** How many there are: as many as were asked. */
     size_t count;
-    uint64_t opaque_[8];
+    nipc_elements_t elements_;
+    uint64_t mark_;
 } nipc_increment_batch_view_t;
-NIPC_ASSERT_BYTES(nipc_increment_batch_view_t, 72);
+NIPC_ASSERT_BYTES(nipc_increment_batch_view_t, 32);
 
 /**
  * `count` requests in one message, their answers in the same order. As nipc_increment_call(), all of it within one call
@@ -128,8 +136,17 @@ nipc_error_t nipc_increment_batch(nipc_client_ctx_t *client, const nipc_incremen
                                   size_t count, nipc_increment_batch_view_t *answers);
 
 /** Reads the answer to request `index`. NIPC_ERR_OUT_OF_RANGE past the last. */
-nipc_error_t nipc_increment_batch_view_get(const nipc_increment_batch_view_t *answers, size_t index,
-                                           nipc_increment_response_view_t *response);
+static inline nipc_error_t nipc_increment_batch_view_get(
+    const nipc_increment_batch_view_t *answers, size_t index, nipc_increment_response_view_t *response) {
+    if (NIPC_UNLIKELY(answers == NULL || response == NULL || answers->mark_ != UINT64_C(0xb713c029a1a520df))) {
+        return nipc_read_no_view(answers != NULL, response != NULL);
+    }
+    if (NIPC_UNLIKELY(index >= answers->count)) {
+        return nipc_read_past(index, answers->count);
+    }
+    nipc_increment_response_view_read(nipc_read_element(&answers->elements_, index), response);
+    return NIPC_OK;
+}
 
 /** The response that a handler writes. */
 typedef struct nipc_increment_response_builder {
