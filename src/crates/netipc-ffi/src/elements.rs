@@ -29,8 +29,6 @@ pub struct nipc_elements_t {
 }
 
 impl nipc_elements_t {
-    pub(crate) const NOTHING: Self = Self { base_: std::ptr::null(), entries_: std::ptr::null() };
-
     /// What a view of `base` lists, by `entries`. Both are borrowed: C keeps to the lifetimes.
     #[inline(always)]
     pub(crate) const fn new<E>((entries, base): (&[E], &[u8])) -> Self {
@@ -63,6 +61,20 @@ pub extern "C" fn nipc_refuse_index(index: usize, count: usize) {
 #[unsafe(no_mangle)]
 pub extern "C" fn nipc_refuse_identity() {
     tell(not_found());
+}
+
+/// The library's, for the inline functions of the headers: puts into words that a response was set already.
+#[unsafe(no_mangle)]
+#[cold]
+pub extern "C" fn nipc_refuse_again() {
+    tell(set_already());
+}
+
+/// A second response of one handler.
+#[cold]
+#[inline(never)]
+pub(crate) fn set_already() -> Failure {
+    Failure::new(nipc_error::NIPC_ERR_CALLER, "the response was set already: once is enough")
 }
 
 /// The number is the header's to answer: so compilers see that it is none of success.

@@ -7,7 +7,7 @@
 #![allow(unused_imports, unused_variables)]
 
 use std::ffi::{c_char, c_void};
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 
 use netipc::client::{Answer, BatchView};
 use netipc::codec::{BStr, NoLabels, ResponseBudget};

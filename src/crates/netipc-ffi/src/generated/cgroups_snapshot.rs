@@ -7,7 +7,7 @@
 #![allow(unused_imports, unused_variables)]
 
 use std::ffi::{c_char, c_void};
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 
 use netipc::client::{Answer, BatchView};
 use netipc::codec::{BStr, NoLabels, ResponseBudget};
@@ -228,14 +228,14 @@ object!(nipc_cgroups_cache_t, "cache", b"CACH0002", cache::CacheInner<service::S
 
 #[repr(C)]
 pub(crate) struct nipc_cgroups_cache_guard_t {
-    opaque_: Words<6>,
-    table_: cache::nipc_cache_table_t,
+    opaque_: Words<4>,
+    table_: *const cache::nipc_cache_table_t,
 }
-bytes!(nipc_cgroups_cache_guard_t, 104);
-keeper!(nipc_cgroups_cache_guard_t, 6, 0x5ce8f7704e14c2ab, cache::Guard<service::Service>);
+bytes!(nipc_cgroups_cache_guard_t, 40);
+keeper!(nipc_cgroups_cache_guard_t, 4, 0x5ce8f7704e14c2ab, cache::Guard<service::Service>);
 
 impl cache::Shows for nipc_cgroups_cache_guard_t {
-    fn table_mut(&mut self) -> &mut cache::nipc_cache_table_t {
+    fn table_mut(&mut self) -> &mut *const cache::nipc_cache_table_t {
         &mut self.table_
     }
 }

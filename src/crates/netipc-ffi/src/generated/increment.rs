@@ -7,7 +7,7 @@
 #![allow(unused_imports, unused_variables)]
 
 use std::ffi::{c_char, c_void};
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 
 use netipc::client::{Answer, BatchView};
 use netipc::codec::{BStr, NoLabels, ResponseBudget};
@@ -197,25 +197,11 @@ export! {
 
 #[repr(C)]
 pub(crate) struct nipc_increment_response_builder_t {
-    opaque_: Words<13>,
+    mark_: u64,
+    is_set_: u64,
+    response_: MaybeUninit<nipc_increment_response_t>,
 }
-keeper!(
-    nipc_increment_response_builder_t,
-    13,
-    0x192b58e5aa73d2d0,
-    Once<service::ResponseBuilder<'k>>
-);
-
-export! {
-    nipc_increment_response_builder_set(
-        builder: *mut nipc_increment_response_builder_t,
-        response: *const nipc_increment_response_t
-    );
-    |caller| {
-        let from = caller.in_ref(response, "response")?;
-        call::set(caller, builder, |builder| write_response(caller, from, builder))
-    }
-}
+bytes!(nipc_increment_response_builder_t, 24);
 
 /* Copies */
 
@@ -291,17 +277,22 @@ fn bind(
             let who = nipc_request_context_t::new(request.context());
             let view = nipc_increment_request_view_t::from(*request);
             let mut builder = nipc_increment_response_builder_t {
-                opaque_: words::keep(
-                    nipc_increment_response_builder_t::MARK,
-                    Once::Open(response),
-                ),
+                mark_: 0x192b58e5aa73d2d0,
+                is_set_: 0,
+                response_: MaybeUninit::uninit(),
             };
             let handled = run_handler(|| {
                 // SAFETY: the header tells handlers what they may do; what is passed is valid until
                 // this one returns.
                 unsafe { function(callback.context(), &who, &view, &mut builder) }
             });
-            call::answered(handled, &builder)
+            handled?;
+            if builder.is_set_ == 0 {
+                return Err(call::NotSet.into());
+            }
+            // SAFETY: the header's function sets it before it says so.
+            let from = unsafe { builder.response_.assume_init_ref() };
+            Ok(response.value(from.value).finish()?)
         })
     }))
 }

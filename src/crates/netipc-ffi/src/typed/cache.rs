@@ -2,10 +2,12 @@
 
 use std::ffi::{c_char, c_void};
 use std::mem::ManuallyDrop;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwap;
 use netipc::Abort;
-use netipc::cache::{Cache, CacheStatus, Contents, Held, Reader};
+use netipc::cache::{Cache, CacheStatus, Contents};
 use netipc::service::Snapshot;
 
 use super::record::Keeper;
@@ -80,17 +82,6 @@ pub(crate) struct nipc_cache_table_t {
 }
 
 impl nipc_cache_table_t {
-    /// What a guard shows that holds nothing.
-    const NOTHING: Self = Self {
-        generation_: 0,
-        count_: 0,
-        elements_: nipc_elements_t::NOTHING,
-        slots_: std::ptr::null(),
-        mask_: 0,
-        shift_: 0,
-        farthest_: 0,
-    };
-
     /// What `contents` holds. All of it is borrowed from there.
     #[inline(always)]
     fn new<S: Snapshot>(contents: &Contents<S>) -> Self {
@@ -118,10 +109,35 @@ impl nipc_cache_table_t {
     }
 }
 
+/// What a cache holds, and how the headers read it.
+pub(crate) struct Shown<S: Snapshot> {
+    table: nipc_cache_table_t,
+    /// What the table points into.
+    contents: Arc<Contents<S>>,
+}
+
+// SAFETY: the table points into the contents alone, which `Arc` lets threads share and send, and which
+// nobody changes.
+unsafe impl<S: Snapshot> Send for Shown<S> where Arc<Contents<S>>: Send {}
+// SAFETY: as above.
+unsafe impl<S: Snapshot> Sync for Shown<S> where Arc<Contents<S>>: Sync {}
+
+impl<S: Snapshot> Shown<S> {
+    fn new(contents: Arc<Contents<S>>) -> Self {
+        Self { table: nipc_cache_table_t::new(&contents), contents }
+    }
+
+    /// Where the item with this identity lies in the payload.
+    fn find(&self, identity: &S::Identity<'_>) -> Option<*const u8> {
+        let place = self.contents.place(identity)?;
+        self.contents.payload().get(place.start as usize..).map(<[u8]>::as_ptr)
+    }
+}
+
 /// A guard, as the glue declares it.
 pub(crate) trait Shows {
-    /// What the headers read.
-    fn table_mut(&mut self) -> &mut nipc_cache_table_t;
+    /// What the headers read; NULL where it holds nothing.
+    fn table_mut(&mut self) -> &mut *const nipc_cache_table_t;
 }
 
 /// What a live cache keeps.
@@ -129,12 +145,12 @@ pub(crate) struct CacheInner<S: Snapshot> {
     abort: Abort,
     /// What the cache itself says, as of its last refresh, for those who ask meanwhile.
     ready: AtomicBool,
-    reader: Reader<S>,
+    shown: ArcSwap<Shown<S>>,
     cache: Exclusive<Cache<S>>,
 }
 
 /// What a guard keeps: dropped by `unlock` alone.
-pub(crate) type Guard<S> = ManuallyDrop<Held<S>>;
+pub(crate) type Guard<S> = ManuallyDrop<arc_swap::Guard<Arc<Shown<S>>>>;
 
 /// Makes a cache live.
 pub(crate) fn init<S: Snapshot, C: Object<Inner = CacheInner<S>>>(
@@ -149,7 +165,7 @@ pub(crate) fn init<S: Snapshot, C: Object<Inner = CacheInner<S>>>(
     place.fill(CacheInner {
         abort: cache.abort_handle()?,
         ready: AtomicBool::new(cache.ready()),
-        reader: cache.reader(),
+        shown: ArcSwap::from_pointee(Shown::new(cache.load().keep())),
         cache: Exclusive::new(cache),
     });
     Ok(())
@@ -161,6 +177,10 @@ impl<S: Snapshot> CacheInner<S> {
         let refreshed = cache.refresh();
         // A hint that nothing hangs on.
         self.ready.store(cache.ready(), Ordering::Relaxed);
+        let contents = cache.load().keep();
+        if !Arc::ptr_eq(&contents, &self.shown.load().contents) {
+            self.shown.store(Arc::new(Shown::new(contents)));
+        }
         Ok(refreshed?)
     }
 
@@ -185,15 +205,15 @@ where
     C: Object<Inner = CacheInner<S>>,
     G: for<'k> Keeper<N, Kept<'k> = Guard<S>> + Shows,
     // Another thread may give the guard back.
-    Held<S>: Send,
+    arc_swap::Guard<Arc<Shown<S>>>: Send,
 {
     let cache = caller.object(cache)?;
     let guard = caller.in_mut(guard, "guard")?;
     if guard.is_filled() {
         return Err(held_already());
     }
-    let held = cache.reader.load();
-    *guard.table_mut() = nipc_cache_table_t::new(&held);
+    let held = cache.shown.load();
+    *guard.table_mut() = &raw const held.table;
     *guard.words_mut() = G::keep(ManuallyDrop::new(held));
     Ok(())
 }
@@ -216,7 +236,7 @@ where
     G: for<'k> Keeper<N, Kept<'k> = Guard<S>> + Shows,
 {
     let held = caller.take(guard, "guard")?;
-    *caller.in_mut(guard, "guard")?.table_mut() = nipc_cache_table_t::NOTHING;
+    *caller.in_mut(guard, "guard")?.table_mut() = std::ptr::null();
     drop(ManuallyDrop::into_inner(held));
     Ok(())
 }
@@ -225,15 +245,14 @@ where
 #[inline(always)]
 pub(crate) fn find<S: Snapshot>(
     caller: Caller<'_>,
-    held: &Held<S>,
+    held: &arc_swap::Guard<Arc<Shown<S>>>,
     identity: &S::Identity<'_>,
     record: *mut *const c_void,
 ) -> Result<(), Failure> {
     let out = caller.out(record, "record")?;
-    match held.place(identity) {
-        Some(place) => {
-            let base = held.payload().as_ptr();
-            out.write(base.wrapping_add(place.start as usize).cast());
+    match held.find(identity) {
+        Some(found) => {
+            out.write(found.cast());
             Ok(())
         }
         None => Err(not_found()),

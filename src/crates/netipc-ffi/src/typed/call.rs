@@ -11,7 +11,7 @@ use super::builder::Once;
 use super::record::{Keeper, Refused};
 use crate::boundary::Caller;
 use crate::client::nipc_client_ctx_t;
-use crate::error::nipc_error;
+use crate::elements::set_already;
 use crate::failure::Failure;
 use crate::words;
 
@@ -111,8 +111,7 @@ where
         },
         set => {
             *place = set;
-            let words = "the response was set already: once is enough";
-            Err(Failure::new(nipc_error::NIPC_ERR_CALLER, words))
+            Err(set_already())
         }
     }
 }
@@ -141,7 +140,7 @@ where
 
 /// A handler that answers nothing.
 #[derive(Debug)]
-struct NotSet;
+pub(crate) struct NotSet;
 
 impl std::fmt::Display for NotSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -217,10 +217,10 @@ NIPC_ASSERT_BYTES(nipc_cgroups_cache_t, 16);
  * Zeroed is none. May be moved and used by one thread at a time, not copied. Meant to be held for a moment.
  */
 typedef struct nipc_cgroups_cache_guard {
-    uint64_t opaque_[6];
-    nipc_cache_table_t table_;
+    uint64_t opaque_[4];
+    const nipc_cache_table_t *table_;
 } nipc_cgroups_cache_guard_t;
-NIPC_ASSERT_BYTES(nipc_cgroups_cache_guard_t, 104);
+NIPC_ASSERT_BYTES(nipc_cgroups_cache_guard_t, 40);
 
 /**
  * Makes an empty cache, which has not connected yet: a refresh does. `config` may be NULL. As
@@ -256,13 +256,13 @@ static inline nipc_error_t nipc_cgroups_cache_get(const nipc_cgroups_cache_guard
     if (NIPC_UNLIKELY(guard == NULL || item == NULL || guard->opaque_[0] != UINT64_C(0x5ce8f7704e14c2ab))) {
         return nipc_read_no_view(guard != NULL, item != NULL);
     }
-    if (guard->table_.slots_ != NULL) {
+    if (guard->table_->slots_ != NULL) {
         nipc_cache_search_t search_;
         const unsigned char *record_;
         uint64_t hash_ = 0;
         hash_ = nipc_cache_mix(hash_, hash);
-        search_ = nipc_cache_begin(&guard->table_, hash_);
-        while ((record_ = nipc_cache_next(&guard->table_, &search_)) != NULL) {
+        search_ = nipc_cache_begin(guard->table_, hash_);
+        while ((record_ = nipc_cache_next(guard->table_, &search_)) != NULL) {
             if (nipc_read_u32(record_ + 4) == hash && nipc_read_is(record_, 16, name)) {
                 nipc_cgroups_snapshot_item_view_read(record_, item);
                 return NIPC_OK;
@@ -279,7 +279,7 @@ static inline nipc_error_t nipc_cgroups_cache_get(const nipc_cgroups_cache_guard
 }
 /** How many items there are; 0 for a guard that holds nothing. */
 static inline size_t nipc_cgroups_cache_count(const nipc_cgroups_cache_guard_t *guard) {
-    return guard != NULL ? guard->table_.count_ : 0;
+    return guard != NULL && guard->table_ != NULL ? guard->table_->count_ : 0;
 }
 /** Reads item `index`, in the provider's order. NIPC_ERR_OUT_OF_RANGE past the last. */
 static inline nipc_error_t nipc_cgroups_cache_item(const nipc_cgroups_cache_guard_t *guard, size_t index,
@@ -287,15 +287,15 @@ static inline nipc_error_t nipc_cgroups_cache_item(const nipc_cgroups_cache_guar
     if (NIPC_UNLIKELY(guard == NULL || item == NULL || guard->opaque_[0] != UINT64_C(0x5ce8f7704e14c2ab))) {
         return nipc_read_no_view(guard != NULL, item != NULL);
     }
-    if (NIPC_UNLIKELY(index >= guard->table_.count_)) {
-        return nipc_read_past(index, guard->table_.count_);
+    if (NIPC_UNLIKELY(index >= guard->table_->count_)) {
+        return nipc_read_past(index, guard->table_->count_);
     }
-    nipc_cgroups_snapshot_item_view_read(nipc_read_element(&guard->table_.elements_, index), item);
+    nipc_cgroups_snapshot_item_view_read(nipc_read_element(&guard->table_->elements_, index), item);
     return NIPC_OK;
 }
 /** The number of the provider's state; 0 before the cache was filled. */
 static inline uint64_t nipc_cgroups_cache_generation(const nipc_cgroups_cache_guard_t *guard) {
-    return guard != NULL ? guard->table_.generation_ : 0;
+    return guard != NULL && guard->table_ != NULL ? guard->table_->generation_ : 0;
 }
 /** Lets go. The guard is zeroed then. NIPC_ERR_NOT_INITIALIZED where it holds nothing. */
 nipc_error_t nipc_cgroups_cache_read_unlock(nipc_cgroups_cache_guard_t *guard);

@@ -150,18 +150,28 @@ static inline nipc_error_t nipc_increment_batch_view_get(
 
 /** The response that a handler writes. */
 typedef struct nipc_increment_response_builder {
-    uint64_t opaque_[13];
+    uint64_t mark_;
+    uint64_t is_set_;
+    nipc_increment_response_t response_;
 } nipc_increment_response_builder_t;
-NIPC_ASSERT_BYTES(nipc_increment_response_builder_t, 104);
+NIPC_ASSERT_BYTES(nipc_increment_response_builder_t, 24);
 
 /**
- * Writes the response, once: NIPC_ERR_CALLER the second time.
- *
- * NIPC_ERR_NO_SPACE where it does not fit the session's limit: return that, and the client asks again with a
- * larger one. NIPC_ERR_BUILD for what the schema forbids. A handler that returns NIPC_OK without this fails.
+ * Writes the response, once: NIPC_ERR_CALLER the second time. A handler that returns NIPC_OK without this fails.
  */
-nipc_error_t nipc_increment_response_builder_set(nipc_increment_response_builder_t *builder,
-                                                 const nipc_increment_response_t *response);
+static inline nipc_error_t nipc_increment_response_builder_set(
+    nipc_increment_response_builder_t *builder, const nipc_increment_response_t *response) {
+    if (NIPC_UNLIKELY(builder == NULL || response == NULL || builder->mark_ != UINT64_C(0x192b58e5aa73d2d0))) {
+        return nipc_read_no_view(builder != NULL, response != NULL);
+    }
+    if (NIPC_UNLIKELY(builder->is_set_ != 0)) {
+        nipc_refuse_again();
+        return NIPC_ERR_CALLER;
+    }
+    builder->response_ = *response;
+    builder->is_set_ = 1;
+    return NIPC_OK;
+}
 
 /**
  * Keeps a copy of a response for as long as you like: its views are those of any response. Zeroed is none.

@@ -680,6 +680,9 @@ void nipc_refuse_index(size_t index,
 // identity.
 void nipc_refuse_identity(void);
 
+// The library's, for the inline functions of the headers: puts into words that a response was set already.
+void nipc_refuse_again(void);
+
 // The token of a session's UUID, by the convention by which agents give all their plugins one.
 //
 // `uuid`: 32 hexadecimal digits, with hyphens in their usual places or without. Any thread.

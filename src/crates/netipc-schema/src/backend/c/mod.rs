@@ -50,9 +50,7 @@ const CALL_BUILDER_WORDS: usize = 12;
 const REQUEST_BUILDER_WORDS: usize = 10;
 /// The same for builders of responses, their header's own fields aside.
 const RESPONSE_BUILDER_WORDS: usize = 22;
-const GUARD_WORDS: usize = 6;
-/// Bytes of `nipc_cache_table_t`.
-const CACHE_TABLE_BYTES: usize = 56;
+const GUARD_WORDS: usize = 4;
 
 /// A header a service, and one that includes them all.
 pub(super) fn generate(services: &[Service]) -> Vec<Output> {
@@ -137,13 +135,14 @@ fn model(service: &Service) -> Value {
         is_found_here => shape::is_found_here(service, &records),
         generation => shape::generation(&records),
         answer_words => ANSWER_WORDS,
+        plain_builder_bytes => record::plain_builder_bytes(&records),
         request_builder_words => words("Request", REQUEST_BUILDER_WORDS),
         response_builder_words => match service.shape {
             Shape::Call { .. } => words("Response", CALL_BUILDER_WORDS),
             Shape::Lookup(_) | Shape::Snapshot => words("Response", RESPONSE_BUILDER_WORDS),
         },
         guard_words => GUARD_WORDS,
-        guard_bytes => GUARD_WORDS * 8 + CACHE_TABLE_BYTES,
+        guard_bytes => (GUARD_WORDS + 1) * 8,
     }
 }
 

@@ -36,6 +36,7 @@ pub(super) fn model(body: &Body<'_>) -> Value {
         borrows => body.has_tail() || body.directory().is_some(),
         view_words => LISTING_WORDS,
         is_marked => is_marked(body),
+        is_plain => is_plain(body),
         fixed_bytes => body.size(),
         texts_at => body.strings().map(|field| field.offset).collect::<Vec<_>>(),
         written_bytes => layout::size(&members(body, Side::Written)),
@@ -196,10 +197,23 @@ fn members(body: &Body<'_>, side: Side) -> Vec<Member> {
     fields.chain(table).chain(elements).collect()
 }
 
+/// Whether nothing that callers fill in can be refused: numbers alone, of which any is right.
+fn is_plain(body: &Body<'_>) -> bool {
+    let is_open = |field| fields::enumeration(body, field).is_none_or(|each| each.open);
+    !body.has_tail() && body.record.rules.is_empty() && visible(body).all(is_open)
+}
+
 /// Whether what is read says that it was read: the response of a call, which may be copied.
 fn is_marked(body: &Body<'_>) -> bool {
     matches!(body.role, Role::Message(None))
         && std::ptr::eq(body.record, &raw const body.service.response.header)
+}
+
+/// Bytes of the builder of a response that is plain: a mark, whether it is set, and the response.
+pub(super) fn plain_builder_bytes(records: &[Body<'_>]) -> usize {
+    let response = records.iter().find(|body| body.stem == "Response");
+    let bytes = response.map_or(0, |body| layout::size(&members(body, Side::Written)));
+    2 * 8 + bytes.next_multiple_of(8)
 }
 
 /// Words that a builder of this message takes, its own fields among them.
