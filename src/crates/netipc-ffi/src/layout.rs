@@ -10,8 +10,8 @@ use crate::config::{nipc_access_policy_t, nipc_client_config_t, nipc_server_conf
 use crate::elements::nipc_elements_t;
 use crate::handler::{nipc_handler_t, nipc_request_context_t};
 use crate::level1::{
-    nipc_header_t, nipc_listener_config_t, nipc_listener_t, nipc_message_view_t, nipc_proposal_t,
-    nipc_session_t,
+    nipc_abort_t, nipc_header_t, nipc_listener_config_t, nipc_listener_t, nipc_message_view_t,
+    nipc_proposal_t, nipc_session_t,
 };
 use crate::server::{nipc_host_t, nipc_managed_server_t};
 use crate::status::{
@@ -33,6 +33,7 @@ layout! {
     nipc_host_t: 16, 8;
     nipc_listener_t: 16, 8;
     nipc_session_t: 16, 8;
+    nipc_abort_t: 16, 8;
     nipc_str_t: 16, 8;
     nipc_label_t: 32, 8;
     nipc_labels_view_t: 24, 8;

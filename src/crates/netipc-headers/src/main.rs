@@ -20,7 +20,7 @@ const INTRODUCTION: &str = include_str!("introduction.h");
 const TRAILER: &str = include_str!("trailer.h");
 
 /// The modules with something for C, in the order in which a reader wants them.
-const MODULES: [&str; 13] = [
+const MODULES: [&str; 14] = [
     "error.rs",
     "text.rs",
     "elements.rs",
@@ -31,6 +31,7 @@ const MODULES: [&str; 13] = [
     "server.rs",
     "typed/cache.rs",
     "level1/wait.rs",
+    "level1/abort.rs",
     "level1/message.rs",
     "level1/listener.rs",
     "level1/session.rs",

@@ -394,7 +394,7 @@ export! {
     |caller| caller.new_client(client, run_dir, service_name, config, service::Client::new)
 }
 
-pub(crate) type nipc_cgroups_lookup_handler_fn = unsafe extern "C" fn(
+pub(crate) type nipc_cgroups_lookup_handler_fn = unsafe extern "C-unwind" fn(
     *mut c_void,
     *const nipc_request_context_t,
     *const nipc_cgroups_lookup_request_view_t,

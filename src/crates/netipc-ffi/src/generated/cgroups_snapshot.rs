@@ -349,7 +349,7 @@ export! {
     |caller| caller.new_client(client, run_dir, service_name, config, service::Client::new)
 }
 
-pub(crate) type nipc_cgroups_snapshot_handler_fn = unsafe extern "C" fn(
+pub(crate) type nipc_cgroups_snapshot_handler_fn = unsafe extern "C-unwind" fn(
     *mut c_void,
     *const nipc_request_context_t,
     *mut nipc_cgroups_snapshot_response_builder_t,

@@ -13,7 +13,7 @@ use crate::syntax;
 
 /// The first words of what `netipc.h` declares, `nipc_` left out: a service that is called so would declare the
 /// same, now or later. `tests/core_names.rs` compares it with the header.
-const CORE: &str = "access access_policy assert cache cache_search cache_status cache_table client client_abort client_auth \
+const CORE: &str = "abort access access_policy assert cache cache_search cache_status cache_table client client_abort client_auth \
      client_config client_counters client_ctx client_not client_state client_status elements err \
      err_address err_address_in err_already err_handlers err_in err_invalid err_no err_not \
      err_out err_out_of err_timed err_would err_wrong error flag function handler handshake \

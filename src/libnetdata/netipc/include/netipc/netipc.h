@@ -471,6 +471,13 @@ typedef struct nipc_host_t {
     void *inner_;
 } nipc_host_t;
 
+// Ends calls that wait, from another thread. Zeroed (`= NIPC_ABORT_INIT`) it is closed. May be moved, must not
+// be copied. All but init and close is for any thread.
+typedef struct nipc_abort_t {
+    uint64_t tag_;
+    void *inner_;
+} nipc_abort_t;
+
 // The header of a message. Everything in it is checked against what the session has agreed on, before
 // a message is sent and before one is handed out.
 typedef struct nipc_header_t {
@@ -832,6 +839,20 @@ nipc_error_t nipc_host_status(const struct nipc_host_t *host,
 // As nipc_server_destroy().
 nipc_error_t nipc_host_destroy(struct nipc_host_t *host);
 
+// Makes an abort, which ends nothing yet. NIPC_ERR_SYSTEM where there is no descriptor for it.
+nipc_error_t nipc_abort_init(struct nipc_abort_t *abort);
+
+// Ends the calls that wait with it, within 50 ms, and refuses later ones with NIPC_ERR_ABORTED until it is
+// cleared. Not for signal handlers.
+nipc_error_t nipc_abort_trigger(const struct nipc_abort_t *abort);
+
+// Lets calls wait again.
+nipc_error_t nipc_abort_clear(const struct nipc_abort_t *abort);
+
+// Frees it; a call that waits with it goes on without. NIPC_ERR_NOT_INITIALIZED for one that is closed or
+// zeroed, which is harmless.
+nipc_error_t nipc_abort_close(struct nipc_abort_t *abort);
+
 // The header of a request with one item.
 struct nipc_header_t nipc_header_request(uint16_t code, uint64_t message_id, uint32_t payload_len);
 
@@ -902,16 +923,18 @@ nipc_error_t nipc_listener_abort_clear(const struct nipc_listener_t *listener);
 nipc_error_t nipc_listener_close(struct nipc_listener_t *listener);
 
 // Connects to the server of an endpoint and agrees on terms with it. Arguments are borrowed for the
-// time of the call; `proposal` may be NULL; `timeout_ms` may be NIPC_WAIT_FOREVER.
+// time of the call; `proposal` may be NULL; `timeout_ms` may be NIPC_WAIT_FOREVER. `abort`, which may be
+// NULL, ends the call from another thread; the session has an abort of its own afterwards.
 //
 // NIPC_ERR_INVALID_ARGUMENT for a bad name; NIPC_ERR_CLOSED where nobody serves the endpoint,
 // NIPC_ERR_STATUS where the server refuses, NIPC_ERR_LOST where it leaves, NIPC_ERR_VIOLATION,
-// NIPC_ERR_TIMED_OUT, NIPC_ERR_SYSTEM.
+// NIPC_ERR_TIMED_OUT, NIPC_ERR_ABORTED, NIPC_ERR_SYSTEM.
 nipc_error_t nipc_session_connect(struct nipc_session_t *session,
                                   const char *run_dir,
                                   const char *service_name,
                                   const struct nipc_proposal_t *proposal,
-                                  uint32_t timeout_ms);
+                                  uint32_t timeout_ms,
+                                  const struct nipc_abort_t *abort);
 
 // The session's descriptor: readable when there is something to receive, the peer's close included.
 // On shared memory messages do not travel by it: it becomes readable only when the peer has left. It
@@ -921,9 +944,9 @@ nipc_error_t nipc_session_fd(const struct nipc_session_t *session,
 
 // Sends one message, whole, and waits for room. `payload` is borrowed for the time of the call and may
 // be NULL where `payload_len` is 0; the header says the same length. A client sends requests, a server
-// responses, within what was agreed. Any number of threads at once; not mixed with
-// nipc_session_try_send().
+// responses, within what was agreed. Any number of threads at once.
 //
+// NIPC_ERR_CALLER, too, while a message of nipc_session_try_send() is not out yet: that one goes first.
 // NIPC_ERR_LIMIT and NIPC_ERR_CALLER: nothing was sent, the message may not be. NIPC_ERR_TIMED_OUT and
 // NIPC_ERR_ABORTED: the session has ended if a part was out, and says so at its next use.
 // NIPC_ERR_CLOSED: the peer left; receive before judging. NIPC_ERR_VIOLATION, NIPC_ERR_SYSTEM.
@@ -984,6 +1007,16 @@ nipc_error_t nipc_session_peer_gone(const struct nipc_session_t *session, bool *
 nipc_error_t nipc_session_drain(struct nipc_session_t *session,
                                 uint32_t timeout_ms);
 
+// nipc_session_drain() without waiting: for loops. NIPC_ERR_WOULD_BLOCK while the peer stays: wait until the
+// descriptor is readable, and call again, for as long as the loop has patience. One thread at a time.
+//
+// NIPC_ERR_LIMIT where it sends too much, NIPC_ERR_SYSTEM.
+nipc_error_t nipc_session_try_drain(const struct nipc_session_t *session);
+
+// Ends the session for good: calls that wait return, later ones tell NIPC_ERR_CLOSED or NIPC_ERR_CALLER, and
+// the peer, which still gets what was sent, sees that this side left. Close it as any other. Any thread.
+nipc_error_t nipc_session_shutdown(const struct nipc_session_t *session);
+
 // Ends calls that wait, and refuses later ones until it is cleared. Any thread; not for signal
 // handlers.
 nipc_error_t nipc_session_abort(const struct nipc_session_t *session);
@@ -1013,6 +1046,7 @@ nipc_error_t nipc_session_close(struct nipc_session_t *session);
 #define NIPC_HOST_INIT NIPC_ZEROED
 #define NIPC_LISTENER_INIT NIPC_ZEROED
 #define NIPC_SESSION_INIT NIPC_ZEROED
+#define NIPC_ABORT_INIT NIPC_ZEROED
 #define NIPC_CACHE_INIT NIPC_ZEROED
 #define NIPC_CLIENT_CONFIG_INIT NIPC_ZEROED
 #define NIPC_SERVER_CONFIG_INIT NIPC_ZEROED
@@ -1209,6 +1243,8 @@ NIPC_ASSERT_BYTES(nipc_listener_t, 16);
 NIPC_ASSERT_ALIGNMENT(nipc_listener_t, 8);
 NIPC_ASSERT_BYTES(nipc_session_t, 16);
 NIPC_ASSERT_ALIGNMENT(nipc_session_t, 8);
+NIPC_ASSERT_BYTES(nipc_abort_t, 16);
+NIPC_ASSERT_ALIGNMENT(nipc_abort_t, 8);
 NIPC_ASSERT_BYTES(nipc_str_t, 16);
 NIPC_ASSERT_ALIGNMENT(nipc_str_t, 8);
 NIPC_ASSERT_BYTES(nipc_label_t, 32);
