@@ -244,7 +244,7 @@ static void *receive_until_shut_down(void *argument)
 {
     nipc_message_view_t message;
     CHECK_ERROR(NIPC_ERR_CLOSED,
-                nipc_session_receive((const nipc_session_t *)argument, NIPC_WAIT_FOREVER, &message));
+                nipc_session_receive((nipc_session_t *)argument, NIPC_WAIT_FOREVER, &message));
     return NULL;
 }
 
