@@ -16,8 +16,9 @@ static const char *const SERVICES[] = {NIPC_CGROUPS_SNAPSHOT_SERVICE, NULL};
 /* The provider's state: every group's `options` are the generation. */
 static _Atomic uint32_t generation = 1;
 static atomic_bool handler_fails;
-/* Groups have hashes so far apart: where it is 0 all have one, and a table by that would be one long list. */
-static uint32_t hash_step = 1;
+/* So many groups share a hash: with two, some are found in the second place; where all have one, a table by that
+ * would be one long list. */
+static uint32_t groups_a_hash = 1;
 
 static nipc_error_t provide(void *context, const nipc_request_context_t *who,
                             nipc_cgroups_snapshot_response_builder_t *response)
@@ -33,7 +34,7 @@ static nipc_error_t provide(void *context, const nipc_request_context_t *who,
         char name[32];
         snprintf(name, sizeof(name), "group-%u", group);
         nipc_cgroups_snapshot_item_t item = NIPC_CGROUPS_SNAPSHOT_ITEM_INIT;
-        item.hash = group * hash_step;
+        item.hash = group / groups_a_hash;
         item.options = now;
         item.name = nipc_str(name);
         item.path = nipc_str("/some/where");
@@ -55,11 +56,11 @@ static void check_guard(const nipc_cgroups_cache_guard_t *guard, uint64_t wanted
     for (uint32_t group = 0; group < GROUPS; group++) {
         char name[32];
         snprintf(name, sizeof(name), "group-%u", group);
-        CHECK_OK(nipc_cgroups_cache_get(guard, group * hash_step, nipc_str(name), &item));
+        CHECK_OK(nipc_cgroups_cache_get(guard, group / groups_a_hash, nipc_str(name), &item));
         CHECK_NUMBER(wanted, item.options);
         CHECK_TEXT(nipc_str(name), item.name);
         CHECK_OK(nipc_cgroups_cache_item(guard, group, &item));
-        CHECK_NUMBER(group * hash_step, item.hash);
+        CHECK_NUMBER(group / groups_a_hash, item.hash);
         CHECK_TEXT(nipc_str(name), item.name);
     }
     CHECK_ERROR(NIPC_ERR_NOT_FOUND, nipc_cgroups_cache_get(guard, 0, nipc_str("group-x"), &item));
@@ -185,11 +186,12 @@ int main(void)
 {
     run_dir = make_run_dir();
     guards_outlast_refreshes_and_the_cache();
-    /* Hashes that are no good: the library finds what the header cannot. */
-    hash_step = 0;
-    atomic_store(&generation, 1);
-    guards_outlast_refreshes_and_the_cache();
-    hash_step = 1;
+    /* The library finds what the header cannot: hashes that are no good. */
+    for (groups_a_hash = 2; groups_a_hash <= GROUPS; groups_a_hash *= GROUPS / 2) {
+        atomic_store(&generation, 1);
+        guards_outlast_refreshes_and_the_cache();
+    }
+    groups_a_hash = 1;
     many_read_while_one_refreshes();
     remove_run_dir(run_dir, SERVICES);
     puts("caches keep what guards hold");
