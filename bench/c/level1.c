@@ -13,7 +13,7 @@ void connect_by_hand(const struct options *o, nipc_session_t *session) {
     proposal.max_request_payload_bytes = proposal.max_response_payload_bytes = BATCH_BYTES;
     proposal.max_request_batch_items = proposal.max_response_batch_items = BATCH_ITEMS;
     proposal.packet_size_bytes = o->packet_bytes;
-    must(nipc_session_connect(session, o->run_dir, o->service, &proposal, PATIENCE_MS), "a session");
+    must(nipc_session_connect(session, o->run_dir, o->service, &proposal, PATIENCE_MS, NULL), "a session");
     must(nipc_session_terms(session, &terms), "terms");
     check_selected(o, terms.profile);
 }

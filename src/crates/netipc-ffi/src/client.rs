@@ -1,6 +1,6 @@
 //! Clients: one object for all services, whose typed calls the services' own headers declare.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::ffi::{c_char, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -36,6 +36,8 @@ pub(crate) struct ClientInner {
     abort: Abort,
     /// What the client itself says, as of its last use, for those who ask meanwhile.
     ready: AtomicBool,
+    /// The type of the client: that of its service.
+    kind: TypeId,
     client: Exclusive<Box<dyn AnyClient>>,
 }
 
@@ -214,20 +216,32 @@ impl Caller<'_> {
         let mut client = make(endpoint, self.client_config(config)?);
         let abort = client.abort_handle()?;
         let ready = AtomicBool::new(client.ready());
-        place.fill(ClientInner { abort, ready, client: Exclusive::new(client) });
+        let any: &dyn Any = &*client;
+        let kind = any.type_id();
+        place.fill(ClientInner { abort, ready, kind, client: Exclusive::new(client) });
         Ok(())
     }
 
     /// Uses a client as that of a service: `NIPC_ERR_WRONG_SERVICE` if it is another's.
+    #[inline(always)]
     pub(crate) fn with_client<C: AnyClient, T>(
         self,
         client: *mut nipc_client_ctx_t,
         body: impl FnOnce(&mut C) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        self.with_any_client(client, |client| {
-            let client: &mut dyn Any = client;
-            body(client.downcast_mut::<C>().ok_or_else(wrong_service)?)
-        })
+        let inner = self.object(client)?;
+        let mut client = inner.client.lock()?;
+        // The same as a downcast, which would ask the client by a call.
+        if inner.kind != TypeId::of::<C>() {
+            return Err(wrong_service());
+        }
+        let client = std::ptr::from_mut(&mut **client).cast::<C>();
+        // SAFETY: the client is a `C`, as was just seen, for `kind` was asked of it when it was made and
+        // is never changed; this call has it for itself while it holds the lock.
+        let client = unsafe { &mut *client };
+        let outcome = body(client);
+        inner.ready.store(AnyClient::ready(client), Ordering::Relaxed);
+        outcome
     }
 
     /// Uses a client, whatever its service is.
@@ -245,6 +259,7 @@ impl Caller<'_> {
 }
 
 #[cold]
+#[inline(never)]
 fn wrong_service() -> Failure {
     let words = "the client is one of another service: each service has its own calls";
     Failure::new(nipc_error::NIPC_ERR_WRONG_SERVICE, words)

@@ -58,6 +58,16 @@ impl Failure {
         Self::new(nipc_error::NIPC_ERR_OUT_OF_RANGE, words)
     }
 
+    /// A view or builder that keeps nothing, or another kind of thing.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn not_filled() -> Self {
+        Self::new(
+            nipc_error::NIPC_ERR_NOT_INITIALIZED,
+            "the view or builder was never filled in, is finished, or is one of another kind",
+        )
+    }
+
     #[cold]
     #[inline(never)]
     fn said(error: nipc_error, words: &dyn fmt::Display, fault: Fault) -> Self {

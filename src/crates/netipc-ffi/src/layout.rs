@@ -7,10 +7,11 @@
 
 use crate::client::nipc_client_ctx_t;
 use crate::config::{nipc_access_policy_t, nipc_client_config_t, nipc_server_config_t};
+use crate::elements::nipc_elements_t;
 use crate::handler::{nipc_handler_t, nipc_request_context_t};
 use crate::level1::{
-    nipc_header_t, nipc_listener_config_t, nipc_listener_t, nipc_message_view_t, nipc_proposal_t,
-    nipc_session_t,
+    nipc_abort_t, nipc_header_t, nipc_listener_config_t, nipc_listener_t, nipc_message_view_t,
+    nipc_proposal_t, nipc_session_t,
 };
 use crate::server::{nipc_host_t, nipc_managed_server_t};
 use crate::status::{
@@ -18,7 +19,7 @@ use crate::status::{
     nipc_server_status_t, nipc_terms_t,
 };
 use crate::text::{nipc_label_t, nipc_labels_view_t, nipc_str_t};
-use crate::typed::cache::nipc_cache_status_t;
+use crate::typed::cache::{nipc_cache_status_t, nipc_cache_table_t};
 
 macro_rules! layout {
     ($($type:ty: $size:literal, $align:literal;)+) => {
@@ -32,9 +33,11 @@ layout! {
     nipc_host_t: 16, 8;
     nipc_listener_t: 16, 8;
     nipc_session_t: 16, 8;
+    nipc_abort_t: 16, 8;
     nipc_str_t: 16, 8;
     nipc_label_t: 32, 8;
-    nipc_labels_view_t: 48, 8;
+    nipc_labels_view_t: 24, 8;
+    nipc_elements_t: 16, 8;
     nipc_client_config_t: 56, 8;
     nipc_server_config_t: 64, 8;
     nipc_access_policy_t: 32, 8;
@@ -51,4 +54,5 @@ layout! {
     nipc_client_status_t: 752, 8;
     nipc_server_status_t: 496, 8;
     nipc_cache_status_t: 1064, 8;
+    nipc_cache_table_t: 56, 8;
 }

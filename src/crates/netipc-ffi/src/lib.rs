@@ -10,6 +10,7 @@
 //!   client  server  level1/*       functions that know no service
 //!      │
 //!   boundary  object  words        every call passes here: pointers checked, panics contained
+//!   elements                       where the headers read by themselves, without a call
 //!      │
 //!   netipc, netipc-services
 //! ```
@@ -28,6 +29,7 @@
 
 pub mod client;
 pub mod config;
+pub mod elements;
 pub mod error;
 pub mod level1;
 pub mod object;

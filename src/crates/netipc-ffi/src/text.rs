@@ -1,15 +1,12 @@
 //! Strings and labels, as C passes and reads them.
 
-use std::ffi::c_char;
-use std::mem::MaybeUninit;
+use std::ffi::{c_char, c_void};
 
 use netipc::codec::Labels;
 
-use crate::boundary::{Caller, boundary};
-use crate::error::nipc_error_t;
+use crate::boundary::Caller;
 use crate::failure::Failure;
 use crate::typed::Text;
-use crate::words;
 
 /// Bytes of a text in a status, and of nipc_last_error(), its NUL included. Longer ones are cut.
 pub const NIPC_TEXT_BYTES: usize = 256;
@@ -38,57 +35,46 @@ pub struct nipc_label_t {
     pub value: nipc_str_t,
 }
 
-/// Words that a label table takes.
-const LABEL_WORDS: usize = 5;
-
-/// The labels of an item, borrowed from the view that it was read from.
+/// The labels of an item, borrowed from the view that it was read from. Read each with
+/// nipc_labels_view_get().
 #[repr(C)]
+#[derive(Clone, Copy, Debug)]
 pub struct nipc_labels_view_t {
     /// How many there are.
     pub count: usize,
-    /// The library's.
-    opaque_: [MaybeUninit<u64>; 5],
-}
-
-/// Reads label `index` of an item: its strings are borrowed from what the item was read from. Takes as
-/// long for the last as for the first.
-///
-/// NIPC_ERR_OUT_OF_RANGE past the last, NIPC_ERR_NOT_INITIALIZED if the view was never filled in.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nipc_labels_view_get(
-    labels: *const nipc_labels_view_t,
-    index: usize,
-    label: *mut nipc_label_t,
-) -> nipc_error_t {
-    // SAFETY: as `boundary` says: what the header asks of callers.
-    unsafe {
-        boundary(|caller| {
-            let (labels, label) = (caller.in_ref(labels, "labels")?, caller.out(label, "label")?);
-            label.write(labels.get(index)?);
-            Ok(())
-        })
-    }
+    /// The record that has them: NULL in a view that was never filled in.
+    record_: *const c_void,
+    /// Its table: four u32 for each, the place and length of key and value.
+    table_: *const c_void,
 }
 
 impl nipc_labels_view_t {
     /// A view for C. What it borrows is whatever `labels` borrows: C keeps to the lifetimes.
     #[inline(always)]
-    pub(crate) fn new(labels: Labels<'_>) -> Self {
-        Self { count: labels.len(), opaque_: words::keep(labels) }
+    #[allow(dead_code, reason = "for calls that have labels")]
+    pub(crate) fn new(labels: &Labels<'_>) -> Self {
+        let (record, table) = labels.parts();
+        Self { count: table.len(), record_: record.as_ptr().cast(), table_: table.as_ptr().cast() }
     }
+}
 
-    #[inline(always)]
-    fn get(&self, index: usize) -> Result<nipc_label_t, Failure> {
-        // SAFETY: in the hands of C the words are zeroed or were made by `new`, and the caller keeps
-        // to the lifetime of what they borrow.
-        let labels = unsafe { words::kept::<Labels<'_>, LABEL_WORDS>(&self.opaque_) }?;
-        match labels.clone().nth(index) {
-            Some(label) => Ok(nipc_label_t {
-                key: nipc_str_t::new(label.key),
-                value: nipc_str_t::new(label.value),
-            }),
-            None => Err(Failure::out_of_range(index, labels.len())),
-        }
+impl<'c> Caller<'c> {
+    /// The labels that a view has, for who copies them. `name` is the view's, for the words.
+    #[allow(dead_code, reason = "for calls that have labels")]
+    pub(crate) fn labels_of(
+        self,
+        labels: &nipc_labels_view_t,
+        name: &'static str,
+    ) -> Result<Vec<(&'c [u8], &'c [u8])>, Failure> {
+        // As the wire has it: offset and length of the key, then of the value.
+        let table = self.in_slice(labels.table_.cast::<[u8; 16]>(), labels.count, name)?;
+        let text = |entry: &[u8; 16], at: usize| {
+            let number = |at| entry.get(at..).and_then(|bytes| bytes.first_chunk()).copied();
+            let number = |at| u32::from_ne_bytes(number(at).unwrap_or_default()) as usize;
+            let text = labels.record_.cast::<u8>().wrapping_add(number(at));
+            self.in_slice(text, number(at + 4), name)
+        };
+        table.iter().map(|entry| Ok((text(entry, 0)?, text(entry, 8)?))).collect()
     }
 }
 

@@ -6,14 +6,10 @@
 
 use std::mem::{MaybeUninit, needs_drop};
 
-use crate::error::nipc_error;
 use crate::failure::Failure;
 
 /// `uint64_t opaque_[N]`: a value of at most `N - 1` words.
 pub(crate) type Words<const N: usize> = [MaybeUninit<u64>; N];
-
-/// In the first word of those that hold a value.
-const MARK: u64 = u64::from_be_bytes(*b"NIPCview");
 
 #[repr(C)]
 struct Kept<T> {
@@ -21,9 +17,9 @@ struct Kept<T> {
     value: T,
 }
 
-/// The words that keep `value`.
+/// The words that keep `value`, under its type's mark.
 #[inline(always)]
-pub(crate) fn keep<T, const N: usize>(value: T) -> Words<N> {
+pub(crate) fn keep<T, const N: usize>(mark: u64, value: T) -> Words<N> {
     const {
         assert!(size_of::<Kept<T>>() <= size_of::<Words<N>>());
         assert!(align_of::<Kept<T>>() <= align_of::<Words<N>>());
@@ -33,7 +29,7 @@ pub(crate) fn keep<T, const N: usize>(value: T) -> Words<N> {
     let place = words.as_mut_ptr().cast::<Kept<T>>();
     // SAFETY: `place` is valid for writes of a `Kept<T>`, which fits the words in size and alignment,
     // as was asserted.
-    unsafe { place.write(Kept { mark: MARK, value }) };
+    unsafe { place.write(Kept { mark, value }) };
     words
 }
 
@@ -43,13 +39,14 @@ pub(crate) fn keep<T, const N: usize>(value: T) -> Words<N> {
 /// `NIPC_ERR_NOT_INITIALIZED` where they keep none.
 ///
 /// # Safety
-/// The words are zeroed, or were made by [`keep`] for this very `T`; what it borrows is valid still.
+/// The words are initialised at their first; with this mark in it they were made by [`keep`] for this very
+/// `T`, and what it borrows is valid still.
 #[inline(always)]
-pub(crate) unsafe fn kept<T, const N: usize>(words: &Words<N>) -> Result<&T, Failure> {
+pub(crate) unsafe fn kept<T, const N: usize>(mark: u64, words: &Words<N>) -> Result<&T, Failure> {
     let place = words.as_ptr().cast::<Kept<T>>();
     // SAFETY: either way, the first word is initialised.
-    if unsafe { (*place).mark } != MARK {
-        return Err(not_filled());
+    if unsafe { (*place).mark } != mark {
+        return Err(Failure::not_filled());
     }
     // SAFETY: with the mark, `keep` made them, so a `T` is there; it lives as long as the words.
     Ok(unsafe { &(*place).value })
@@ -58,13 +55,13 @@ pub(crate) unsafe fn kept<T, const N: usize>(words: &Words<N>) -> Result<&T, Fai
 /// Whether the words keep a value.
 ///
 /// # Safety
-/// The words are zeroed, or were made by [`keep`].
+/// The first word is initialised.
 #[inline(always)]
-pub(crate) unsafe fn is_kept<const N: usize>(words: &Words<N>) -> bool {
+pub(crate) unsafe fn is_kept<const N: usize>(mark: u64, words: &Words<N>) -> bool {
     const { assert!(N > 0) };
-    let mark = words.as_ptr().cast::<u64>();
+    let place = words.as_ptr().cast::<u64>();
     // SAFETY: there is a first word, as was asserted, and either way it is initialised.
-    unsafe { *mark == MARK }
+    unsafe { *place == mark }
 }
 
 /// [`kept`], to be changed.
@@ -75,11 +72,14 @@ pub(crate) unsafe fn is_kept<const N: usize>(words: &Words<N>) -> bool {
 /// # Safety
 /// As [`kept`].
 #[inline(always)]
-pub(crate) unsafe fn kept_mut<T, const N: usize>(words: &mut Words<N>) -> Result<&mut T, Failure> {
+pub(crate) unsafe fn kept_mut<T, const N: usize>(
+    mark: u64,
+    words: &mut Words<N>,
+) -> Result<&mut T, Failure> {
     let place = words.as_mut_ptr().cast::<Kept<T>>();
     // SAFETY: either way, the first word is initialised.
-    if unsafe { (*place).mark } != MARK {
-        return Err(not_filled());
+    if unsafe { (*place).mark } != mark {
+        return Err(Failure::not_filled());
     }
     // SAFETY: with the mark, `keep` made them, so a `T` is there; it is borrowed as the words are.
     Ok(unsafe { &mut (*place).value })
@@ -93,47 +93,47 @@ pub(crate) unsafe fn kept_mut<T, const N: usize>(words: &mut Words<N>) -> Result
 /// # Safety
 /// As [`kept`].
 #[inline(always)]
-pub(crate) unsafe fn take<T, const N: usize>(words: &mut Words<N>) -> Result<T, Failure> {
+pub(crate) unsafe fn take<T, const N: usize>(
+    mark: u64,
+    words: &mut Words<N>,
+) -> Result<T, Failure> {
     // SAFETY: the caller of this function promises the same.
-    let value = std::ptr::from_mut(unsafe { kept_mut::<T, N>(words) }?);
+    let value = std::ptr::from_mut(unsafe { kept_mut::<T, N>(mark, words) }?);
     // SAFETY: a `T` is there, as was just seen, and nobody reads it again: the mark goes.
     let value = unsafe { value.read() };
     words[0] = MaybeUninit::zeroed();
     Ok(value)
 }
 
-#[cold]
-#[inline(never)]
-fn not_filled() -> Failure {
-    Failure::new(
-        nipc_error::NIPC_ERR_NOT_INITIALIZED,
-        "the view or builder was never filled in, or is finished",
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::nipc_error;
+
+    const MARK: u64 = u64::from_be_bytes(*b"NIPCtest");
 
     #[test]
     fn words_keep_a_value_until_it_is_taken() {
         let text = String::from("kept");
-        let mut words: Words<4> = keep::<&str, 4>(&text);
+        let mut words: Words<4> = keep::<&str, 4>(MARK, &text);
         // SAFETY: made for this type, and `text` lives.
-        assert_eq!(unsafe { kept::<&str, 4>(&words) }.ok(), Some(&"kept"));
+        assert_eq!(unsafe { kept::<&str, 4>(MARK, &words) }.ok(), Some(&"kept"));
         // SAFETY: as before.
-        *unsafe { kept_mut::<&str, 4>(&mut words) }.expect("kept") = "changed";
+        *unsafe { kept_mut::<&str, 4>(MARK, &mut words) }.expect("kept") = "changed";
         // SAFETY: as before.
-        assert_eq!(unsafe { take::<&str, 4>(&mut words) }.ok(), Some("changed"));
+        assert_eq!(unsafe { take::<&str, 4>(MARK, &mut words) }.ok(), Some("changed"));
         // SAFETY: zeroed now.
-        let again = unsafe { take::<&str, 4>(&mut words) }.expect_err("taken");
+        let again = unsafe { take::<&str, 4>(MARK, &mut words) }.expect_err("taken");
         assert_eq!(again.told().error, nipc_error::NIPC_ERR_NOT_INITIALIZED);
     }
 
     #[test]
-    fn zeroed_words_keep_nothing() {
+    fn zeroed_words_and_those_of_another_type_keep_nothing() {
+        let other: Words<4> = keep::<u8, 4>(!MARK, 7);
+        // SAFETY: what is there is not of this type, but has not its mark either.
+        assert!(unsafe { kept::<&str, 4>(MARK, &other) }.is_err());
         let words: Words<4> = [MaybeUninit::zeroed(); 4];
         // SAFETY: zeroed.
-        assert!(unsafe { kept::<&str, 4>(&words) }.is_err());
+        assert!(unsafe { kept::<&str, 4>(MARK, &words) }.is_err());
     }
 }

@@ -20,9 +20,10 @@ const INTRODUCTION: &str = include_str!("introduction.h");
 const TRAILER: &str = include_str!("trailer.h");
 
 /// The modules with something for C, in the order in which a reader wants them.
-const MODULES: [&str; 12] = [
+const MODULES: [&str; 14] = [
     "error.rs",
     "text.rs",
+    "elements.rs",
     "config.rs",
     "status.rs",
     "client.rs",
@@ -30,6 +31,7 @@ const MODULES: [&str; 12] = [
     "server.rs",
     "typed/cache.rs",
     "level1/wait.rs",
+    "level1/abort.rs",
     "level1/message.rs",
     "level1/listener.rs",
     "level1/session.rs",
@@ -40,8 +42,16 @@ const LAYOUT: &str = "layout.rs";
 
 /// What no function of these modules takes by its type: enumerations, of which C gives and gets the
 /// numbers, and what the services' functions alone take.
-const UNUSED: [&str; 4] =
-    ["nipc_error", "nipc_client_state_kind", "nipc_next_try", "nipc_cache_status_t"];
+const UNUSED: [&str; 8] = [
+    "nipc_error",
+    "nipc_client_state_kind",
+    "nipc_next_try",
+    "nipc_cache_status_t",
+    "nipc_cache_table_t",
+    "nipc_elements_t",
+    "nipc_label_t",
+    "nipc_labels_view_t",
+];
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
@@ -77,7 +87,7 @@ fn config(layout: &str) -> Config {
         header: Some(INTRODUCTION.trim_end().to_owned()),
         trailer: Some([TRAILER, &assertions(layout), "\n#endif"].concat()),
         no_includes: true,
-        sys_includes: ["stdbool.h", "stddef.h", "stdint.h"].map(str::to_owned).to_vec(),
+        sys_includes: ["stdbool.h", "stddef.h", "stdint.h", "string.h"].map(str::to_owned).to_vec(),
         style: Style::Both,
         usize_is_size_t: true,
         documentation: true,

@@ -86,6 +86,14 @@ impl<'a> Batch<'a> {
         self.directory.is_empty()
     }
 
+    /// The directory, and the area that it points into, as the bytes that they are: for who reads items
+    /// in another language. Both were checked.
+    #[inline]
+    #[must_use]
+    pub fn parts(&self) -> (&'a [u8], &'a [u8]) {
+        (self.directory.as_bytes(), self.items)
+    }
+
     /// Item `index`; `None` past the last.
     #[inline]
     #[must_use]

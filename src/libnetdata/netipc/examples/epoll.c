@@ -242,7 +242,7 @@ static void *ask(void *argument)
     memset(longest, 'x', sizeof longest);
     bool is_good =
         !failed("connect", nipc_session_connect(&session, asked->run_dir, SERVICE, &proposal,
-                                                CALL_TIMEOUT_MS)) &&
+                                                CALL_TIMEOUT_MS, NULL)) &&
         shout(&session, 1, "hello", 5) && shout(&session, 2, "epoll", 5) &&
         /* Longer than a packet, and than what the socket has room for. */
         shout(&session, 3, longest, sizeof longest);

@@ -16,6 +16,9 @@ static const char *const SERVICES[] = {NIPC_CGROUPS_SNAPSHOT_SERVICE, NULL};
 /* The provider's state: every group's `options` are the generation. */
 static _Atomic uint32_t generation = 1;
 static atomic_bool handler_fails;
+/* So many groups share a hash: with two, some are found in the second place; where all have one, a table by that
+ * would be one long list. */
+static uint32_t groups_a_hash = 1;
 
 static nipc_error_t provide(void *context, const nipc_request_context_t *who,
                             nipc_cgroups_snapshot_response_builder_t *response)
@@ -27,11 +30,11 @@ static nipc_error_t provide(void *context, const nipc_request_context_t *who,
     }
     uint32_t now = atomic_load(&generation);
     CHECK_OK(nipc_cgroups_snapshot_response_builder_generation(response, now));
-    for (uint32_t hash = 0; hash < GROUPS; hash++) {
+    for (uint32_t group = 0; group < GROUPS; group++) {
         char name[32];
-        snprintf(name, sizeof(name), "group-%u", hash);
+        snprintf(name, sizeof(name), "group-%u", group);
         nipc_cgroups_snapshot_item_t item = NIPC_CGROUPS_SNAPSHOT_ITEM_INIT;
-        item.hash = hash;
+        item.hash = group / groups_a_hash;
         item.options = now;
         item.name = nipc_str(name);
         item.path = nipc_str("/some/where");
@@ -50,16 +53,21 @@ static void check_guard(const nipc_cgroups_cache_guard_t *guard, uint64_t wanted
     nipc_cgroups_snapshot_item_view_t item;
     CHECK_NUMBER(wanted, nipc_cgroups_cache_generation(guard));
     CHECK_NUMBER(GROUPS, nipc_cgroups_cache_count(guard));
-    for (uint32_t hash = 0; hash < GROUPS; hash++) {
+    for (uint32_t group = 0; group < GROUPS; group++) {
         char name[32];
-        snprintf(name, sizeof(name), "group-%u", hash);
-        CHECK_OK(nipc_cgroups_cache_get(guard, hash, nipc_str(name), &item));
+        snprintf(name, sizeof(name), "group-%u", group);
+        CHECK_OK(nipc_cgroups_cache_get(guard, group / groups_a_hash, nipc_str(name), &item));
         CHECK_NUMBER(wanted, item.options);
         CHECK_TEXT(nipc_str(name), item.name);
-        CHECK_OK(nipc_cgroups_cache_item(guard, hash, &item));
-        CHECK_NUMBER(hash, item.hash);
+        CHECK_OK(nipc_cgroups_cache_item(guard, group, &item));
+        CHECK_NUMBER(group / groups_a_hash, item.hash);
+        CHECK_TEXT(nipc_str(name), item.name);
     }
-    CHECK_ERROR(NIPC_ERR_NOT_FOUND, nipc_cgroups_cache_get(guard, 0, nipc_str("group-1"), &item));
+    CHECK_ERROR(NIPC_ERR_NOT_FOUND, nipc_cgroups_cache_get(guard, 0, nipc_str("group-x"), &item));
+    CHECK_ERROR(NIPC_ERR_NOT_FOUND, nipc_cgroups_cache_get(guard, 0, nipc_str(""), &item));
+    CHECK_ERROR(NIPC_ERR_NOT_FOUND, nipc_cgroups_cache_get(guard, UINT32_MAX, nipc_str("group-1"), &item));
+    CHECK_ERROR(NIPC_ERR_INVALID_ARGUMENT, nipc_cgroups_cache_get(guard, 0, nipc_str("group-0"), NULL));
+    CHECK_ERROR(NIPC_ERR_NOT_FOUND, nipc_cgroups_cache_get(guard, 0, nipc_str("group-x"), &item));
     CHECK(strstr(nipc_last_error(), "fault") == NULL); /* that there is no such item is nobody's */
     CHECK_ERROR(NIPC_ERR_OUT_OF_RANGE, nipc_cgroups_cache_item(guard, GROUPS, &item));
 }
@@ -97,6 +105,11 @@ static void guards_outlast_refreshes_and_the_cache(void)
     CHECK_OK(nipc_cgroups_cache_read_unlock(&empty));
     CHECK_ERROR(NIPC_ERR_NOT_INITIALIZED, nipc_cgroups_cache_read_unlock(&empty));
     CHECK_NUMBER(0, nipc_cgroups_cache_count(&empty));
+    CHECK_NUMBER(0, nipc_cgroups_cache_generation(&empty));
+    nipc_cgroups_snapshot_item_view_t item;
+    CHECK_ERROR(NIPC_ERR_NOT_INITIALIZED, nipc_cgroups_cache_get(&empty, 0, nipc_str("group-0"), &item));
+    CHECK_ERROR(NIPC_ERR_NOT_INITIALIZED, nipc_cgroups_cache_item(&empty, 0, &item));
+    CHECK_ERROR(NIPC_ERR_INVALID_ARGUMENT, nipc_cgroups_cache_item(NULL, 0, &item));
 
     /* A failed refresh keeps what there is. */
     atomic_store(&handler_fails, true);
@@ -173,6 +186,12 @@ int main(void)
 {
     run_dir = make_run_dir();
     guards_outlast_refreshes_and_the_cache();
+    /* The library finds what the header cannot: hashes that are no good. */
+    for (groups_a_hash = 2; groups_a_hash <= GROUPS; groups_a_hash *= GROUPS / 2) {
+        atomic_store(&generation, 1);
+        guards_outlast_refreshes_and_the_cache();
+    }
+    groups_a_hash = 1;
     many_read_while_one_refreshes();
     remove_run_dir(run_dir, SERVICES);
     puts("caches keep what guards hold");

@@ -68,9 +68,9 @@ static void messages_go_both_ways(uint32_t profile)
     proposal.supported_profiles = config.supported_profiles;
     proposal.max_request_payload_bytes = PAYLOAD_BYTES;
     nipc_session_t session = NIPC_SESSION_INIT;
-    CHECK_ERROR(NIPC_ERR_STATUS, nipc_session_connect(&session, run_dir, SERVICE, &proposal, SOON_MS));
+    CHECK_ERROR(NIPC_ERR_STATUS, nipc_session_connect(&session, run_dir, SERVICE, &proposal, SOON_MS, NULL));
     proposal.auth_token = 7;
-    CHECK_OK(nipc_session_connect(&session, run_dir, SERVICE, &proposal, SOON_MS));
+    CHECK_OK(nipc_session_connect(&session, run_dir, SERVICE, &proposal, SOON_MS, NULL));
     check_terms(&session, profile);
 
     static unsigned char payload[PAYLOAD_BYTES];
@@ -114,19 +114,19 @@ static void what_may_not_be_sent_is_refused(void)
     int timeout_ms = 0;
     CHECK_OK(nipc_listener_next_deadline_ms(&listener, &timeout_ms));
     CHECK(timeout_ms == -1);
-    CHECK_ERROR(NIPC_ERR_TIMED_OUT, nipc_session_connect(&client, run_dir, SERVICE, NULL, 1));
+    CHECK_ERROR(NIPC_ERR_TIMED_OUT, nipc_session_connect(&client, run_dir, SERVICE, NULL, 1, NULL));
 #ifndef _WIN32 /* where a run directory is a number in names */
     nipc_listener_t elsewhere = NIPC_LISTENER_INIT;
     CHECK_ERROR(NIPC_ERR_SYSTEM, nipc_listener_init(&elsewhere, "/nowhere/at/all", SERVICE, NULL));
 #endif
-    CHECK_ERROR(NIPC_ERR_CLOSED, nipc_session_connect(&client, run_dir, "nobody", NULL, SOON_MS));
+    CHECK_ERROR(NIPC_ERR_CLOSED, nipc_session_connect(&client, run_dir, "nobody", NULL, SOON_MS, NULL));
     CHECK_OK(nipc_listener_close(&listener));
 }
 
 static void *connect_client(void *argument)
 {
     nipc_session_t *session = (nipc_session_t *)argument;
-    CHECK_OK(nipc_session_connect(session, run_dir, SERVICE, NULL, SOON_MS));
+    CHECK_OK(nipc_session_connect(session, run_dir, SERVICE, NULL, SOON_MS, NULL));
     return NULL;
 }
 
@@ -139,7 +139,7 @@ static void the_rules_of_sessions(void)
     CHECK_OK(nipc_listener_accept(&listener, SOON_MS, &server));
     pthread_join(connecting, NULL);
     CHECK_ERROR(NIPC_ERR_ALREADY_INITIALIZED, nipc_listener_accept(&listener, 0, &server));
-    CHECK_ERROR(NIPC_ERR_ALREADY_INITIALIZED, nipc_session_connect(&client, run_dir, SERVICE, NULL, 1));
+    CHECK_ERROR(NIPC_ERR_ALREADY_INITIALIZED, nipc_session_connect(&client, run_dir, SERVICE, NULL, 1, NULL));
 
     char payload[2000] = {0};
     nipc_message_view_t message;
@@ -170,12 +170,14 @@ static void the_rules_of_sessions(void)
     nipc_header_t other = answer;
     other.message_id = 2;
     CHECK_ERROR(NIPC_ERR_CALLER, nipc_session_try_send(&server, &other, payload, 1000));
+    CHECK_ERROR(NIPC_ERR_CALLER, nipc_session_send(&server, &other, payload, 1000, 0));
     CHECK_OK(nipc_session_receive(&client, SOON_MS, &message));
     while ((error = nipc_session_try_send(&server, &answer, payload, 1000)) == NIPC_ERR_WOULD_BLOCK) {
         CHECK_OK(nipc_session_receive(&client, SOON_MS, &message));
         sent--;
     }
     CHECK(error == NIPC_OK);
+    CHECK_ERROR(NIPC_ERR_TIMED_OUT, nipc_session_send(&server, &other, payload, 1000, 0)); /* its turn, but no room */
 
     CHECK_OK(nipc_header_failure(&message.header, NIPC_STATUS_UNSUPPORTED, &other));
     CHECK(other.status == NIPC_STATUS_UNSUPPORTED && other.payload_len == 0);
@@ -219,6 +221,69 @@ static void a_second_thread_is_told_and_an_abort_ends_a_wait(void)
     CHECK_OK(nipc_listener_close(&listener));
 }
 
+/* Waits for a session that nobody accepts. */
+static void *connect_until_aborted(void *argument)
+{
+    nipc_session_t session = NIPC_SESSION_INIT;
+    CHECK_ERROR(NIPC_ERR_ABORTED, nipc_session_connect(&session, run_dir, SERVICE, NULL, NIPC_WAIT_FOREVER,
+                                                       (const nipc_abort_t *)argument));
+    CHECK_ERROR(NIPC_ERR_NOT_INITIALIZED, nipc_session_close(&session));
+    return NULL;
+}
+
+static void an_abort_ends_a_connect(void)
+{
+    nipc_listener_t listener = NIPC_LISTENER_INIT;
+    nipc_abort_t abort = NIPC_ABORT_INIT;
+    nipc_session_t session = NIPC_SESSION_INIT;
+    CHECK_OK(nipc_listener_init(&listener, run_dir, SERVICE, NULL));
+    CHECK_ERROR(NIPC_ERR_NOT_INITIALIZED, nipc_session_connect(&session, run_dir, SERVICE, NULL, 0, &abort));
+    CHECK_OK(nipc_abort_init(&abort));
+    CHECK_ERROR(NIPC_ERR_ALREADY_INITIALIZED, nipc_abort_init(&abort));
+    pthread_t connecting = start_thread(connect_until_aborted, &abort);
+    CHECK_OK(nipc_abort_trigger(&abort));
+    pthread_join(connecting, NULL);
+    CHECK_ERROR(NIPC_ERR_ABORTED, nipc_session_connect(&session, run_dir, SERVICE, NULL, SOON_MS, &abort));
+    CHECK_OK(nipc_abort_clear(&abort));
+    CHECK_ERROR(NIPC_ERR_TIMED_OUT, nipc_session_connect(&session, run_dir, SERVICE, NULL, 1, &abort));
+    CHECK_OK(nipc_abort_close(&abort));
+    CHECK_ERROR(NIPC_ERR_NOT_INITIALIZED, nipc_abort_close(&abort));
+    CHECK_ERROR(NIPC_ERR_INVALID_ARGUMENT, nipc_abort_trigger(NULL));
+    CHECK_OK(nipc_listener_close(&listener));
+}
+
+static void *receive_until_shut_down(void *argument)
+{
+    nipc_message_view_t message;
+    CHECK_ERROR(NIPC_ERR_CLOSED,
+                nipc_session_receive((nipc_session_t *)argument, NIPC_WAIT_FOREVER, &message));
+    return NULL;
+}
+
+/* One side drains without waiting until the other has shut down, for whom a receive ends then. */
+static void sessions_are_shut_down_and_drained_without_waiting(void)
+{
+    nipc_listener_t listener = NIPC_LISTENER_INIT;
+    nipc_session_t server = NIPC_SESSION_INIT, client = NIPC_SESSION_INIT;
+    CHECK_OK(nipc_listener_init(&listener, run_dir, SERVICE, NULL));
+    pthread_t connecting = start_thread(connect_client, &client);
+    CHECK_OK(nipc_listener_accept(&listener, SOON_MS, &server));
+    pthread_join(connecting, NULL);
+
+    nipc_header_t header = nipc_header_request(METHOD, 1, 0);
+    CHECK_OK(nipc_session_send(&client, &header, NULL, 0, SOON_MS));
+    CHECK_ERROR(NIPC_ERR_WOULD_BLOCK, nipc_session_try_drain(&server)); /* the request is dropped, the client there */
+    pthread_t receiving = start_thread(receive_until_shut_down, &client);
+    CHECK_OK(nipc_session_shutdown(&client));
+    pthread_join(receiving, NULL);
+    CHECK_OK(nipc_session_try_drain(&server));
+    CHECK_ERROR(NIPC_ERR_INVALID_ARGUMENT, nipc_session_shutdown(NULL));
+    CHECK_OK(nipc_session_close(&server));
+    CHECK_ERROR(NIPC_ERR_NOT_INITIALIZED, nipc_session_try_drain(&server));
+    CHECK_OK(nipc_session_close(&client));
+    CHECK_OK(nipc_listener_close(&listener));
+}
+
 int main(void)
 {
     run_dir = make_run_dir();
@@ -230,6 +295,8 @@ int main(void)
     what_may_not_be_sent_is_refused();
     the_rules_of_sessions();
     a_second_thread_is_told_and_an_abort_ends_a_wait();
+    an_abort_ends_a_connect();
+    sessions_are_shut_down_and_drained_without_waiting();
     remove_run_dir(run_dir, (const char *const[]){SERVICE, NULL});
     return EXIT_SUCCESS;
 }

@@ -96,12 +96,46 @@ static void what_was_never_made_is_refused(void)
     memset(&labels, 0, sizeof labels);
     CHECK_ERROR(closed, nipc_labels_view_get(&labels, 0, &label));
 
+    nipc_cgroups_lookup_response_view_t answers;
+    nipc_cgroups_lookup_item_view_t item;
+    memset(&answers, 0, sizeof answers);
+    CHECK_ERROR(closed, nipc_cgroups_lookup_response_view_item(&answers, 0, &item));
+    nipc_increment_response_copy_t copy;
+    memset(&copy, 0, sizeof copy);
+    memset(&response, 0, sizeof response);
+    CHECK_ERROR(closed, nipc_increment_response_copy(&response, &copy));
+
     /* Never zeroed: what lies on a stack. */
+    memset(&answers, 0xA5, sizeof answers);
+    CHECK_ERROR(closed, nipc_cgroups_lookup_response_view_item(&answers, 0, &item));
     memset(&client, 0xA5, sizeof client);
     CHECK_ERROR(NIPC_ERR_INVALID_ARGUMENT, nipc_client_init(&client, run_dir, NIPC_INCREMENT_SERVICE, NULL));
     CHECK(strstr(nipc_last_error(), "zeroed") != NULL);
     CHECK_ERROR(closed, nipc_client_refresh(&client, NULL));
     CHECK_ERROR(closed, nipc_client_close(&client));
+}
+
+/* What is read as another type than it was filled in as. */
+static void a_view_of_another_type_is_refused(void)
+{
+    nipc_cgroups_lookup_response_t none = NIPC_CGROUPS_LOOKUP_RESPONSE_INIT;
+    nipc_cgroups_lookup_response_view_t view;
+    nipc_cgroups_lookup_item_view_t item;
+    unsigned char payload[64];
+    size_t len = 0;
+    CHECK_OK(nipc_cgroups_lookup_response_encode(&none, payload, sizeof payload, &len));
+    CHECK_OK(nipc_cgroups_lookup_response_decode(payload, len, &view));
+    CHECK_ERROR(NIPC_ERR_OUT_OF_RANGE, nipc_cgroups_lookup_response_view_item(&view, 0, &item));
+    CHECK(strstr(nipc_last_error(), "there are 0") != NULL);
+    CHECK_ERROR(NIPC_ERR_INVALID_ARGUMENT, nipc_cgroups_lookup_response_view_item(&view, 0, NULL));
+    CHECK_ERROR(NIPC_ERR_INVALID_ARGUMENT, nipc_cgroups_lookup_response_view_item(NULL, 0, &item));
+
+    nipc_apps_lookup_response_view_t other;
+    nipc_apps_lookup_item_view_t app;
+    nipc_apps_lookup_response_copy_t copy = {0, NULL};
+    memcpy(&other, &view, sizeof other < sizeof view ? sizeof other : sizeof view);
+    CHECK_ERROR(NIPC_ERR_NOT_INITIALIZED, nipc_apps_lookup_response_view_item(&other, 0, &app));
+    CHECK_ERROR(NIPC_ERR_NOT_INITIALIZED, nipc_apps_lookup_response_copy(&other, &copy));
 }
 
 static void bad_names_and_configurations_are_refused(void)
@@ -194,6 +228,7 @@ int main(void)
     run_dir = make_run_dir();
     null_is_refused();
     what_was_never_made_is_refused();
+    a_view_of_another_type_is_refused();
     bad_names_and_configurations_are_refused();
     a_client_lives_between_init_and_close();
     remove_run_dir(run_dir, (const char *const[]){NULL});

@@ -7,7 +7,7 @@
 #![allow(unused_imports, unused_variables)]
 
 use std::ffi::{c_char, c_void};
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 
 use netipc::client::{Answer, BatchView};
 use netipc::codec::{BStr, NoLabels, ResponseBudget};
@@ -18,6 +18,7 @@ use netipc_services::cgroups_lookup as service;
 
 use crate::boundary::Caller;
 use crate::client::{KnownService, nipc_client_ctx_t};
+use crate::elements::nipc_elements_t;
 use crate::config::{nipc_client_config_t, nipc_server_config_t};
 use crate::error::nipc_error_t;
 use crate::failure::Failure;
@@ -28,7 +29,7 @@ use crate::object::object;
 use crate::server::nipc_managed_server_t;
 use crate::text::{nipc_label_t, nipc_labels_view_t, nipc_str_t};
 use crate::typed::{
-    cache::nipc_cache_status_t, Builder, Once, Refused, bytes, cache, call, copy, export, export_value, keeper, lookup, record,
+    cache::nipc_cache_status_t, Builder, Keeper, Once, Refused, bytes, cache, call, copy, export, export_value, keeper, lookup, record,
     snapshot,
 };
 use crate::words::{self, Words};
@@ -65,29 +66,23 @@ pub(crate) extern "C" fn nipc_cgroups_lookup_orchestrator_name(value: u16) -> *c
 #[repr(C)]
 pub(crate) struct nipc_cgroups_lookup_request_view_t {
     pub count: usize,
+    elements_: nipc_elements_t,
     opaque_: Words<8>,
 }
-keeper!(nipc_cgroups_lookup_request_view_t, 8, service::RequestView<'k>);
+keeper!(nipc_cgroups_lookup_request_view_t, 8, 0x6be7343ea119ba8b, service::RequestView<'k>);
 
-bytes!(nipc_cgroups_lookup_request_view_t, 72);
+bytes!(nipc_cgroups_lookup_request_view_t, 88);
 
 impl From<service::RequestView<'_>> for nipc_cgroups_lookup_request_view_t {
     fn from(view: service::RequestView<'_>) -> Self {
         Self {
             count: view.len(),
-            opaque_: words::keep(view),
+            elements_: nipc_elements_t::new(view.keys().parts()),
+            opaque_: Self::keep(view),
         }
     }
 }
 
-export! {
-    nipc_cgroups_lookup_request_view_key(request: *const nipc_cgroups_lookup_request_view_t, index: usize, key: *mut nipc_str_t);
-    |caller| {
-        let request = caller.kept(request, "request")?;
-        let read = |index| request.get(index).map(|key| nipc_str_t::new(key));
-        record::element(caller, key, index, read, || request.len())
-    }
-}
 export! {
     nipc_cgroups_lookup_request_decode(payload: *const c_void, len: usize, request: *mut nipc_cgroups_lookup_request_view_t);
     |caller| record::decoded(
@@ -103,7 +98,7 @@ pub(crate) struct nipc_cgroups_lookup_request_builder_t {
     opaque_: Words<12>,
 }
 bytes!(nipc_cgroups_lookup_request_builder_t, 96);
-keeper!(nipc_cgroups_lookup_request_builder_t, 12, Builder<'k, service::RequestBuilder<'k>>);
+keeper!(nipc_cgroups_lookup_request_builder_t, 12, 0xca9014549c564523, Builder<'k, service::RequestBuilder<'k>>);
 
 export! {
     nipc_cgroups_lookup_request_builder_init(
@@ -142,59 +137,27 @@ pub(crate) struct nipc_cgroups_lookup_item_t {
 bytes!(nipc_cgroups_lookup_item_t, 56);
 
 #[repr(C)]
-pub(crate) struct nipc_cgroups_lookup_item_view_t {
-    pub status: u16,
-    pub orchestrator: u16,
-    pub path: nipc_str_t,
-    pub name: nipc_str_t,
-    pub labels: nipc_labels_view_t,
-}
-bytes!(nipc_cgroups_lookup_item_view_t, 88);
-
-impl From<service::ItemView<'_>> for nipc_cgroups_lookup_item_view_t {
-    #[inline]
-    fn from(view: service::ItemView<'_>) -> Self {
-        Self {
-            status: view.status().to_wire(),
-            orchestrator: view.orchestrator().to_wire(),
-            path: nipc_str_t::new(view.path()),
-            name: nipc_str_t::new(view.name()),
-            labels: nipc_labels_view_t::new(view.labels()),
-        }
-    }
-}
-
-#[repr(C)]
 pub(crate) struct nipc_cgroups_lookup_response_view_t {
     pub generation: u64,
     pub count: usize,
+    elements_: nipc_elements_t,
     opaque_: Words<8>,
 }
-keeper!(nipc_cgroups_lookup_response_view_t, 8, service::ResponseView<'k>);
+keeper!(nipc_cgroups_lookup_response_view_t, 8, 0x2b02b0de6d33f19f, service::ResponseView<'k>);
 
-bytes!(nipc_cgroups_lookup_response_view_t, 80);
+bytes!(nipc_cgroups_lookup_response_view_t, 96);
 
 impl From<service::ResponseView<'_>> for nipc_cgroups_lookup_response_view_t {
     fn from(view: service::ResponseView<'_>) -> Self {
         Self {
             generation: view.generation(),
             count: view.len(),
-            opaque_: words::keep(view),
+            elements_: nipc_elements_t::new(view.items().parts()),
+            opaque_: Self::keep(view),
         }
     }
 }
 
-export! {
-    nipc_cgroups_lookup_response_view_item(
-        response: *const nipc_cgroups_lookup_response_view_t,
-        index: usize,
-        item: *mut nipc_cgroups_lookup_item_view_t
-    );
-    |caller| {
-        let response = caller.kept(response, "response")?;
-        record::element(caller, item, index, |index| response.get(index), || response.len())
-    }
-}
 export! {
     nipc_cgroups_lookup_response_decode(payload: *const c_void, len: usize, response: *mut nipc_cgroups_lookup_response_view_t);
     |caller| record::decoded(
@@ -251,11 +214,13 @@ export! {
 #[repr(C)]
 pub(crate) struct nipc_cgroups_lookup_response_builder_t {
     opaque_: Words<25>,
+    is_full_: u64,
 }
-bytes!(nipc_cgroups_lookup_response_builder_t, 200);
+bytes!(nipc_cgroups_lookup_response_builder_t, 208);
 keeper!(
     nipc_cgroups_lookup_response_builder_t,
     25,
+    0xf1140be7b6164207,
     Builder<'k, service::ResponseBuilder<'k>>
 );
 
@@ -293,6 +258,7 @@ export! {
     );
     |caller| {
         let request = caller.kept(request, "request")?;
+        caller.in_mut(builder, "builder")?.is_full_ = 0;
         lookup::begin(
             caller,
             builder,
@@ -310,37 +276,53 @@ export! {
     |caller| {
         let response = caller.kept_mut(builder, "builder")?.get();
         let from = caller.in_ref(item, "item")?;
-        write_item(caller, from, response.known(caller.in_str(from.path, "path")?))
+        let written = write_item(caller, from, response.known(caller.in_str(from.path, "path")?));
+        let is_full = response.is_full();
+        caller.in_mut(builder, "builder")?.is_full_ = is_full.into();
+        written
     }
 }
 export! {
     nipc_cgroups_lookup_response_builder_unknown_retry_later(builder: *mut nipc_cgroups_lookup_response_builder_t, key: nipc_str_t);
-    |caller| Ok(caller.kept_mut(builder, "builder")?.get().unknown_retry_later(caller.in_str(key, "key")?)?)
+    |caller| {
+        let response = caller.kept_mut(builder, "builder")?.get();
+        let written = response.unknown_retry_later(caller.in_str(key, "key")?);
+        let is_full = response.is_full();
+        caller.in_mut(builder, "builder")?.is_full_ = is_full.into();
+        Ok(written?)
+    }
 }
 export! {
     nipc_cgroups_lookup_response_builder_unknown_permanent(builder: *mut nipc_cgroups_lookup_response_builder_t, key: nipc_str_t);
-    |caller| Ok(caller.kept_mut(builder, "builder")?.get().unknown_permanent(caller.in_str(key, "key")?)?)
+    |caller| {
+        let response = caller.kept_mut(builder, "builder")?.get();
+        let written = response.unknown_permanent(caller.in_str(key, "key")?);
+        let is_full = response.is_full();
+        caller.in_mut(builder, "builder")?.is_full_ = is_full.into();
+        Ok(written?)
+    }
 }
-export_value! {
-    nipc_cgroups_lookup_response_builder_is_full(builder: *const nipc_cgroups_lookup_response_builder_t) -> bool, false;
-    |caller| Ok(caller.kept(builder, "builder")?.peek().is_full())
-}
-
 /* Calls */
 
 #[repr(C)]
 pub(crate) struct nipc_cgroups_lookup_answer_view_t {
     pub generation: u64,
     pub count: usize,
+    elements_: nipc_elements_t,
     opaque_: Words<2>,
 }
-keeper!(nipc_cgroups_lookup_answer_view_t, 2, Answer<'k, service::Service>);
+keeper!(nipc_cgroups_lookup_answer_view_t, 2, 0xb473524aabb70418, Answer<'k, service::Service>);
 
-bytes!(nipc_cgroups_lookup_answer_view_t, 32);
+bytes!(nipc_cgroups_lookup_answer_view_t, 48);
 
 impl From<Answer<'_, service::Service>> for nipc_cgroups_lookup_answer_view_t {
     fn from(view: Answer<'_, service::Service>) -> Self {
-        Self { generation: view.generation(), count: view.len(), opaque_: words::keep(view) }
+        Self {
+            generation: view.generation(),
+            count: view.len(),
+            elements_: nipc_elements_t::new(view.parts()),
+            opaque_: Self::keep(view),
+        }
     }
 }
 
@@ -352,17 +334,6 @@ export! {
         answer: *mut nipc_cgroups_lookup_answer_view_t
     );
     |caller| lookup::call::<service::Service, _, _>(caller, client, caller.in_texts(keys, count, "keys")?, answer)
-}
-export! {
-    nipc_cgroups_lookup_answer_view_item(
-        answer: *const nipc_cgroups_lookup_answer_view_t,
-        index: usize,
-        item: *mut nipc_cgroups_lookup_item_view_t
-    );
-    |caller| {
-        let answer = caller.kept(answer, "answer")?;
-        record::element(caller, item, index, |index| answer.get(index), || answer.len())
-    }
 }
 
 /* Copies */
@@ -423,7 +394,7 @@ export! {
     |caller| caller.new_client(client, run_dir, service_name, config, service::Client::new)
 }
 
-pub(crate) type nipc_cgroups_lookup_handler_fn = unsafe extern "C" fn(
+pub(crate) type nipc_cgroups_lookup_handler_fn = unsafe extern "C-unwind" fn(
     *mut c_void,
     *const nipc_request_context_t,
     *const nipc_cgroups_lookup_request_view_t,
@@ -444,8 +415,13 @@ fn bind(
         server.serve_on(host, move |request, response| {
             let who = nipc_request_context_t::new(request.context());
             let view = nipc_cgroups_lookup_request_view_t::from(*request);
-            let kept = words::keep(Builder::Lent(response));
-            let mut builder = nipc_cgroups_lookup_response_builder_t { opaque_: kept };
+            let mut builder = nipc_cgroups_lookup_response_builder_t {
+                is_full_: response.is_full().into(),
+                opaque_: words::keep(
+                    nipc_cgroups_lookup_response_builder_t::MARK,
+                    Builder::Lent(response),
+                ),
+            };
             run_handler(|| {
                 // SAFETY: the header tells handlers what they may do; what is passed is valid until
                 // this one returns.

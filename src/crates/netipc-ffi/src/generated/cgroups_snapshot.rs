@@ -7,7 +7,7 @@
 #![allow(unused_imports, unused_variables)]
 
 use std::ffi::{c_char, c_void};
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 
 use netipc::client::{Answer, BatchView};
 use netipc::codec::{BStr, NoLabels, ResponseBudget};
@@ -18,6 +18,7 @@ use netipc_services::cgroups_snapshot as service;
 
 use crate::boundary::Caller;
 use crate::client::{KnownService, nipc_client_ctx_t};
+use crate::elements::nipc_elements_t;
 use crate::config::{nipc_client_config_t, nipc_server_config_t};
 use crate::error::nipc_error_t;
 use crate::failure::Failure;
@@ -28,7 +29,7 @@ use crate::object::object;
 use crate::server::nipc_managed_server_t;
 use crate::text::{nipc_label_t, nipc_labels_view_t, nipc_str_t};
 use crate::typed::{
-    cache::nipc_cache_status_t, Builder, Once, Refused, bytes, cache, call, copy, export, export_value, keeper, lookup, record,
+    cache::nipc_cache_status_t, Builder, Keeper, Once, Refused, bytes, cache, call, copy, export, export_value, keeper, lookup, record,
     snapshot,
 };
 use crate::words::{self, Words};
@@ -61,38 +62,16 @@ pub(crate) struct nipc_cgroups_snapshot_item_t {
 bytes!(nipc_cgroups_snapshot_item_t, 48);
 
 #[repr(C)]
-pub(crate) struct nipc_cgroups_snapshot_item_view_t {
-    pub hash: u32,
-    pub options: u32,
-    pub enabled: u32,
-    pub name: nipc_str_t,
-    pub path: nipc_str_t,
-}
-bytes!(nipc_cgroups_snapshot_item_view_t, 48);
-
-impl From<service::ItemView<'_>> for nipc_cgroups_snapshot_item_view_t {
-    #[inline]
-    fn from(view: service::ItemView<'_>) -> Self {
-        Self {
-            hash: view.hash(),
-            options: view.options(),
-            enabled: view.enabled(),
-            name: nipc_str_t::new(view.name()),
-            path: nipc_str_t::new(view.path()),
-        }
-    }
-}
-
-#[repr(C)]
 pub(crate) struct nipc_cgroups_snapshot_response_view_t {
     pub systemd_enabled: u32,
     pub generation: u64,
     pub count: usize,
+    elements_: nipc_elements_t,
     opaque_: Words<8>,
 }
-keeper!(nipc_cgroups_snapshot_response_view_t, 8, service::ResponseView<'k>);
+keeper!(nipc_cgroups_snapshot_response_view_t, 8, 0x433e5b51b39da1f5, service::ResponseView<'k>);
 
-bytes!(nipc_cgroups_snapshot_response_view_t, 88);
+bytes!(nipc_cgroups_snapshot_response_view_t, 104);
 
 impl From<service::ResponseView<'_>> for nipc_cgroups_snapshot_response_view_t {
     fn from(view: service::ResponseView<'_>) -> Self {
@@ -100,22 +79,12 @@ impl From<service::ResponseView<'_>> for nipc_cgroups_snapshot_response_view_t {
             systemd_enabled: view.systemd_enabled(),
             generation: view.generation(),
             count: view.len(),
-            opaque_: words::keep(view),
+            elements_: nipc_elements_t::new(view.items().parts()),
+            opaque_: Self::keep(view),
         }
     }
 }
 
-export! {
-    nipc_cgroups_snapshot_response_view_item(
-        response: *const nipc_cgroups_snapshot_response_view_t,
-        index: usize,
-        item: *mut nipc_cgroups_snapshot_item_view_t
-    );
-    |caller| {
-        let response = caller.kept(response, "response")?;
-        record::element(caller, item, index, |index| response.get(index), || response.len())
-    }
-}
 export! {
     nipc_cgroups_snapshot_response_decode(payload: *const c_void, len: usize, response: *mut nipc_cgroups_snapshot_response_view_t);
     |caller| record::decoded(
@@ -179,6 +148,7 @@ bytes!(nipc_cgroups_snapshot_response_builder_t, 208);
 keeper!(
     nipc_cgroups_snapshot_response_builder_t,
     26,
+    0x07a2d8e545fd1641,
     Builder<'k, service::ResponseBuilder<'k>>
 );
 
@@ -258,10 +228,17 @@ object!(nipc_cgroups_cache_t, "cache", b"CACH0002", cache::CacheInner<service::S
 
 #[repr(C)]
 pub(crate) struct nipc_cgroups_cache_guard_t {
-    opaque_: Words<6>,
+    opaque_: Words<4>,
+    table_: *const cache::nipc_cache_table_t,
 }
-bytes!(nipc_cgroups_cache_guard_t, 48);
-keeper!(nipc_cgroups_cache_guard_t, 6, cache::Guard<service::Service>);
+bytes!(nipc_cgroups_cache_guard_t, 40);
+keeper!(nipc_cgroups_cache_guard_t, 4, 0x5ce8f7704e14c2ab, cache::Guard<service::Service>);
+
+impl cache::Shows for nipc_cgroups_cache_guard_t {
+    fn table_mut(&mut self) -> &mut *const cache::nipc_cache_table_t {
+        &mut self.table_
+    }
+}
 
 export! {
     nipc_cgroups_cache_init(
@@ -285,29 +262,17 @@ export! {
     |caller| cache::read_lock::<service::Service, _, _, _>(caller, cache, guard)
 }
 export! {
-    nipc_cgroups_cache_get(
+    nipc_cgroups_cache_find(
         guard: *const nipc_cgroups_cache_guard_t,
         hash: u32,
         name: nipc_str_t,
-        item: *mut nipc_cgroups_snapshot_item_view_t
+        record: *mut *const c_void
     );
     |caller| {
         let held = caller.kept(guard, "guard")?;
         let identity = (hash, BStr::new(caller.in_str(name, "name")?), );
-        cache::get::<service::Service, _>(caller, held, &identity, item)
+        cache::find::<service::Service>(caller, held, &identity, record)
     }
-}
-export_value! {
-    nipc_cgroups_cache_count(guard: *const nipc_cgroups_cache_guard_t) -> usize, 0;
-    |caller| Ok(caller.kept(guard, "guard")?.len())
-}
-export! {
-    nipc_cgroups_cache_item(guard: *const nipc_cgroups_cache_guard_t, index: usize, item: *mut nipc_cgroups_snapshot_item_view_t);
-    |caller| cache::item::<service::Service, _>(caller, caller.kept(guard, "guard")?, index, item)
-}
-export_value! {
-    nipc_cgroups_cache_generation(guard: *const nipc_cgroups_cache_guard_t) -> u64, 0;
-    |caller| Ok(caller.kept(guard, "guard")?.generation())
 }
 export! {
     nipc_cgroups_cache_read_unlock(guard: *mut nipc_cgroups_cache_guard_t);
@@ -384,7 +349,7 @@ export! {
     |caller| caller.new_client(client, run_dir, service_name, config, service::Client::new)
 }
 
-pub(crate) type nipc_cgroups_snapshot_handler_fn = unsafe extern "C" fn(
+pub(crate) type nipc_cgroups_snapshot_handler_fn = unsafe extern "C-unwind" fn(
     *mut c_void,
     *const nipc_request_context_t,
     *mut nipc_cgroups_snapshot_response_builder_t,
@@ -403,8 +368,12 @@ fn bind(
     Ok(Box::new(move |host| {
         server.serve_on(host, move |request, response| {
             let who = nipc_request_context_t::new(request.context());
-            let kept = words::keep(Builder::Lent(response));
-            let mut builder = nipc_cgroups_snapshot_response_builder_t { opaque_: kept };
+            let mut builder = nipc_cgroups_snapshot_response_builder_t {
+                opaque_: words::keep(
+                    nipc_cgroups_snapshot_response_builder_t::MARK,
+                    Builder::Lent(response),
+                ),
+            };
             run_handler(|| {
                 // SAFETY: the header tells handlers what they may do; what is passed is valid until
                 // this one returns.

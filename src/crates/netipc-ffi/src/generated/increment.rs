@@ -7,7 +7,7 @@
 #![allow(unused_imports, unused_variables)]
 
 use std::ffi::{c_char, c_void};
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 
 use netipc::client::{Answer, BatchView};
 use netipc::codec::{BStr, NoLabels, ResponseBudget};
@@ -18,6 +18,7 @@ use netipc_services::increment as service;
 
 use crate::boundary::Caller;
 use crate::client::{KnownService, nipc_client_ctx_t};
+use crate::elements::nipc_elements_t;
 use crate::config::{nipc_client_config_t, nipc_server_config_t};
 use crate::error::nipc_error_t;
 use crate::failure::Failure;
@@ -28,7 +29,7 @@ use crate::object::object;
 use crate::server::nipc_managed_server_t;
 use crate::text::{nipc_label_t, nipc_labels_view_t, nipc_str_t};
 use crate::typed::{
-    cache::nipc_cache_status_t, Builder, Once, Refused, bytes, cache, call, copy, export, export_value, keeper, lookup, record,
+    cache::nipc_cache_status_t, Builder, Keeper, Once, Refused, bytes, cache, call, copy, export, export_value, keeper, lookup, record,
     snapshot,
 };
 use crate::words::{self, Words};
@@ -67,17 +68,16 @@ bytes!(nipc_increment_response_t, 8);
 #[repr(C)]
 pub(crate) struct nipc_increment_response_view_t {
     pub value: u64,
-    opaque_: Words<5>,
+    mark_: u64,
 }
-bytes!(nipc_increment_response_view_t, 48);
-keeper!(nipc_increment_response_view_t, 5, service::ResponseView<'k>);
+bytes!(nipc_increment_response_view_t, 16);
 
 impl From<service::ResponseView<'_>> for nipc_increment_response_view_t {
     #[inline]
     fn from(view: service::ResponseView<'_>) -> Self {
         Self {
             value: view.value(),
-            opaque_: words::keep(view),
+            mark_: 0x6e8718a230fed5a6,
         }
     }
 }
@@ -165,14 +165,18 @@ export! {
 #[repr(C)]
 pub(crate) struct nipc_increment_batch_view_t {
     pub count: usize,
-    opaque_: Words<8>,
+    elements_: nipc_elements_t,
+    mark_: u64,
 }
-bytes!(nipc_increment_batch_view_t, 72);
-keeper!(nipc_increment_batch_view_t, 8, BatchView<'k, service::Service>);
+bytes!(nipc_increment_batch_view_t, 32);
 
 impl From<BatchView<'_, service::Service>> for nipc_increment_batch_view_t {
     fn from(view: BatchView<'_, service::Service>) -> Self {
-        Self { count: view.len(), opaque_: words::keep(view) }
+        Self {
+            count: view.len(),
+            elements_: nipc_elements_t::new(view.parts()),
+            mark_: 0xb713c029a1a520df,
+        }
     }
 }
 
@@ -190,38 +194,14 @@ export! {
         })
     }
 }
-export! {
-    nipc_increment_batch_view_get(
-        answers: *const nipc_increment_batch_view_t,
-        index: usize,
-        response: *mut nipc_increment_response_view_t
-    );
-    |caller| {
-        let answers = caller.kept(answers, "answers")?;
-        record::element(caller, response, index, |index| answers.get(index), || answers.len())
-    }
-}
 
 #[repr(C)]
 pub(crate) struct nipc_increment_response_builder_t {
-    opaque_: Words<13>,
+    mark_: u64,
+    is_set_: u64,
+    response_: MaybeUninit<nipc_increment_response_t>,
 }
-keeper!(
-    nipc_increment_response_builder_t,
-    13,
-    Once<service::ResponseBuilder<'k>>
-);
-
-export! {
-    nipc_increment_response_builder_set(
-        builder: *mut nipc_increment_response_builder_t,
-        response: *const nipc_increment_response_t
-    );
-    |caller| {
-        let from = caller.in_ref(response, "response")?;
-        call::set(caller, builder, |builder| write_response(caller, from, builder))
-    }
-}
+bytes!(nipc_increment_response_builder_t, 24);
 
 /* Copies */
 
@@ -235,8 +215,13 @@ object!(nipc_increment_response_copy_t, "copy of a response", b"COPY0001", copy:
 export! {
     nipc_increment_response_copy(view: *const nipc_increment_response_view_t, copy: *mut nipc_increment_response_copy_t);
     |caller| {
-        let view = caller.kept(view, "view")?;
-        let owned = view.to_owned();
+        let view = caller.in_ref(view, "view")?;
+        if view.mark_ != 0x6e8718a230fed5a6 {
+            return Err(Failure::not_filled());
+        }
+        let owned = service::Response {
+            value: view.value,
+        };
         copy::make(caller, copy, owned.encoded_len(), |out| owned.encode(out))
     }
 }
@@ -270,7 +255,7 @@ export! {
     |caller| caller.new_client(client, run_dir, service_name, config, service::Client::new)
 }
 
-pub(crate) type nipc_increment_handler_fn = unsafe extern "C" fn(
+pub(crate) type nipc_increment_handler_fn = unsafe extern "C-unwind" fn(
     *mut c_void,
     *const nipc_request_context_t,
     *const nipc_increment_request_view_t,
@@ -291,14 +276,23 @@ fn bind(
         server.serve_on(host, move |request, response| {
             let who = nipc_request_context_t::new(request.context());
             let view = nipc_increment_request_view_t::from(*request);
-            let kept = words::keep(Once::Open(response));
-            let mut builder = nipc_increment_response_builder_t { opaque_: kept };
+            let mut builder = nipc_increment_response_builder_t {
+                mark_: 0x192b58e5aa73d2d0,
+                is_set_: 0,
+                response_: MaybeUninit::uninit(),
+            };
             let handled = run_handler(|| {
                 // SAFETY: the header tells handlers what they may do; what is passed is valid until
                 // this one returns.
                 unsafe { function(callback.context(), &who, &view, &mut builder) }
             });
-            call::answered(handled, &builder)
+            handled?;
+            if builder.is_set_ == 0 {
+                return Err(call::NotSet.into());
+            }
+            // SAFETY: the header's function sets it before it says so.
+            let from = unsafe { builder.response_.assume_init_ref() };
+            Ok(response.value(from.value).finish()?)
         })
     }))
 }

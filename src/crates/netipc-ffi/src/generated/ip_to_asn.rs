@@ -7,7 +7,7 @@
 #![allow(unused_imports, unused_variables)]
 
 use std::ffi::{c_char, c_void};
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 
 use netipc::client::{Answer, BatchView};
 use netipc::codec::{BStr, NoLabels, ResponseBudget};
@@ -18,6 +18,7 @@ use netipc_services::ip_to_asn as service;
 
 use crate::boundary::Caller;
 use crate::client::{KnownService, nipc_client_ctx_t};
+use crate::elements::nipc_elements_t;
 use crate::config::{nipc_client_config_t, nipc_server_config_t};
 use crate::error::nipc_error_t;
 use crate::failure::Failure;
@@ -28,7 +29,7 @@ use crate::object::object;
 use crate::server::nipc_managed_server_t;
 use crate::text::{nipc_label_t, nipc_labels_view_t, nipc_str_t};
 use crate::typed::{
-    cache::nipc_cache_status_t, Builder, Once, Refused, bytes, cache, call, copy, export, export_value, keeper, lookup, record,
+    cache::nipc_cache_status_t, Builder, Keeper, Once, Refused, bytes, cache, call, copy, export, export_value, keeper, lookup, record,
     snapshot,
 };
 use crate::words::{self, Words};
@@ -49,29 +50,23 @@ pub(crate) extern "C" fn nipc_ip_to_asn_status_name(value: u16) -> *const c_char
 #[repr(C)]
 pub(crate) struct nipc_ip_to_asn_request_view_t {
     pub count: usize,
+    elements_: nipc_elements_t,
     opaque_: Words<8>,
 }
-keeper!(nipc_ip_to_asn_request_view_t, 8, service::RequestView<'k>);
+keeper!(nipc_ip_to_asn_request_view_t, 8, 0x4654be26ad654d6d, service::RequestView<'k>);
 
-bytes!(nipc_ip_to_asn_request_view_t, 72);
+bytes!(nipc_ip_to_asn_request_view_t, 88);
 
 impl From<service::RequestView<'_>> for nipc_ip_to_asn_request_view_t {
     fn from(view: service::RequestView<'_>) -> Self {
         Self {
             count: view.len(),
-            opaque_: words::keep(view),
+            elements_: nipc_elements_t::new(view.keys().parts()),
+            opaque_: Self::keep(view),
         }
     }
 }
 
-export! {
-    nipc_ip_to_asn_request_view_key(request: *const nipc_ip_to_asn_request_view_t, index: usize, key: *mut nipc_str_t);
-    |caller| {
-        let request = caller.kept(request, "request")?;
-        let read = |index| request.get(index).map(|key| nipc_str_t::new(key));
-        record::element(caller, key, index, read, || request.len())
-    }
-}
 export! {
     nipc_ip_to_asn_request_decode(payload: *const c_void, len: usize, request: *mut nipc_ip_to_asn_request_view_t);
     |caller| record::decoded(
@@ -87,7 +82,7 @@ pub(crate) struct nipc_ip_to_asn_request_builder_t {
     opaque_: Words<12>,
 }
 bytes!(nipc_ip_to_asn_request_builder_t, 96);
-keeper!(nipc_ip_to_asn_request_builder_t, 12, Builder<'k, service::RequestBuilder<'k>>);
+keeper!(nipc_ip_to_asn_request_builder_t, 12, 0x16a818034bcb1c99, Builder<'k, service::RequestBuilder<'k>>);
 
 export! {
     nipc_ip_to_asn_request_builder_init(
@@ -125,59 +120,27 @@ pub(crate) struct nipc_ip_to_asn_item_t {
 bytes!(nipc_ip_to_asn_item_t, 56);
 
 #[repr(C)]
-pub(crate) struct nipc_ip_to_asn_item_view_t {
-    pub status: u16,
-    pub asn: u32,
-    pub ip: nipc_str_t,
-    pub as_name: nipc_str_t,
-    pub country: nipc_str_t,
-}
-bytes!(nipc_ip_to_asn_item_view_t, 56);
-
-impl From<service::ItemView<'_>> for nipc_ip_to_asn_item_view_t {
-    #[inline]
-    fn from(view: service::ItemView<'_>) -> Self {
-        Self {
-            status: view.status().to_wire(),
-            asn: view.asn(),
-            ip: nipc_str_t::new(view.ip()),
-            as_name: nipc_str_t::new(view.as_name()),
-            country: nipc_str_t::new(view.country()),
-        }
-    }
-}
-
-#[repr(C)]
 pub(crate) struct nipc_ip_to_asn_response_view_t {
     pub generation: u64,
     pub count: usize,
+    elements_: nipc_elements_t,
     opaque_: Words<8>,
 }
-keeper!(nipc_ip_to_asn_response_view_t, 8, service::ResponseView<'k>);
+keeper!(nipc_ip_to_asn_response_view_t, 8, 0xebc59951b1cb19c9, service::ResponseView<'k>);
 
-bytes!(nipc_ip_to_asn_response_view_t, 80);
+bytes!(nipc_ip_to_asn_response_view_t, 96);
 
 impl From<service::ResponseView<'_>> for nipc_ip_to_asn_response_view_t {
     fn from(view: service::ResponseView<'_>) -> Self {
         Self {
             generation: view.generation(),
             count: view.len(),
-            opaque_: words::keep(view),
+            elements_: nipc_elements_t::new(view.items().parts()),
+            opaque_: Self::keep(view),
         }
     }
 }
 
-export! {
-    nipc_ip_to_asn_response_view_item(
-        response: *const nipc_ip_to_asn_response_view_t,
-        index: usize,
-        item: *mut nipc_ip_to_asn_item_view_t
-    );
-    |caller| {
-        let response = caller.kept(response, "response")?;
-        record::element(caller, item, index, |index| response.get(index), || response.len())
-    }
-}
 export! {
     nipc_ip_to_asn_response_decode(payload: *const c_void, len: usize, response: *mut nipc_ip_to_asn_response_view_t);
     |caller| record::decoded(
@@ -234,11 +197,13 @@ export! {
 #[repr(C)]
 pub(crate) struct nipc_ip_to_asn_response_builder_t {
     opaque_: Words<25>,
+    is_full_: u64,
 }
-bytes!(nipc_ip_to_asn_response_builder_t, 200);
+bytes!(nipc_ip_to_asn_response_builder_t, 208);
 keeper!(
     nipc_ip_to_asn_response_builder_t,
     25,
+    0xf3d7aaf0fbe61e45,
     Builder<'k, service::ResponseBuilder<'k>>
 );
 
@@ -276,6 +241,7 @@ export! {
     );
     |caller| {
         let request = caller.kept(request, "request")?;
+        caller.in_mut(builder, "builder")?.is_full_ = 0;
         lookup::begin(
             caller,
             builder,
@@ -293,33 +259,43 @@ export! {
     |caller| {
         let response = caller.kept_mut(builder, "builder")?.get();
         let from = caller.in_ref(item, "item")?;
-        write_item(caller, from, response.known(caller.in_str(from.ip, "ip")?))
+        let written = write_item(caller, from, response.known(caller.in_str(from.ip, "ip")?));
+        let is_full = response.is_full();
+        caller.in_mut(builder, "builder")?.is_full_ = is_full.into();
+        written
     }
 }
 export! {
     nipc_ip_to_asn_response_builder_unknown(builder: *mut nipc_ip_to_asn_response_builder_t, key: nipc_str_t);
-    |caller| Ok(caller.kept_mut(builder, "builder")?.get().unknown(caller.in_str(key, "key")?)?)
+    |caller| {
+        let response = caller.kept_mut(builder, "builder")?.get();
+        let written = response.unknown(caller.in_str(key, "key")?);
+        let is_full = response.is_full();
+        caller.in_mut(builder, "builder")?.is_full_ = is_full.into();
+        Ok(written?)
+    }
 }
-export_value! {
-    nipc_ip_to_asn_response_builder_is_full(builder: *const nipc_ip_to_asn_response_builder_t) -> bool, false;
-    |caller| Ok(caller.kept(builder, "builder")?.peek().is_full())
-}
-
 /* Calls */
 
 #[repr(C)]
 pub(crate) struct nipc_ip_to_asn_answer_view_t {
     pub generation: u64,
     pub count: usize,
+    elements_: nipc_elements_t,
     opaque_: Words<2>,
 }
-keeper!(nipc_ip_to_asn_answer_view_t, 2, Answer<'k, service::Service>);
+keeper!(nipc_ip_to_asn_answer_view_t, 2, 0xf5df0a98c0fcd6fe, Answer<'k, service::Service>);
 
-bytes!(nipc_ip_to_asn_answer_view_t, 32);
+bytes!(nipc_ip_to_asn_answer_view_t, 48);
 
 impl From<Answer<'_, service::Service>> for nipc_ip_to_asn_answer_view_t {
     fn from(view: Answer<'_, service::Service>) -> Self {
-        Self { generation: view.generation(), count: view.len(), opaque_: words::keep(view) }
+        Self {
+            generation: view.generation(),
+            count: view.len(),
+            elements_: nipc_elements_t::new(view.parts()),
+            opaque_: Self::keep(view),
+        }
     }
 }
 
@@ -331,17 +307,6 @@ export! {
         answer: *mut nipc_ip_to_asn_answer_view_t
     );
     |caller| lookup::call::<service::Service, _, _>(caller, client, caller.in_texts(keys, count, "keys")?, answer)
-}
-export! {
-    nipc_ip_to_asn_answer_view_item(
-        answer: *const nipc_ip_to_asn_answer_view_t,
-        index: usize,
-        item: *mut nipc_ip_to_asn_item_view_t
-    );
-    |caller| {
-        let answer = caller.kept(answer, "answer")?;
-        record::element(caller, item, index, |index| answer.get(index), || answer.len())
-    }
 }
 
 /* Copies */
@@ -402,7 +367,7 @@ export! {
     |caller| caller.new_client(client, run_dir, service_name, config, service::Client::new)
 }
 
-pub(crate) type nipc_ip_to_asn_handler_fn = unsafe extern "C" fn(
+pub(crate) type nipc_ip_to_asn_handler_fn = unsafe extern "C-unwind" fn(
     *mut c_void,
     *const nipc_request_context_t,
     *const nipc_ip_to_asn_request_view_t,
@@ -423,8 +388,13 @@ fn bind(
         server.serve_on(host, move |request, response| {
             let who = nipc_request_context_t::new(request.context());
             let view = nipc_ip_to_asn_request_view_t::from(*request);
-            let kept = words::keep(Builder::Lent(response));
-            let mut builder = nipc_ip_to_asn_response_builder_t { opaque_: kept };
+            let mut builder = nipc_ip_to_asn_response_builder_t {
+                is_full_: response.is_full().into(),
+                opaque_: words::keep(
+                    nipc_ip_to_asn_response_builder_t::MARK,
+                    Builder::Lent(response),
+                ),
+            };
             run_handler(|| {
                 // SAFETY: the header tells handlers what they may do; what is passed is valid until
                 // this one returns.

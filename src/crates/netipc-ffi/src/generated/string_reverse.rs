@@ -7,7 +7,7 @@
 #![allow(unused_imports, unused_variables)]
 
 use std::ffi::{c_char, c_void};
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 
 use netipc::client::{Answer, BatchView};
 use netipc::codec::{BStr, NoLabels, ResponseBudget};
@@ -18,6 +18,7 @@ use netipc_services::string_reverse as service;
 
 use crate::boundary::Caller;
 use crate::client::{KnownService, nipc_client_ctx_t};
+use crate::elements::nipc_elements_t;
 use crate::config::{nipc_client_config_t, nipc_server_config_t};
 use crate::error::nipc_error_t;
 use crate::failure::Failure;
@@ -28,7 +29,7 @@ use crate::object::object;
 use crate::server::nipc_managed_server_t;
 use crate::text::{nipc_label_t, nipc_labels_view_t, nipc_str_t};
 use crate::typed::{
-    cache::nipc_cache_status_t, Builder, Once, Refused, bytes, cache, call, copy, export, export_value, keeper, lookup, record,
+    cache::nipc_cache_status_t, Builder, Keeper, Once, Refused, bytes, cache, call, copy, export, export_value, keeper, lookup, record,
     snapshot,
 };
 use crate::words::{self, Words};
@@ -67,17 +68,16 @@ bytes!(nipc_string_reverse_response_t, 16);
 #[repr(C)]
 pub(crate) struct nipc_string_reverse_response_view_t {
     pub bytes: nipc_str_t,
-    opaque_: Words<5>,
+    mark_: u64,
 }
-bytes!(nipc_string_reverse_response_view_t, 56);
-keeper!(nipc_string_reverse_response_view_t, 5, service::ResponseView<'k>);
+bytes!(nipc_string_reverse_response_view_t, 24);
 
 impl From<service::ResponseView<'_>> for nipc_string_reverse_response_view_t {
     #[inline]
     fn from(view: service::ResponseView<'_>) -> Self {
         Self {
             bytes: nipc_str_t::new(view.bytes()),
-            opaque_: words::keep(view),
+            mark_: 0x6cc6ccdd6a17c027,
         }
     }
 }
@@ -165,14 +165,18 @@ export! {
 #[repr(C)]
 pub(crate) struct nipc_string_reverse_batch_view_t {
     pub count: usize,
-    opaque_: Words<8>,
+    elements_: nipc_elements_t,
+    mark_: u64,
 }
-bytes!(nipc_string_reverse_batch_view_t, 72);
-keeper!(nipc_string_reverse_batch_view_t, 8, BatchView<'k, service::Service>);
+bytes!(nipc_string_reverse_batch_view_t, 32);
 
 impl From<BatchView<'_, service::Service>> for nipc_string_reverse_batch_view_t {
     fn from(view: BatchView<'_, service::Service>) -> Self {
-        Self { count: view.len(), opaque_: words::keep(view) }
+        Self {
+            count: view.len(),
+            elements_: nipc_elements_t::new(view.parts()),
+            mark_: 0x15490a6c6f2a0028,
+        }
     }
 }
 
@@ -190,17 +194,6 @@ export! {
         })
     }
 }
-export! {
-    nipc_string_reverse_batch_view_get(
-        answers: *const nipc_string_reverse_batch_view_t,
-        index: usize,
-        response: *mut nipc_string_reverse_response_view_t
-    );
-    |caller| {
-        let answers = caller.kept(answers, "answers")?;
-        record::element(caller, response, index, |index| answers.get(index), || answers.len())
-    }
-}
 
 #[repr(C)]
 pub(crate) struct nipc_string_reverse_response_builder_t {
@@ -209,6 +202,7 @@ pub(crate) struct nipc_string_reverse_response_builder_t {
 keeper!(
     nipc_string_reverse_response_builder_t,
     14,
+    0x524b214cf97fe8ef,
     Once<service::ResponseBuilder<'k>>
 );
 
@@ -235,8 +229,13 @@ object!(nipc_string_reverse_response_copy_t, "copy of a response", b"COPY0003", 
 export! {
     nipc_string_reverse_response_copy(view: *const nipc_string_reverse_response_view_t, copy: *mut nipc_string_reverse_response_copy_t);
     |caller| {
-        let view = caller.kept(view, "view")?;
-        let owned = view.to_owned();
+        let view = caller.in_ref(view, "view")?;
+        if view.mark_ != 0x6cc6ccdd6a17c027 {
+            return Err(Failure::not_filled());
+        }
+        let owned = service::Response {
+            bytes: caller.in_str(view.bytes, "bytes")?.into(),
+        };
         copy::make(caller, copy, owned.encoded_len(), |out| owned.encode(out))
     }
 }
@@ -270,7 +269,7 @@ export! {
     |caller| caller.new_client(client, run_dir, service_name, config, service::Client::new)
 }
 
-pub(crate) type nipc_string_reverse_handler_fn = unsafe extern "C" fn(
+pub(crate) type nipc_string_reverse_handler_fn = unsafe extern "C-unwind" fn(
     *mut c_void,
     *const nipc_request_context_t,
     *const nipc_string_reverse_request_view_t,
@@ -291,8 +290,12 @@ fn bind(
         server.serve_on(host, move |request, response| {
             let who = nipc_request_context_t::new(request.context());
             let view = nipc_string_reverse_request_view_t::from(*request);
-            let kept = words::keep(Once::Open(response));
-            let mut builder = nipc_string_reverse_response_builder_t { opaque_: kept };
+            let mut builder = nipc_string_reverse_response_builder_t {
+                opaque_: words::keep(
+                    nipc_string_reverse_response_builder_t::MARK,
+                    Once::Open(response),
+                ),
+            };
             let handled = run_handler(|| {
                 // SAFETY: the header tells handlers what they may do; what is passed is valid until
                 // this one returns.

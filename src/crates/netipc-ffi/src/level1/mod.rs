@@ -6,11 +6,13 @@
 //!                       send, try_send ◀── nipc_header_t + payload ──▶ receive, try_receive
 //! ```
 
+mod abort;
 mod listener;
 mod message;
 mod session;
 mod wait;
 
+pub use abort::*;
 pub use listener::*;
 pub use message::*;
 pub use session::*;

@@ -1,12 +1,14 @@
 //! A session: whole messages between two peers that have agreed on terms.
 
 use std::ffi::{c_char, c_int, c_void};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use netipc::{
-    Abort, CHUNK_GAP_TIMEOUT, Deadline, Drained, Header, Inbox, Limits, Outgoing, Profiles,
+    Abort, CHUNK_GAP_TIMEOUT, Deadline, Drain, Drained, Header, Inbox, Limits, Outgoing, Profiles,
     Proposal, Session, SpinLimit, descriptor_number,
 };
 
+use super::abort::nipc_abort_t;
 use super::listener::{no_descriptor, nothing_now};
 use super::message::{nipc_header_t, nipc_message_view_t};
 use super::wait::{deadline, poll_timeout_ms};
@@ -36,6 +38,9 @@ pub(crate) struct SessionInner {
     session: Session,
     inbox: Exclusive<Inbox>,
     unsent: Exclusive<Option<Unsent>>,
+    /// Whether there is one, for those who would send another message beside it.
+    is_unsent: AtomicBool,
+    drain: Exclusive<Option<Drain>>,
 }
 
 /// A message of [`nipc_session_try_send`] that is not out yet.
@@ -70,11 +75,12 @@ pub struct nipc_proposal_t {
 }
 
 /// Connects to the server of an endpoint and agrees on terms with it. Arguments are borrowed for the
-/// time of the call; `proposal` may be NULL; `timeout_ms` may be NIPC_WAIT_FOREVER.
+/// time of the call; `proposal` may be NULL; `timeout_ms` may be NIPC_WAIT_FOREVER. `abort`, which may be
+/// NULL, ends the call from another thread; the session has an abort of its own afterwards.
 ///
 /// NIPC_ERR_INVALID_ARGUMENT for a bad name; NIPC_ERR_CLOSED where nobody serves the endpoint,
 /// NIPC_ERR_STATUS where the server refuses, NIPC_ERR_LOST where it leaves, NIPC_ERR_VIOLATION,
-/// NIPC_ERR_TIMED_OUT, NIPC_ERR_SYSTEM.
+/// NIPC_ERR_TIMED_OUT, NIPC_ERR_ABORTED, NIPC_ERR_SYSTEM.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nipc_session_connect(
     session: *mut nipc_session_t,
@@ -82,6 +88,7 @@ pub unsafe extern "C" fn nipc_session_connect(
     service_name: *const c_char,
     proposal: *const nipc_proposal_t,
     timeout_ms: u32,
+    abort: *const nipc_abort_t,
 ) -> nipc_error_t {
     // SAFETY: as `boundary` says: what the header asks of callers.
     unsafe {
@@ -89,9 +96,11 @@ pub unsafe extern "C" fn nipc_session_connect(
             let place = caller.vacant(session)?;
             let endpoint = caller.endpoint(run_dir, service_name)?;
             let proposal = caller.proposal(proposal)?;
-            let (until, abort) = (deadline(timeout_ms), Abort::new()?);
-            let session = Session::connect(&endpoint, &proposal, until, &abort)?;
-            place.fill(SessionInner::new(session, abort));
+            let own = Abort::new()?;
+            let given = if abort.is_null() { None } else { Some(caller.shared(abort)?) };
+            let ends = given.as_deref().unwrap_or(&own);
+            let session = Session::connect(&endpoint, &proposal, deadline(timeout_ms), ends)?;
+            place.fill(SessionInner::new(session, own));
             Ok(())
         })
     }
@@ -120,9 +129,9 @@ pub unsafe extern "C" fn nipc_session_fd(
 
 /// Sends one message, whole, and waits for room. `payload` is borrowed for the time of the call and may
 /// be NULL where `payload_len` is 0; the header says the same length. A client sends requests, a server
-/// responses, within what was agreed. Any number of threads at once; not mixed with
-/// nipc_session_try_send().
+/// responses, within what was agreed. Any number of threads at once.
 ///
+/// NIPC_ERR_CALLER, too, while a message of nipc_session_try_send() is not out yet: that one goes first.
 /// NIPC_ERR_LIMIT and NIPC_ERR_CALLER: nothing was sent, the message may not be. NIPC_ERR_TIMED_OUT and
 /// NIPC_ERR_ABORTED: the session has ended if a part was out, and says so at its next use.
 /// NIPC_ERR_CLOSED: the peer left; receive before judging. NIPC_ERR_VIOLATION, NIPC_ERR_SYSTEM.
@@ -138,6 +147,10 @@ pub unsafe extern "C" fn nipc_session_send(
     unsafe {
         boundary(|caller| {
             let inner = caller.object(session)?;
+            // Of the thread that began it, or one that it told: nothing else hangs on it.
+            if inner.is_unsent.load(Ordering::Relaxed) {
+                return Err(another_message());
+            }
             let header = caller.in_ref(header, "header")?.header()?;
             let payload = caller.in_bytes(payload, payload_len, "payload")?;
             Ok(inner.session.send(&header, payload, deadline(timeout_ms), &inner.abort)?)
@@ -317,6 +330,24 @@ pub unsafe extern "C" fn nipc_session_drain(
     }
 }
 
+/// nipc_session_drain() without waiting: for loops. NIPC_ERR_WOULD_BLOCK while the peer stays: wait until the
+/// descriptor is readable, and call again, for as long as the loop has patience. One thread at a time.
+///
+/// NIPC_ERR_LIMIT where it sends too much, NIPC_ERR_SYSTEM.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nipc_session_try_drain(session: *const nipc_session_t) -> nipc_error_t {
+    // SAFETY: as `boundary` says: what the header asks of callers.
+    unsafe { boundary(|caller| caller.object(session)?.try_drain()) }
+}
+
+/// Ends the session for good: calls that wait return, later ones tell NIPC_ERR_CLOSED or NIPC_ERR_CALLER, and
+/// the peer, which still gets what was sent, sees that this side left. Close it as any other. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nipc_session_shutdown(session: *const nipc_session_t) -> nipc_error_t {
+    // SAFETY: as `boundary` says: what the header asks of callers.
+    unsafe { boundary(|caller| caller.object(session).map(|session| session.session.shutdown())) }
+}
+
 /// Ends calls that wait, and refuses later ones until it is cleared. Any thread; not for signal
 /// handlers.
 #[unsafe(no_mangle)]
@@ -362,7 +393,17 @@ impl nipc_session_t {
 impl SessionInner {
     fn new(session: Session, abort: Abort) -> Self {
         let inbox = Exclusive::new(session.inbox());
-        Self { abort, session, inbox, unsent: Exclusive::new(None) }
+        let (unsent, drain) = (Exclusive::new(None), Exclusive::new(None));
+        Self { abort, session, inbox, unsent, is_unsent: AtomicBool::new(false), drain }
+    }
+
+    fn try_drain(&self) -> Result<(), Failure> {
+        let mut place = self.drain.lock()?;
+        let drain = place.get_or_insert_with(|| Drain::begin(&self.session));
+        match drain.advance(&self.session)? {
+            Some(over) => drained(over),
+            None => Err(nothing_now("the peer is still there")),
+        }
     }
 
     fn try_send(&self, header: &Header, payload: &[u8]) -> Result<(), Failure> {
@@ -377,10 +418,12 @@ impl SessionInner {
                 return Err(another_message());
             }
         };
+        self.is_unsent.store(false, Ordering::Relaxed);
         if self.session.try_send(&mut unsent.outgoing, payload)? {
             return Ok(());
         }
         *place = Some(unsent);
+        self.is_unsent.store(true, Ordering::Relaxed);
         Err(nothing_now("the message is not out yet: there is no room"))
     }
 }

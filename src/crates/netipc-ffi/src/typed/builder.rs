@@ -8,7 +8,6 @@ use super::record::Keeper;
 use crate::boundary::Caller;
 use crate::error::nipc_error;
 use crate::failure::Failure;
-use crate::words;
 
 /// A builder that handlers are lent, or that a caller has begun by itself.
 pub(crate) enum Builder<'k, B> {
@@ -19,14 +18,6 @@ pub(crate) enum Builder<'k, B> {
 impl<B> Builder<'_, B> {
     #[inline(always)]
     pub(crate) const fn get(&mut self) -> &mut B {
-        match self {
-            Self::Lent(builder) => builder,
-            Self::Own(builder) => builder,
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) const fn peek(&self) -> &B {
         match self {
             Self::Lent(builder) => builder,
             Self::Own(builder) => builder,
@@ -44,7 +35,7 @@ pub(crate) fn begin<'c, K: Keeper<N>, B, const N: usize>(
 ) -> Result<(), Failure> {
     let place = caller.in_mut(builder, "builder")?;
     let kept = wrap(begin(caller.out_bytes(out, capacity, "out")?)?);
-    *place.words_mut() = words::keep(kept);
+    *place.words_mut() = K::keep(kept);
     Ok(())
 }
 

@@ -1,22 +1,24 @@
 //! The cache of a snapshot: refreshed by one thread, read by any.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::mem::ManuallyDrop;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use netipc::cache::{Cache, CacheStatus, Held, Reader};
-use netipc::service::{Snapshot, SnapshotItemView};
-use netipc::{Abort, Fault};
+use arc_swap::ArcSwap;
+use netipc::Abort;
+use netipc::cache::{Cache, CacheStatus, Contents};
+use netipc::service::Snapshot;
 
 use super::record::Keeper;
 use crate::boundary::Caller;
 use crate::config::nipc_client_config_t;
+use crate::elements::{nipc_elements_t, not_found};
 use crate::error::nipc_error;
 use crate::failure::Failure;
 use crate::object::{Exclusive, Object};
 use crate::status::{millis_up, nipc_client_status_t};
 use crate::text::{NIPC_TEXT_BYTES, cut_text};
-use crate::words;
 
 /// What a cache holds, how old that is, and what its refreshes met.
 #[repr(C)]
@@ -58,17 +60,97 @@ impl nipc_cache_status_t {
     }
 }
 
+/// What a guard holds, as the headers read it: the library's.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct nipc_cache_table_t {
+    /// The number of the provider's state.
+    generation_: u64,
+    /// How many items there are.
+    count_: usize,
+    /// Where they lie, in the provider's order.
+    elements_: nipc_elements_t,
+    /// Where they are found, by a hash of the first kind: three u32 for each, a tag and the place and
+    /// length of an item. NULL where the library must search.
+    slots_: *const c_void,
+    /// One less than there are slots.
+    mask_: usize,
+    /// What is left of a hash after so many bits is the number of a slot.
+    shift_: u32,
+    /// The most slots that an item lies behind its own.
+    farthest_: u32,
+}
+
+impl nipc_cache_table_t {
+    /// What `contents` holds. All of it is borrowed from there.
+    #[inline(always)]
+    fn new<S: Snapshot>(contents: &Contents<S>) -> Self {
+        let (slots, mask, shift, farthest) = match contents.table() {
+            Some(table) => {
+                // No further than there are slots, whose places are 32 bits.
+                (
+                    table.slots.as_ptr().cast(),
+                    table.slots.len() - 1,
+                    table.shift,
+                    table.farthest as u32,
+                )
+            }
+            None => (std::ptr::null(), 0, 0, 0),
+        };
+        Self {
+            generation_: contents.generation(),
+            count_: contents.len(),
+            elements_: nipc_elements_t::new((contents.places(), contents.payload())),
+            slots_: slots,
+            mask_: mask,
+            shift_: shift,
+            farthest_: farthest,
+        }
+    }
+}
+
+/// What a cache holds, and how the headers read it.
+pub(crate) struct Shown<S: Snapshot> {
+    table: nipc_cache_table_t,
+    /// What the table points into.
+    contents: Arc<Contents<S>>,
+}
+
+// SAFETY: the table points into the contents alone, which `Arc` lets threads share and send, and which
+// nobody changes.
+unsafe impl<S: Snapshot> Send for Shown<S> where Arc<Contents<S>>: Send {}
+// SAFETY: as above.
+unsafe impl<S: Snapshot> Sync for Shown<S> where Arc<Contents<S>>: Sync {}
+
+impl<S: Snapshot> Shown<S> {
+    fn new(contents: Arc<Contents<S>>) -> Self {
+        Self { table: nipc_cache_table_t::new(&contents), contents }
+    }
+
+    /// Where the item with this identity lies in the payload.
+    fn find(&self, identity: &S::Identity<'_>) -> Option<*const u8> {
+        let place = self.contents.place(identity)?;
+        self.contents.payload().get(place.start as usize..).map(<[u8]>::as_ptr)
+    }
+}
+
+/// A guard, as the glue declares it.
+pub(crate) trait Shows {
+    /// What the headers read; NULL where it holds nothing.
+    fn table_mut(&mut self) -> &mut *const nipc_cache_table_t;
+}
+
 /// What a live cache keeps.
 pub(crate) struct CacheInner<S: Snapshot> {
     abort: Abort,
     /// What the cache itself says, as of its last refresh, for those who ask meanwhile.
     ready: AtomicBool,
-    reader: Reader<S>,
+    shown: ArcSwap<Shown<S>>,
     cache: Exclusive<Cache<S>>,
 }
 
 /// What a guard keeps: dropped by `unlock` alone.
-pub(crate) type Guard<S> = ManuallyDrop<Held<S>>;
+pub(crate) type Guard<S> = ManuallyDrop<arc_swap::Guard<Arc<Shown<S>>>>;
 
 /// Makes a cache live.
 pub(crate) fn init<S: Snapshot, C: Object<Inner = CacheInner<S>>>(
@@ -83,7 +165,7 @@ pub(crate) fn init<S: Snapshot, C: Object<Inner = CacheInner<S>>>(
     place.fill(CacheInner {
         abort: cache.abort_handle()?,
         ready: AtomicBool::new(cache.ready()),
-        reader: cache.reader(),
+        shown: ArcSwap::from_pointee(Shown::new(cache.load().keep())),
         cache: Exclusive::new(cache),
     });
     Ok(())
@@ -95,6 +177,10 @@ impl<S: Snapshot> CacheInner<S> {
         let refreshed = cache.refresh();
         // A hint that nothing hangs on.
         self.ready.store(cache.ready(), Ordering::Relaxed);
+        let contents = cache.load().keep();
+        if !Arc::ptr_eq(&contents, &self.shown.load().contents) {
+            self.shown.store(Arc::new(Shown::new(contents)));
+        }
         Ok(refreshed?)
     }
 
@@ -117,18 +203,19 @@ pub(crate) fn read_lock<S, C, G, const N: usize>(
 where
     S: Snapshot,
     C: Object<Inner = CacheInner<S>>,
-    G: for<'k> Keeper<N, Kept<'k> = Guard<S>>,
+    G: for<'k> Keeper<N, Kept<'k> = Guard<S>> + Shows,
     // Another thread may give the guard back.
-    Held<S>: Send,
+    arc_swap::Guard<Arc<Shown<S>>>: Send,
 {
     let cache = caller.object(cache)?;
-    match caller.empty::<G, N>(guard, "guard")? {
-        Some(words) => {
-            *words = words::keep::<Guard<S>, N>(ManuallyDrop::new(cache.reader.load()));
-            Ok(())
-        }
-        None => Err(held_already()),
+    let guard = caller.in_mut(guard, "guard")?;
+    if guard.is_filled() {
+        return Err(held_already());
     }
+    let held = cache.shown.load();
+    *guard.table_mut() = &raw const held.table;
+    *guard.words_mut() = G::keep(ManuallyDrop::new(held));
+    Ok(())
 }
 
 #[cold]
@@ -146,46 +233,30 @@ pub(crate) fn read_unlock<S, G, const N: usize>(
 ) -> Result<(), Failure>
 where
     S: Snapshot,
-    G: for<'k> Keeper<N, Kept<'k> = Guard<S>>,
+    G: for<'k> Keeper<N, Kept<'k> = Guard<S>> + Shows,
 {
-    drop(ManuallyDrop::into_inner(caller.take(guard, "guard")?));
+    let held = caller.take(guard, "guard")?;
+    *caller.in_mut(guard, "guard")?.table_mut() = std::ptr::null();
+    drop(ManuallyDrop::into_inner(held));
     Ok(())
 }
 
-/// Finds an item.
+/// Finds an item, and answers where it lies: for caches whose items the headers cannot find themselves.
 #[inline(always)]
-pub(crate) fn get<'c, S: Snapshot, V: From<SnapshotItemView<'c, S>>>(
-    caller: Caller<'c>,
-    held: &'c Held<S>,
+pub(crate) fn find<S: Snapshot>(
+    caller: Caller<'_>,
+    held: &arc_swap::Guard<Arc<Shown<S>>>,
     identity: &S::Identity<'_>,
-    item: *mut V,
+    record: *mut *const c_void,
 ) -> Result<(), Failure> {
-    let out = caller.out(item, "item")?;
-    match held.get(identity) {
+    let out = caller.out(record, "record")?;
+    match held.find(identity) {
         Some(found) => {
-            out.write(V::from(found));
+            out.write(found.cast());
             Ok(())
         }
         None => Err(not_found()),
     }
-}
-
-/// Reads item `index`, in the provider's order.
-#[inline(always)]
-pub(crate) fn item<'c, S: Snapshot, V: From<SnapshotItemView<'c, S>>>(
-    caller: Caller<'c>,
-    held: &'c Held<S>,
-    index: usize,
-    item: *mut V,
-) -> Result<(), Failure> {
-    super::record::element(caller, item, index, |index| held.items().nth(index), || held.len())
-}
-
-#[cold]
-#[inline(never)]
-fn not_found() -> Failure {
-    let words = "the cache holds no item of that identity";
-    Failure::of(nipc_error::NIPC_ERR_NOT_FOUND, words.into(), Some(Fault::Nobody))
 }
 
 /// What the cache tells of itself.

@@ -11,7 +11,7 @@ use super::builder::Once;
 use super::record::{Keeper, Refused};
 use crate::boundary::Caller;
 use crate::client::nipc_client_ctx_t;
-use crate::error::nipc_error;
+use crate::elements::set_already;
 use crate::failure::Failure;
 use crate::words;
 
@@ -111,8 +111,7 @@ where
         },
         set => {
             *place = set;
-            let words = "the response was set already: once is enough";
-            Err(Failure::new(nipc_error::NIPC_ERR_CALLER, words))
+            Err(set_already())
         }
     }
 }
@@ -127,7 +126,7 @@ where
     K: Keeper<N, Kept<'k> = Once<B>>,
 {
     // SAFETY: `Keeper` promises the type; what is borrowed lives while the handler is answered for.
-    let response = unsafe { words::kept::<Once<B>, N>(builder.words()) };
+    let response = unsafe { words::kept::<Once<B>, N>(K::MARK, builder.words()) };
     match *response.unwrap_or(&Once::Refused) {
         // What does not fit wins over any other failure (spec section 11).
         Once::Failed(error @ (BuildError::NoSpace | BuildError::LimitExceeded)) => {
@@ -141,7 +140,7 @@ where
 
 /// A handler that answers nothing.
 #[derive(Debug)]
-struct NotSet;
+pub(crate) struct NotSet;
 
 impl std::fmt::Display for NotSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -6,7 +6,7 @@ use netipc::service::{Service, Snapshot};
 use crate::boundary::Caller;
 use crate::failure::Failure;
 use crate::object::Object;
-use crate::text::LabelsIn;
+use crate::text::{LabelsIn, nipc_labels_view_t};
 
 /// What a copy keeps.
 #[derive(Debug)]
@@ -36,6 +36,16 @@ pub(crate) fn make<C: Object<Inner = Payload>>(
 /// Labels of the caller's, copied.
 pub(crate) fn labels(labels: LabelsIn<'_>) -> Vec<(BString, BString)> {
     labels.map(|(key, value)| (key.into(), value.into())).collect()
+}
+
+/// Labels that a view has, copied.
+#[allow(dead_code, reason = "for calls that have labels")]
+pub(crate) fn labels_of(
+    caller: Caller<'_>,
+    labels: &nipc_labels_view_t,
+) -> Result<Vec<(BString, BString)>, Failure> {
+    let labels = caller.labels_of(labels, "view")?;
+    Ok(labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
 }
 
 /// A directory of a snapshot may point at one item a million times: copies of each would be longer than

@@ -59,10 +59,11 @@ pub(crate) use bytes;
 
 /// Makes a struct whose `opaque_` words keep a value a [`Keeper`].
 macro_rules! keeper {
-    ($type:ty, $words:literal, $kept:ty) => {
+    ($type:ty, $words:literal, $mark:literal, $kept:ty) => {
         // SAFETY: `opaque_` is private to this module, which fills it by `words::keep` with a value of
         // this type alone.
         unsafe impl $crate::typed::Keeper<$words> for $type {
+            const MARK: u64 = $mark;
             type Kept<'k> = $kept;
 
             fn words(&self) -> &$crate::words::Words<$words> {

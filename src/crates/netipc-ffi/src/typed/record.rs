@@ -10,13 +10,28 @@ use crate::words::{self, Words};
 /// A struct of C whose words keep a value: see [`keeper!`](super::keeper).
 ///
 /// # Safety
-/// The words are zeroed, or were made by [`words::keep`] for a `Kept`.
+/// With `MARK` in the first of them, the words were made by [`words::keep`] for a `Kept`.
 pub(crate) unsafe trait Keeper<const N: usize>: 'static {
+    /// Tells its type apart from others, and from memory that was never written.
+    const MARK: u64;
     /// What it keeps.
     type Kept<'k>;
 
     fn words(&self) -> &Words<N>;
     fn words_mut(&mut self) -> &mut Words<N>;
+
+    /// Whether they keep a value.
+    #[inline(always)]
+    fn is_filled(&self) -> bool {
+        // SAFETY: in the hands of C they are zeroed before their first use.
+        unsafe { words::is_kept(Self::MARK, self.words()) }
+    }
+
+    /// The words that keep `value`.
+    #[inline(always)]
+    fn keep(value: Self::Kept<'_>) -> Words<N> {
+        words::keep(Self::MARK, value)
+    }
 }
 
 impl<'c> Caller<'c> {
@@ -30,20 +45,7 @@ impl<'c> Caller<'c> {
     ) -> Result<&'c K::Kept<'c>, Failure> {
         let keeper = self.in_ref(keeper, name)?;
         // SAFETY: `Keeper` promises the type; the header asks that what is borrowed lives.
-        unsafe { words::kept::<K::Kept<'c>, N>(keeper.words()) }
-    }
-
-    /// A struct of the caller's that keeps nothing yet; `None` where it does.
-    #[inline(always)]
-    pub(crate) fn empty<K: Keeper<N>, const N: usize>(
-        self,
-        keeper: *mut K,
-        name: &'static str,
-    ) -> Result<Option<&'c mut Words<N>>, Failure> {
-        let words = self.in_mut(keeper, name)?.words_mut();
-        // SAFETY: `Keeper` promises it.
-        let is_kept = unsafe { words::is_kept(words) };
-        Ok((!is_kept).then_some(words))
+        unsafe { words::kept::<K::Kept<'c>, N>(K::MARK, keeper.words()) }
     }
 
     /// [`kept`](Self::kept), to be changed. It takes nothing in that it keeps beyond the call.
@@ -55,7 +57,7 @@ impl<'c> Caller<'c> {
     ) -> Result<&'c mut K::Kept<'c>, Failure> {
         let keeper = self.in_mut(keeper, name)?;
         // SAFETY: as in `kept`.
-        unsafe { words::kept_mut::<K::Kept<'c>, N>(keeper.words_mut()) }
+        unsafe { words::kept_mut::<K::Kept<'c>, N>(K::MARK, keeper.words_mut()) }
     }
 
     /// Takes the value out: the struct keeps nothing afterwards.
@@ -67,7 +69,7 @@ impl<'c> Caller<'c> {
     ) -> Result<K::Kept<'c>, Failure> {
         let keeper = self.in_mut(keeper, name)?;
         // SAFETY: as in `kept`.
-        unsafe { words::take::<K::Kept<'c>, N>(keeper.words_mut()) }
+        unsafe { words::take::<K::Kept<'c>, N>(K::MARK, keeper.words_mut()) }
     }
 }
 
@@ -142,23 +144,4 @@ pub(crate) fn encoded<'c>(
     let len = caller.out(len, "len")?;
     len.write(encode(caller.out_bytes(out, capacity, "out")?)?);
     Ok(())
-}
-
-/// Reads element `index` of something into a view of the caller's.
-#[inline(always)]
-pub(crate) fn element<E, V: From<E>>(
-    caller: Caller<'_>,
-    view: *mut V,
-    index: usize,
-    get: impl FnOnce(usize) -> Option<E>,
-    count: impl FnOnce() -> usize,
-) -> Result<(), Failure> {
-    let out = caller.out(view, "the view")?;
-    match get(index) {
-        Some(element) => {
-            out.write(V::from(element));
-            Ok(())
-        }
-        None => Err(Failure::out_of_range(index, count())),
-    }
 }

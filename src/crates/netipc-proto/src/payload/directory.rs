@@ -165,6 +165,14 @@ impl<E> Clone for Records<'_, E> {
 }
 
 impl<'a, E> Records<'a, E> {
+    /// The entries, and the area that they point into, as the bytes that they are: for who reads
+    /// elements in another language. Both were checked.
+    #[inline]
+    #[must_use]
+    pub fn parts(&self) -> (&'a [[u8; DIRECTORY_ENTRY_LEN]], &'a [u8]) {
+        (self.entries.as_slice(), self.packed)
+    }
+
     /// The same elements, as the bytes that they are: for who keeps them and reads them later.
     #[inline]
     #[must_use]

@@ -125,6 +125,14 @@ pub struct Labels<'a> {
 }
 
 impl<'a> Labels<'a> {
+    /// The record, and the entries of its table, as the bytes that they are: for who reads labels in
+    /// another language. Both were checked.
+    #[inline]
+    #[must_use]
+    pub fn parts(&self) -> (&'a [u8], &'a [[u8; ENTRY_LEN]]) {
+        (self.record, self.entries.as_slice())
+    }
+
     /// The value of the first label with that key.
     #[must_use]
     pub fn value_of(&self, key: impl AsRef<[u8]>) -> Option<&'a BStr> {

@@ -13,14 +13,14 @@ use crate::syntax;
 
 /// The first words of what `netipc.h` declares, `nipc_` left out: a service that is called so would declare the
 /// same, now or later. `tests/core_names.rs` compares it with the header.
-const CORE: &str = "access access_policy assert cache cache_status client client_abort client_auth \
-     client_config client_counters client_ctx client_not client_state client_status err \
+const CORE: &str = "abort access access_policy assert cache cache_search cache_status cache_table client client_abort client_auth \
+     client_config client_counters client_ctx client_not client_state client_status elements err \
      err_address err_address_in err_already err_handlers err_in err_invalid err_no err_not \
      err_out err_out_of err_timed err_would err_wrong error flag function handler handshake \
      handshake_counts header host host_has host_has_64 kind label labels labels_view last \
      listener listener_abort listener_config listener_next listener_next_deadline \
      listener_try managed managed_server max message message_view netipc next peer profile \
-     profile_shm proposal request request_context request_context_stop server server_config \
+     profile_shm proposal read read_no refuse request request_context request_context_stop server server_config \
      server_init server_status services session session_abort session_in session_in_flight \
      session_next session_next_deadline session_peer session_try status status_auth \
      status_bad status_internal status_limit str terms text token token_from \

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::index::{Index, Place};
+use super::index::{Index, Place, QuickTable};
 use crate::codec::Element;
 use crate::place::offset_within;
 use crate::service::{Snapshot, SnapshotItemView};
@@ -63,6 +63,16 @@ impl<S: Snapshot> Contents<S> {
         })
     }
 
+    /// Where the item with this identity lies in the payload.
+    #[inline]
+    #[must_use]
+    pub fn place(&self, identity: &S::Identity<'_>) -> Option<Place> {
+        self.index.find(identity, |place| {
+            let item = item_at::<S>(&self.payload, place)?;
+            S::is(&item, identity).then_some(place)
+        })
+    }
+
     /// The items, in the provider's order.
     pub fn items(&self) -> impl ExactSizeIterator<Item = SnapshotItemView<'_, S>> {
         self.places.iter().map(|place| {
@@ -96,6 +106,22 @@ impl<S> Contents<S> {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.places.is_empty()
+    }
+
+    /// Where each item lies in the payload, in the provider's order: for who reads items in another
+    /// language.
+    #[inline]
+    #[must_use]
+    pub const fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// The table in which items are found, for who searches it in another language. `None` where it is
+    /// empty, or hashes cannot be told: [`get`](Self::get) finds items then.
+    #[inline]
+    #[must_use]
+    pub fn table(&self) -> Option<QuickTable<'_>> {
+        self.index.quick()
     }
 
     /// The bytes of the answer; none before the cache was filled.

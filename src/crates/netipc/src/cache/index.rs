@@ -17,9 +17,12 @@ use foldhash::fast::RandomState;
 
 /// Where an item lies in the payload, in bytes: payloads are at most `u32::MAX` long.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub(super) start: u32,
-    pub(super) len: u32,
+#[repr(C)]
+pub struct Place {
+    /// Its first byte.
+    pub start: u32,
+    /// How many bytes it has.
+    pub len: u32,
 }
 
 /// A table with room for the places of items. Where each lies, what is asked for and whether an item
@@ -44,11 +47,27 @@ enum Hashing {
     Seeded(RandomState),
 }
 
+/// A slot of a table. It is free where its item starts at `u32::MAX`.
 #[derive(Clone, Copy, Debug)]
-struct Slot {
-    /// Bits of the hash that do not say where the slot is.
-    tag: u32,
-    place: Place,
+#[repr(C)]
+pub struct Slot {
+    /// Bits of the hash that do not say where the slot is: its lower half.
+    pub tag: u32,
+    /// Where the item lies.
+    pub place: Place,
+}
+
+/// A table whose numbers are those of quick hashes, for who searches it in another language: a number is
+/// mixed into a hash by `hash = (rotate_left(hash, 32) ^ number) * 0x9e3779b97f4a7c15`, from 0 on, and the
+/// slot to begin with is `hash >> shift`.
+#[derive(Clone, Copy, Debug)]
+pub struct QuickTable<'a> {
+    /// A power of two of them, at least two; one at least is free.
+    pub slots: &'a [Slot],
+    /// See above.
+    pub shift: u32,
+    /// The most slots that an item lies behind the one to begin with: the first follows the last.
+    pub farthest: usize,
 }
 
 /// No item starts there: it would end beyond the longest payload.
@@ -85,6 +104,14 @@ impl Index {
             let _unlimited = index.fill(places, &identity, &is_same, usize::MAX, usize::MAX);
         }
         index
+    }
+
+    /// The table itself, where it was filled by quick hashes; those of others nobody else can tell.
+    #[inline]
+    pub(super) fn quick(&self) -> Option<QuickTable<'_>> {
+        let Self { slots, shift, farthest, hashing } = self;
+        let is_quick = matches!(hashing, Hashing::Quick) && !slots.is_empty();
+        is_quick.then_some(QuickTable { slots, shift: *shift, farthest: *farthest })
     }
 
     /// The first item that `take` takes of those whose identity may be `identity`.

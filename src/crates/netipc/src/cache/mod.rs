@@ -61,6 +61,7 @@ use crate::service::Snapshot;
 use crate::{Abort, Endpoint, SysError};
 
 pub use contents::Contents;
+pub use index::{Place, QuickTable, Slot};
 pub use status::CacheStatus;
 
 /// A local copy of what a provider knows, refreshed when its owner says so.

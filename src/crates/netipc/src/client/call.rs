@@ -104,6 +104,14 @@ impl<'a, S: Service> BatchView<'a, S> {
         self.items.is_empty()
     }
 
+    /// The directory of the answers, and the area that it points into, as the bytes that they are: for
+    /// who reads them in another language.
+    #[inline]
+    #[must_use]
+    pub fn parts(&self) -> (&'a [u8], &'a [u8]) {
+        self.items.parts()
+    }
+
     /// The answer to request `index`; `None` past the last.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<S::Response<'a>> {

@@ -34,7 +34,7 @@ pub use config::{
 pub use engine::Engine;
 pub use environment::{Environment, SystemEnvironment};
 pub use error::{CallError, CallErrorKind, Items, Mismatch};
-pub use lookup::{Answer, LookupClient, LookupError};
+pub use lookup::{Answer, LookupClient, LookupError, Place};
 pub use netipc_proto::growth::GrowthEnd;
 pub use netipc_proto::retry::{ClientState, NextTry};
 pub use snapshot::SnapshotClient;

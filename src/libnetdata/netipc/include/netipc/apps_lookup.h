@@ -87,13 +87,24 @@ const char *nipc_apps_lookup_cgroup_status_name(nipc_apps_lookup_cgroup_status_t
 typedef struct nipc_apps_lookup_request_view {
     /** How many keys there are. */
     size_t count;
+    nipc_elements_t elements_;
     uint64_t opaque_[8];
 } nipc_apps_lookup_request_view_t;
-NIPC_ASSERT_BYTES(nipc_apps_lookup_request_view_t, 72);
+NIPC_ASSERT_BYTES(nipc_apps_lookup_request_view_t, 88);
 
 /** Reads key `index`. NIPC_ERR_OUT_OF_RANGE past the last. */
-nipc_error_t nipc_apps_lookup_request_view_key(const nipc_apps_lookup_request_view_t *request, size_t index,
-                                               uint32_t *key);
+static inline nipc_error_t nipc_apps_lookup_request_view_key(
+    const nipc_apps_lookup_request_view_t *request, size_t index, uint32_t *key) {
+    if (NIPC_UNLIKELY(request == NULL || key == NULL || request->opaque_[0] != UINT64_C(0xa289aff8dde6f8be))) {
+        return nipc_read_no_view(request != NULL, key != NULL);
+    }
+    if (NIPC_UNLIKELY(index >= request->count)) {
+        return nipc_read_past(index, request->count);
+    }
+    const unsigned char *record = nipc_read_element(&request->elements_, index);
+    *key = nipc_read_u32(record + 0);
+    return NIPC_OK;
+}
 
 /**
  * Checks a payload, all of it: for payloads that came some other way than to a server.
@@ -198,7 +209,27 @@ typedef struct nipc_apps_lookup_item_view {
     /** What the orchestrator says of the group. Read each with nipc_labels_view_get(). */
     nipc_labels_view_t labels;
 } nipc_apps_lookup_item_view_t;
-NIPC_ASSERT_BYTES(nipc_apps_lookup_item_view_t, 128);
+NIPC_ASSERT_BYTES(nipc_apps_lookup_item_view_t, 104);
+
+/* The library's: reads one of `record`, which was checked, where it lies. */
+static inline void nipc_apps_lookup_item_view_read(const unsigned char *record,
+                                                   nipc_apps_lookup_item_view_t *view) {
+    size_t end = 60;
+    end = nipc_read_end(record, 32, end);
+    end = nipc_read_end(record, 40, end);
+    end = nipc_read_end(record, 48, end);
+    view->labels = nipc_read_labels(record, end, nipc_read_u16(record + 56));
+    view->status = nipc_read_u16(record + 2);
+    view->orchestrator = nipc_read_u16(record + 4);
+    view->cgroup_status = nipc_read_u16(record + 6);
+    view->pid = nipc_read_u32(record + 8);
+    view->ppid = nipc_read_u32(record + 12);
+    view->uid = nipc_read_u32(record + 16);
+    view->starttime = nipc_read_u64(record + 24);
+    view->comm = nipc_read_str(record, 32);
+    view->cgroup_path = nipc_read_str(record, 40);
+    view->cgroup_name = nipc_read_str(record, 48);
+}
 
 /**
  * A response that was decoded. Borrows its payload.
@@ -208,13 +239,23 @@ typedef struct nipc_apps_lookup_response_view {
     uint64_t generation;
     /** How many items there are. */
     size_t count;
+    nipc_elements_t elements_;
     uint64_t opaque_[8];
 } nipc_apps_lookup_response_view_t;
-NIPC_ASSERT_BYTES(nipc_apps_lookup_response_view_t, 80);
+NIPC_ASSERT_BYTES(nipc_apps_lookup_response_view_t, 96);
 
 /** Reads item `index`, in the provider's order. NIPC_ERR_OUT_OF_RANGE past the last. */
-nipc_error_t nipc_apps_lookup_response_view_item(const nipc_apps_lookup_response_view_t *response,
-                                                 size_t index, nipc_apps_lookup_item_view_t *item);
+static inline nipc_error_t nipc_apps_lookup_response_view_item(
+    const nipc_apps_lookup_response_view_t *response, size_t index, nipc_apps_lookup_item_view_t *item) {
+    if (NIPC_UNLIKELY(response == NULL || item == NULL || response->opaque_[0] != UINT64_C(0x550449c10d21a2a8))) {
+        return nipc_read_no_view(response != NULL, item != NULL);
+    }
+    if (NIPC_UNLIKELY(index >= response->count)) {
+        return nipc_read_past(index, response->count);
+    }
+    nipc_apps_lookup_item_view_read(nipc_read_element(&response->elements_, index), item);
+    return NIPC_OK;
+}
 
 /** A whole response to be encoded at once. Start from NIPC_APPS_LOOKUP_RESPONSE_INIT. */
 typedef struct nipc_apps_lookup_response {
@@ -261,9 +302,10 @@ typedef struct nipc_apps_lookup_answer_view {
     uint64_t generation;
     /** How many items there are: as many as keys were asked. */
     size_t count;
+    nipc_elements_t elements_;
     uint64_t opaque_[2];
 } nipc_apps_lookup_answer_view_t;
-NIPC_ASSERT_BYTES(nipc_apps_lookup_answer_view_t, 32);
+NIPC_ASSERT_BYTES(nipc_apps_lookup_answer_view_t, 48);
 
 /**
  * Asks for `count` keys: one item each, in their order.
@@ -281,14 +323,24 @@ nipc_error_t nipc_apps_lookup_call(nipc_client_ctx_t *client, const uint32_t *ke
                                    nipc_apps_lookup_answer_view_t *answer);
 
 /** Reads the item for key `index`. NIPC_ERR_OUT_OF_RANGE past the last. */
-nipc_error_t nipc_apps_lookup_answer_view_item(const nipc_apps_lookup_answer_view_t *answer, size_t index,
-                                               nipc_apps_lookup_item_view_t *item);
+static inline nipc_error_t nipc_apps_lookup_answer_view_item(
+    const nipc_apps_lookup_answer_view_t *answer, size_t index, nipc_apps_lookup_item_view_t *item) {
+    if (NIPC_UNLIKELY(answer == NULL || item == NULL || answer->opaque_[0] != UINT64_C(0x46e3de1d3853c79b))) {
+        return nipc_read_no_view(answer != NULL, item != NULL);
+    }
+    if (NIPC_UNLIKELY(index >= answer->count)) {
+        return nipc_read_past(index, answer->count);
+    }
+    nipc_apps_lookup_item_view_read(nipc_read_place(&answer->elements_, index), item);
+    return NIPC_OK;
+}
 
 /** Writes the response to a request, one item a key, in the order asked. Zeroed is none; may be forgotten at any time. */
 typedef struct nipc_apps_lookup_response_builder {
     uint64_t opaque_[25];
+    uint64_t is_full_;
 } nipc_apps_lookup_response_builder_t;
-NIPC_ASSERT_BYTES(nipc_apps_lookup_response_builder_t, 200);
+NIPC_ASSERT_BYTES(nipc_apps_lookup_response_builder_t, 208);
 
 /**
  * Begins a response to `request` at the start of `out`, whose `capacity` is its limit: for tests and other
@@ -317,7 +369,10 @@ nipc_error_t nipc_apps_lookup_response_builder_unknown(nipc_apps_lookup_response
  * Whether an item did not fit: a handler may stop then, for the keys left are answered
  * NIPC_APPS_LOOKUP_STATUS_PAYLOAD_EXCEEDED. False for a builder that is none.
  */
-bool nipc_apps_lookup_response_builder_is_full(const nipc_apps_lookup_response_builder_t *builder);
+static inline bool nipc_apps_lookup_response_builder_is_full(
+    const nipc_apps_lookup_response_builder_t *builder) {
+    return builder != NULL && builder->is_full_ != 0;
+}
 /**
  * Ends a response that nipc_apps_lookup_response_builder_init() began, and answers its length in bytes. The builder is
  * zeroed then. The first error of its items; NIPC_ERR_BUILD where keys were not answered. NIPC_ERR_CALLER

@@ -75,6 +75,16 @@ typedef struct nipc_cgroups_snapshot_item_view {
 } nipc_cgroups_snapshot_item_view_t;
 NIPC_ASSERT_BYTES(nipc_cgroups_snapshot_item_view_t, 48);
 
+/* The library's: reads one of `record`, which was checked, where it lies. */
+static inline void nipc_cgroups_snapshot_item_view_read(
+    const unsigned char *record, nipc_cgroups_snapshot_item_view_t *view) {
+    view->hash = nipc_read_u32(record + 4);
+    view->options = nipc_read_u32(record + 8);
+    view->enabled = nipc_read_u32(record + 12);
+    view->name = nipc_read_str(record, 16);
+    view->path = nipc_read_str(record, 24);
+}
+
 /**
  * A response that was decoded. Borrows its payload.
  */
@@ -85,13 +95,24 @@ typedef struct nipc_cgroups_snapshot_response_view {
     uint64_t generation;
     /** How many items there are. */
     size_t count;
+    nipc_elements_t elements_;
     uint64_t opaque_[8];
 } nipc_cgroups_snapshot_response_view_t;
-NIPC_ASSERT_BYTES(nipc_cgroups_snapshot_response_view_t, 88);
+NIPC_ASSERT_BYTES(nipc_cgroups_snapshot_response_view_t, 104);
 
 /** Reads item `index`, in the provider's order. NIPC_ERR_OUT_OF_RANGE past the last. */
-nipc_error_t nipc_cgroups_snapshot_response_view_item(const nipc_cgroups_snapshot_response_view_t *response,
-                                                      size_t index, nipc_cgroups_snapshot_item_view_t *item);
+static inline nipc_error_t nipc_cgroups_snapshot_response_view_item(
+    const nipc_cgroups_snapshot_response_view_t *response, size_t index,
+    nipc_cgroups_snapshot_item_view_t *item) {
+    if (NIPC_UNLIKELY(response == NULL || item == NULL || response->opaque_[0] != UINT64_C(0x433e5b51b39da1f5))) {
+        return nipc_read_no_view(response != NULL, item != NULL);
+    }
+    if (NIPC_UNLIKELY(index >= response->count)) {
+        return nipc_read_past(index, response->count);
+    }
+    nipc_cgroups_snapshot_item_view_read(nipc_read_element(&response->elements_, index), item);
+    return NIPC_OK;
+}
 
 /** A whole response to be encoded at once. Start from NIPC_CGROUPS_SNAPSHOT_RESPONSE_INIT. */
 typedef struct nipc_cgroups_snapshot_response {
@@ -196,9 +217,10 @@ NIPC_ASSERT_BYTES(nipc_cgroups_cache_t, 16);
  * Zeroed is none. May be moved and used by one thread at a time, not copied. Meant to be held for a moment.
  */
 typedef struct nipc_cgroups_cache_guard {
-    uint64_t opaque_[6];
+    uint64_t opaque_[4];
+    const nipc_cache_table_t *table_;
 } nipc_cgroups_cache_guard_t;
-NIPC_ASSERT_BYTES(nipc_cgroups_cache_guard_t, 48);
+NIPC_ASSERT_BYTES(nipc_cgroups_cache_guard_t, 40);
 
 /**
  * Makes an empty cache, which has not connected yet: a refresh does. `config` may be NULL. As
@@ -220,19 +242,61 @@ bool nipc_cgroups_cache_ready(const nipc_cgroups_cache_t *cache);
  */
 nipc_error_t nipc_cgroups_cache_read_lock(const nipc_cgroups_cache_t *cache,
                                           nipc_cgroups_cache_guard_t *guard);
+/* The library's: where the item with that identity lies. */
+nipc_error_t nipc_cgroups_cache_find(const nipc_cgroups_cache_guard_t *guard, uint32_t hash, nipc_str_t name,
+                                     const void **record);
 /**
  * Finds the item with that identity. NIPC_ERR_NOT_FOUND where there is none. What it points at lasts as long as
  * the guard.
  */
-nipc_error_t nipc_cgroups_cache_get(const nipc_cgroups_cache_guard_t *guard, uint32_t hash, nipc_str_t name,
-                                    nipc_cgroups_snapshot_item_view_t *item);
+static inline nipc_error_t nipc_cgroups_cache_get(const nipc_cgroups_cache_guard_t *guard, uint32_t hash,
+                                                  nipc_str_t name, nipc_cgroups_snapshot_item_view_t *item) {
+    const void *found_ = NULL;
+    nipc_error_t error_;
+    if (NIPC_UNLIKELY(guard == NULL || item == NULL || guard->opaque_[0] != UINT64_C(0x5ce8f7704e14c2ab))) {
+        return nipc_read_no_view(guard != NULL, item != NULL);
+    }
+    if (guard->table_->slots_ != NULL) {
+        nipc_cache_search_t search_;
+        const unsigned char *record_;
+        uint64_t hash_ = 0;
+        hash_ = nipc_cache_mix(hash_, hash);
+        search_ = nipc_cache_begin(guard->table_, hash_);
+        while ((record_ = nipc_cache_next(guard->table_, &search_)) != NULL) {
+            if (nipc_read_u32(record_ + 4) == hash && nipc_read_is(record_, 16, name)) {
+                nipc_cgroups_snapshot_item_view_read(record_, item);
+                return NIPC_OK;
+            }
+        }
+        nipc_refuse_identity();
+        return NIPC_ERR_NOT_FOUND;
+    }
+    error_ = nipc_cgroups_cache_find(guard, hash, name, &found_);
+    if (error_ == NIPC_OK) {
+        nipc_cgroups_snapshot_item_view_read((const unsigned char *)found_, item);
+    }
+    return error_;
+}
 /** How many items there are; 0 for a guard that holds nothing. */
-size_t nipc_cgroups_cache_count(const nipc_cgroups_cache_guard_t *guard);
+static inline size_t nipc_cgroups_cache_count(const nipc_cgroups_cache_guard_t *guard) {
+    return guard != NULL && guard->table_ != NULL ? guard->table_->count_ : 0;
+}
 /** Reads item `index`, in the provider's order. NIPC_ERR_OUT_OF_RANGE past the last. */
-nipc_error_t nipc_cgroups_cache_item(const nipc_cgroups_cache_guard_t *guard, size_t index,
-                                     nipc_cgroups_snapshot_item_view_t *item);
+static inline nipc_error_t nipc_cgroups_cache_item(const nipc_cgroups_cache_guard_t *guard, size_t index,
+                                                   nipc_cgroups_snapshot_item_view_t *item) {
+    if (NIPC_UNLIKELY(guard == NULL || item == NULL || guard->opaque_[0] != UINT64_C(0x5ce8f7704e14c2ab))) {
+        return nipc_read_no_view(guard != NULL, item != NULL);
+    }
+    if (NIPC_UNLIKELY(index >= guard->table_->count_)) {
+        return nipc_read_past(index, guard->table_->count_);
+    }
+    nipc_cgroups_snapshot_item_view_read(nipc_read_element(&guard->table_->elements_, index), item);
+    return NIPC_OK;
+}
 /** The number of the provider's state; 0 before the cache was filled. */
-uint64_t nipc_cgroups_cache_generation(const nipc_cgroups_cache_guard_t *guard);
+static inline uint64_t nipc_cgroups_cache_generation(const nipc_cgroups_cache_guard_t *guard) {
+    return guard != NULL && guard->table_ != NULL ? guard->table_->generation_ : 0;
+}
 /** Lets go. The guard is zeroed then. NIPC_ERR_NOT_INITIALIZED where it holds nothing. */
 nipc_error_t nipc_cgroups_cache_read_unlock(nipc_cgroups_cache_guard_t *guard);
 /** What the cache holds, how old that is, and what its refreshes met. NIPC_ERR_IN_USE during a refresh. */

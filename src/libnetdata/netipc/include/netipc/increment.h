@@ -72,9 +72,16 @@ NIPC_ASSERT_BYTES(nipc_increment_response_t, 8);
 typedef struct nipc_increment_response_view {
     /** The number that was asked plus one, wrapping. */
     uint64_t value;
-    uint64_t opaque_[5];
+    uint64_t mark_;
 } nipc_increment_response_view_t;
-NIPC_ASSERT_BYTES(nipc_increment_response_view_t, 48);
+NIPC_ASSERT_BYTES(nipc_increment_response_view_t, 16);
+
+/* The library's: reads one of `record`, which was checked, where it lies. */
+static inline void nipc_increment_response_view_read(const unsigned char *record,
+                                                     nipc_increment_response_view_t *view) {
+    view->value = nipc_read_u64(record + 0);
+    view->mark_ = UINT64_C(0x6e8718a230fed5a6);
+}
 
 /**
  * Checks a payload, all of it, and reads it: for payloads that came some other way than through a client.
@@ -116,9 +123,10 @@ nipc_error_t nipc_increment_call(nipc_client_ctx_t *client, const nipc_increment
 typedef struct nipc_increment_batch_view {
     /** How many there are: as many as were asked. */
     size_t count;
-    uint64_t opaque_[8];
+    nipc_elements_t elements_;
+    uint64_t mark_;
 } nipc_increment_batch_view_t;
-NIPC_ASSERT_BYTES(nipc_increment_batch_view_t, 72);
+NIPC_ASSERT_BYTES(nipc_increment_batch_view_t, 32);
 
 /**
  * `count` requests in one message, their answers in the same order. As nipc_increment_call(), all of it within one call
@@ -128,23 +136,42 @@ nipc_error_t nipc_increment_batch(nipc_client_ctx_t *client, const nipc_incremen
                                   size_t count, nipc_increment_batch_view_t *answers);
 
 /** Reads the answer to request `index`. NIPC_ERR_OUT_OF_RANGE past the last. */
-nipc_error_t nipc_increment_batch_view_get(const nipc_increment_batch_view_t *answers, size_t index,
-                                           nipc_increment_response_view_t *response);
+static inline nipc_error_t nipc_increment_batch_view_get(
+    const nipc_increment_batch_view_t *answers, size_t index, nipc_increment_response_view_t *response) {
+    if (NIPC_UNLIKELY(answers == NULL || response == NULL || answers->mark_ != UINT64_C(0xb713c029a1a520df))) {
+        return nipc_read_no_view(answers != NULL, response != NULL);
+    }
+    if (NIPC_UNLIKELY(index >= answers->count)) {
+        return nipc_read_past(index, answers->count);
+    }
+    nipc_increment_response_view_read(nipc_read_element(&answers->elements_, index), response);
+    return NIPC_OK;
+}
 
 /** The response that a handler writes. */
 typedef struct nipc_increment_response_builder {
-    uint64_t opaque_[13];
+    uint64_t mark_;
+    uint64_t is_set_;
+    nipc_increment_response_t response_;
 } nipc_increment_response_builder_t;
-NIPC_ASSERT_BYTES(nipc_increment_response_builder_t, 104);
+NIPC_ASSERT_BYTES(nipc_increment_response_builder_t, 24);
 
 /**
- * Writes the response, once: NIPC_ERR_CALLER the second time.
- *
- * NIPC_ERR_NO_SPACE where it does not fit the session's limit: return that, and the client asks again with a
- * larger one. NIPC_ERR_BUILD for what the schema forbids. A handler that returns NIPC_OK without this fails.
+ * Writes the response, once: NIPC_ERR_CALLER the second time. A handler that returns NIPC_OK without this fails.
  */
-nipc_error_t nipc_increment_response_builder_set(nipc_increment_response_builder_t *builder,
-                                                 const nipc_increment_response_t *response);
+static inline nipc_error_t nipc_increment_response_builder_set(
+    nipc_increment_response_builder_t *builder, const nipc_increment_response_t *response) {
+    if (NIPC_UNLIKELY(builder == NULL || response == NULL || builder->mark_ != UINT64_C(0x192b58e5aa73d2d0))) {
+        return nipc_read_no_view(builder != NULL, response != NULL);
+    }
+    if (NIPC_UNLIKELY(builder->is_set_ != 0)) {
+        nipc_refuse_again();
+        return NIPC_ERR_CALLER;
+    }
+    builder->response_ = *response;
+    builder->is_set_ = 1;
+    return NIPC_OK;
+}
 
 /**
  * Keeps a copy of a response for as long as you like: its views are those of any response. Zeroed is none.

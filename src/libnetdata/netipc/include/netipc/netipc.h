@@ -45,6 +45,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 // Bytes of a text in a status, and of nipc_last_error(), its NUL included. Longer ones are cut.
 #define NIPC_TEXT_BYTES 256
@@ -184,34 +185,6 @@ typedef struct nipc_service nipc_service;
 
 // What a function answers: one of `enum nipc_error`. 0 is success, and nothing else is.
 typedef int32_t nipc_error_t;
-
-// The labels of an item, borrowed from the view that it was read from.
-typedef struct nipc_labels_view_t {
-    // How many there are.
-    size_t count;
-    // The library's.
-    uint64_t opaque_[5];
-} nipc_labels_view_t;
-
-// A string: bytes, and how many.
-//
-// In views it is borrowed, and a NUL follows it, which `len` does not count: `ptr` is a C string
-// where it holds no NUL itself. As an input it need not end in NUL, and `ptr` may be NULL where `len`
-// is 0.
-typedef struct nipc_str_t {
-    // The first byte.
-    const char *ptr;
-    // Bytes, the NUL not counted.
-    size_t len;
-} nipc_str_t;
-
-// A label to be written: both strings are borrowed for the time of the call.
-typedef struct nipc_label_t {
-    // At least one byte.
-    struct nipc_str_t key;
-    // May be empty.
-    struct nipc_str_t value;
-} nipc_label_t;
 
 // One of enum nipc_client_state_kind.
 typedef int32_t nipc_client_state_t;
@@ -504,6 +477,13 @@ typedef struct nipc_host_t {
     void *inner_;
 } nipc_host_t;
 
+// Ends calls that wait, from another thread. Zeroed (`= NIPC_ABORT_INIT`) it is closed. May be moved, must not
+// be copied. All but init and close is for any thread.
+typedef struct nipc_abort_t {
+    uint64_t tag_;
+    void *inner_;
+} nipc_abort_t;
+
 // The header of a message. Everything in it is checked against what the session has agreed on, before
 // a message is sent and before one is handed out.
 typedef struct nipc_header_t {
@@ -628,6 +608,64 @@ typedef struct nipc_cache_status_t {
     struct nipc_client_status_t client;
 } nipc_cache_status_t;
 
+// Where the elements that a view lists lie: the library's.
+typedef struct nipc_elements_t {
+    // What offsets count from.
+    const void *base_;
+    // An offset and a length for each.
+    const void *entries_;
+} nipc_elements_t;
+
+// What a guard holds, as the headers read it: the library's.
+typedef struct nipc_cache_table_t {
+    // The number of the provider's state.
+    uint64_t generation_;
+    // How many items there are.
+    size_t count_;
+    // Where they lie, in the provider's order.
+    struct nipc_elements_t elements_;
+    // Where they are found, by a hash of the first kind: three u32 for each, a tag and the place and
+    // length of an item. NULL where the library must search.
+    const void *slots_;
+    // One less than there are slots.
+    size_t mask_;
+    // What is left of a hash after so many bits is the number of a slot.
+    uint32_t shift_;
+    // The most slots that an item lies behind its own.
+    uint32_t farthest_;
+} nipc_cache_table_t;
+
+// A string: bytes, and how many.
+//
+// In views it is borrowed, and a NUL follows it, which `len` does not count: `ptr` is a C string
+// where it holds no NUL itself. As an input it need not end in NUL, and `ptr` may be NULL where `len`
+// is 0.
+typedef struct nipc_str_t {
+    // The first byte.
+    const char *ptr;
+    // Bytes, the NUL not counted.
+    size_t len;
+} nipc_str_t;
+
+// A label to be written: both strings are borrowed for the time of the call.
+typedef struct nipc_label_t {
+    // At least one byte.
+    struct nipc_str_t key;
+    // May be empty.
+    struct nipc_str_t value;
+} nipc_label_t;
+
+// The labels of an item, borrowed from the view that it was read from. Read each with
+// nipc_labels_view_get().
+typedef struct nipc_labels_view_t {
+    // How many there are.
+    size_t count;
+    // The record that has them: NULL in a view that was never filled in.
+    const void *record_;
+    // Its table: four u32 for each, the place and length of key and value.
+    const void *table_;
+} nipc_labels_view_t;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -641,13 +679,22 @@ const char *nipc_error_name(nipc_error_t error);
 // the next call of this thread that fails.
 const char *nipc_last_error(void);
 
-// Reads label `index` of an item: its strings are borrowed from what the item was read from. Takes as
-// long for the last as for the first.
-//
-// NIPC_ERR_OUT_OF_RANGE past the last, NIPC_ERR_NOT_INITIALIZED if the view was never filled in.
-nipc_error_t nipc_labels_view_get(const struct nipc_labels_view_t *labels,
-                                  size_t index,
-                                  struct nipc_label_t *label);
+// The library's, for the inline functions of the headers: puts into words that a view, or the place to read
+// into, is NULL; or else that the view was never filled in.
+void nipc_refuse_view(bool has_view,
+                      bool has_place);
+
+// The library's, for the inline functions of the headers: puts into words that an index is past the last of
+// `count`.
+void nipc_refuse_index(size_t index,
+                       size_t count);
+
+// The library's, for the inline functions of the headers: puts into words that a cache holds no item of an
+// identity.
+void nipc_refuse_identity(void);
+
+// The library's, for the inline functions of the headers: puts into words that a response was set already.
+void nipc_refuse_again(void);
 
 // The token of a session's UUID, by the convention by which agents give all their plugins one.
 //
@@ -798,6 +845,20 @@ nipc_error_t nipc_host_status(const struct nipc_host_t *host,
 // As nipc_server_destroy().
 nipc_error_t nipc_host_destroy(struct nipc_host_t *host);
 
+// Makes an abort, which ends nothing yet. NIPC_ERR_SYSTEM where there is no descriptor for it.
+nipc_error_t nipc_abort_init(struct nipc_abort_t *abort);
+
+// Ends the calls that wait with it, within 50 ms, and refuses later ones with NIPC_ERR_ABORTED until it is
+// cleared. Not for signal handlers.
+nipc_error_t nipc_abort_trigger(const struct nipc_abort_t *abort);
+
+// Lets calls wait again.
+nipc_error_t nipc_abort_clear(const struct nipc_abort_t *abort);
+
+// Frees it; a call that waits with it goes on without. NIPC_ERR_NOT_INITIALIZED for one that is closed or
+// zeroed, which is harmless.
+nipc_error_t nipc_abort_close(struct nipc_abort_t *abort);
+
 // The header of a request with one item.
 struct nipc_header_t nipc_header_request(uint16_t code, uint64_t message_id, uint32_t payload_len);
 
@@ -871,16 +932,18 @@ nipc_error_t nipc_listener_abort_clear(const struct nipc_listener_t *listener);
 nipc_error_t nipc_listener_close(struct nipc_listener_t *listener);
 
 // Connects to the server of an endpoint and agrees on terms with it. Arguments are borrowed for the
-// time of the call; `proposal` may be NULL; `timeout_ms` may be NIPC_WAIT_FOREVER.
+// time of the call; `proposal` may be NULL; `timeout_ms` may be NIPC_WAIT_FOREVER. `abort`, which may be
+// NULL, ends the call from another thread; the session has an abort of its own afterwards.
 //
 // NIPC_ERR_INVALID_ARGUMENT for a bad name; NIPC_ERR_CLOSED where nobody serves the endpoint,
 // NIPC_ERR_STATUS where the server refuses, NIPC_ERR_LOST where it leaves, NIPC_ERR_VIOLATION,
-// NIPC_ERR_TIMED_OUT, NIPC_ERR_SYSTEM.
+// NIPC_ERR_TIMED_OUT, NIPC_ERR_ABORTED, NIPC_ERR_SYSTEM.
 nipc_error_t nipc_session_connect(struct nipc_session_t *session,
                                   const char *run_dir,
                                   const char *service_name,
                                   const struct nipc_proposal_t *proposal,
-                                  uint32_t timeout_ms);
+                                  uint32_t timeout_ms,
+                                  const struct nipc_abort_t *abort);
 
 // The session's descriptor: readable when there is something to receive, the peer's close included.
 // On shared memory messages do not travel by it: it becomes readable only when the peer has left. It
@@ -892,9 +955,9 @@ nipc_error_t nipc_session_fd(const struct nipc_session_t *session,
 
 // Sends one message, whole, and waits for room. `payload` is borrowed for the time of the call and may
 // be NULL where `payload_len` is 0; the header says the same length. A client sends requests, a server
-// responses, within what was agreed. Any number of threads at once; not mixed with
-// nipc_session_try_send().
+// responses, within what was agreed. Any number of threads at once.
 //
+// NIPC_ERR_CALLER, too, while a message of nipc_session_try_send() is not out yet: that one goes first.
 // NIPC_ERR_LIMIT and NIPC_ERR_CALLER: nothing was sent, the message may not be. NIPC_ERR_TIMED_OUT and
 // NIPC_ERR_ABORTED: the session has ended if a part was out, and says so at its next use.
 // NIPC_ERR_CLOSED: the peer left; receive before judging. NIPC_ERR_VIOLATION, NIPC_ERR_SYSTEM.
@@ -955,6 +1018,16 @@ nipc_error_t nipc_session_peer_gone(const struct nipc_session_t *session, bool *
 nipc_error_t nipc_session_drain(struct nipc_session_t *session,
                                 uint32_t timeout_ms);
 
+// nipc_session_drain() without waiting: for loops. NIPC_ERR_WOULD_BLOCK while the peer stays: wait until the
+// descriptor is readable, and call again, for as long as the loop has patience. One thread at a time.
+//
+// NIPC_ERR_LIMIT where it sends too much, NIPC_ERR_SYSTEM.
+nipc_error_t nipc_session_try_drain(const struct nipc_session_t *session);
+
+// Ends the session for good: calls that wait return, later ones tell NIPC_ERR_CLOSED or NIPC_ERR_CALLER, and
+// the peer, which still gets what was sent, sees that this side left. Close it as any other. Any thread.
+nipc_error_t nipc_session_shutdown(const struct nipc_session_t *session);
+
 // Ends calls that wait, and refuses later ones until it is cleared. Any thread; not for signal
 // handlers.
 nipc_error_t nipc_session_abort(const struct nipc_session_t *session);
@@ -984,6 +1057,7 @@ nipc_error_t nipc_session_close(struct nipc_session_t *session);
 #define NIPC_HOST_INIT NIPC_ZEROED
 #define NIPC_LISTENER_INIT NIPC_ZEROED
 #define NIPC_SESSION_INIT NIPC_ZEROED
+#define NIPC_ABORT_INIT NIPC_ZEROED
 #define NIPC_CACHE_INIT NIPC_ZEROED
 #define NIPC_CLIENT_CONFIG_INIT NIPC_ZEROED
 #define NIPC_SERVER_CONFIG_INIT NIPC_ZEROED
@@ -1000,6 +1074,164 @@ static inline nipc_str_t nipc_str(const char *c_string)
         text.len++;
     }
     return text;
+}
+
+/* What follows reads views where they lie, without a call: the bytes were checked, all of them, before there
+ * was a view. All but nipc_labels_view_get() is the library's, for the inline functions of services. */
+#ifdef __GNUC__
+#define NIPC_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#else
+#define NIPC_UNLIKELY(condition) (condition)
+#endif
+
+/* What is answered where there is nothing to read. Its number stands here, so that compilers see that it is none
+ * of success. */
+static inline nipc_error_t nipc_read_no_view(bool has_view, bool has_place)
+{
+    nipc_refuse_view(has_view, has_place);
+    return has_view && has_place ? NIPC_ERR_NOT_INITIALIZED : NIPC_ERR_INVALID_ARGUMENT;
+}
+
+static inline nipc_error_t nipc_read_past(size_t index, size_t count)
+{
+    nipc_refuse_index(index, count);
+    return NIPC_ERR_OUT_OF_RANGE;
+}
+
+/* Numbers in host byte order, wherever they lie. */
+#define NIPC_READ_NUMBER(name, type)                         \
+    static inline type nipc_read_##name(const unsigned char *at) \
+    {                                                        \
+        type number;                                         \
+        memcpy(&number, at, sizeof number);                  \
+        return number;                                       \
+    }
+NIPC_READ_NUMBER(u8, uint8_t)
+NIPC_READ_NUMBER(u16, uint16_t)
+NIPC_READ_NUMBER(u32, uint32_t)
+NIPC_READ_NUMBER(u64, uint64_t)
+NIPC_READ_NUMBER(i32, int32_t)
+NIPC_READ_NUMBER(i64, int64_t)
+#undef NIPC_READ_NUMBER
+
+/* The string whose place and length stand at byte `at` of a record. */
+static inline nipc_str_t nipc_read_str(const unsigned char *record, size_t at)
+{
+    nipc_str_t text;
+    text.ptr = (const char *)record + nipc_read_u32(record + at);
+    text.len = nipc_read_u32(record + at + 4);
+    return text;
+}
+
+/* Whether it is that one. */
+static inline bool nipc_read_is(const unsigned char *record, size_t at, nipc_str_t text)
+{
+    const nipc_str_t read = nipc_read_str(record, at);
+    return read.len == text.len && (text.len == 0 || memcmp(read.ptr, text.ptr, text.len) == 0);
+}
+
+/* Where it ends, its NUL included, if that is behind `end`. */
+static inline size_t nipc_read_end(const unsigned char *record, size_t at, size_t end)
+{
+    const size_t ends = (size_t)nipc_read_u32(record + at) + nipc_read_u32(record + at + 4) + 1;
+    return ends > end ? ends : end;
+}
+
+/* The labels of a record whose strings end at `end`: their table starts at the next multiple of 8. */
+static inline nipc_labels_view_t nipc_read_labels(const unsigned char *record, size_t end, size_t count)
+{
+    nipc_labels_view_t labels;
+    labels.count = count;
+    labels.record_ = record;
+    labels.table_ = record + ((end + 7) & ~(size_t)7);
+    return labels;
+}
+
+/* Element `index` of a directory: two u32 for each, a place and a length. */
+static inline const unsigned char *nipc_read_element(const nipc_elements_t *elements, size_t index)
+{
+    const unsigned char *entry = (const unsigned char *)elements->entries_ + index * 8;
+    return (const unsigned char *)elements->base_ + nipc_read_u32(entry);
+}
+
+/* The same of one that is a string by itself: its length counts its NUL. */
+static inline nipc_str_t nipc_read_key(const nipc_elements_t *elements, size_t index)
+{
+    const unsigned char *entry = (const unsigned char *)elements->entries_ + index * 8;
+    nipc_str_t key;
+    key.ptr = (const char *)elements->base_ + nipc_read_u32(entry);
+    key.len = (size_t)nipc_read_u32(entry + 4) - 1;
+    return key;
+}
+
+/* Item `index` of an answer that was put together: two size_t for each, a place and a length. */
+static inline const unsigned char *nipc_read_place(const nipc_elements_t *elements, size_t index)
+{
+    size_t place;
+    memcpy(&place, (const unsigned char *)elements->entries_ + index * 2 * sizeof place, sizeof place);
+    return (const unsigned char *)elements->base_ + place;
+}
+
+/* Reads label `index` of an item: its strings are borrowed from what the item was read from. Takes as
+ * long for the last as for the first.
+ *
+ * NIPC_ERR_OUT_OF_RANGE past the last, NIPC_ERR_NOT_INITIALIZED if the view was never filled in. */
+static inline nipc_error_t nipc_labels_view_get(const nipc_labels_view_t *labels, size_t index,
+                                                nipc_label_t *label)
+{
+    const unsigned char *record, *entry;
+    if (NIPC_UNLIKELY(labels == NULL || label == NULL || labels->record_ == NULL)) {
+        return nipc_read_no_view(labels != NULL, label != NULL);
+    }
+    if (NIPC_UNLIKELY(index >= labels->count)) {
+        return nipc_read_past(index, labels->count);
+    }
+    record = (const unsigned char *)labels->record_;
+    entry = (const unsigned char *)labels->table_ + index * 16;
+    label->key.ptr = (const char *)record + nipc_read_u32(entry);
+    label->key.len = nipc_read_u32(entry + 4);
+    label->value.ptr = (const char *)record + nipc_read_u32(entry + 8);
+    label->value.len = nipc_read_u32(entry + 12);
+    return NIPC_OK;
+}
+
+/* Mixes a number of an identity into the hash by which a cache finds it. */
+static inline uint64_t nipc_cache_mix(uint64_t hash, uint64_t number)
+{
+    return (((hash << 32) | (hash >> 32)) ^ number) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* Where a search in a cache is. */
+typedef struct nipc_cache_search {
+    size_t at;
+    uint32_t tag, left;
+} nipc_cache_search_t;
+
+static inline nipc_cache_search_t nipc_cache_begin(const nipc_cache_table_t *table, uint64_t hash)
+{
+    nipc_cache_search_t search;
+    search.at = (size_t)(hash >> table->shift_);
+    search.tag = (uint32_t)hash;
+    search.left = table->farthest_ + 1;
+    return search;
+}
+
+/* The next item that may be the one that is searched; NULL when there is none. */
+static inline const unsigned char *nipc_cache_next(const nipc_cache_table_t *table, nipc_cache_search_t *search)
+{
+    while (search->left > 0) {
+        const unsigned char *slot = (const unsigned char *)table->slots_ + search->at * 12;
+        const uint32_t start = nipc_read_u32(slot + 4);
+        if (start == UINT32_MAX) {
+            return NULL;
+        }
+        search->left--;
+        search->at = (search->at + 1) & table->mask_;
+        if (nipc_read_u32(slot) == search->tag) {
+            return (const unsigned char *)table->elements_.base_ + start;
+        }
+    }
+    return NULL;
 }
 
 /* Both sides of the ABI agree on the layout: the library asserts the same. The numbers are those of hosts
@@ -1022,12 +1254,16 @@ NIPC_ASSERT_BYTES(nipc_listener_t, 16);
 NIPC_ASSERT_ALIGNMENT(nipc_listener_t, 8);
 NIPC_ASSERT_BYTES(nipc_session_t, 16);
 NIPC_ASSERT_ALIGNMENT(nipc_session_t, 8);
+NIPC_ASSERT_BYTES(nipc_abort_t, 16);
+NIPC_ASSERT_ALIGNMENT(nipc_abort_t, 8);
 NIPC_ASSERT_BYTES(nipc_str_t, 16);
 NIPC_ASSERT_ALIGNMENT(nipc_str_t, 8);
 NIPC_ASSERT_BYTES(nipc_label_t, 32);
 NIPC_ASSERT_ALIGNMENT(nipc_label_t, 8);
-NIPC_ASSERT_BYTES(nipc_labels_view_t, 48);
+NIPC_ASSERT_BYTES(nipc_labels_view_t, 24);
 NIPC_ASSERT_ALIGNMENT(nipc_labels_view_t, 8);
+NIPC_ASSERT_BYTES(nipc_elements_t, 16);
+NIPC_ASSERT_ALIGNMENT(nipc_elements_t, 8);
 NIPC_ASSERT_BYTES(nipc_client_config_t, 56);
 NIPC_ASSERT_ALIGNMENT(nipc_client_config_t, 8);
 NIPC_ASSERT_BYTES(nipc_server_config_t, 64);
@@ -1060,5 +1296,7 @@ NIPC_ASSERT_BYTES(nipc_server_status_t, 496);
 NIPC_ASSERT_ALIGNMENT(nipc_server_status_t, 8);
 NIPC_ASSERT_BYTES(nipc_cache_status_t, 1064);
 NIPC_ASSERT_ALIGNMENT(nipc_cache_status_t, 8);
+NIPC_ASSERT_BYTES(nipc_cache_table_t, 56);
+NIPC_ASSERT_ALIGNMENT(nipc_cache_table_t, 8);
 
 #endif

@@ -72,9 +72,16 @@ NIPC_ASSERT_BYTES(nipc_string_reverse_response_t, 16);
 typedef struct nipc_string_reverse_response_view {
     /** The same bytes, last one first. */
     nipc_str_t bytes;
-    uint64_t opaque_[5];
+    uint64_t mark_;
 } nipc_string_reverse_response_view_t;
-NIPC_ASSERT_BYTES(nipc_string_reverse_response_view_t, 56);
+NIPC_ASSERT_BYTES(nipc_string_reverse_response_view_t, 24);
+
+/* The library's: reads one of `record`, which was checked, where it lies. */
+static inline void nipc_string_reverse_response_view_read(
+    const unsigned char *record, nipc_string_reverse_response_view_t *view) {
+    view->bytes = nipc_read_str(record, 0);
+    view->mark_ = UINT64_C(0x6cc6ccdd6a17c027);
+}
 
 /**
  * Checks a payload, all of it, and reads it: for payloads that came some other way than through a client.
@@ -116,9 +123,10 @@ nipc_error_t nipc_string_reverse_call(nipc_client_ctx_t *client, const nipc_stri
 typedef struct nipc_string_reverse_batch_view {
     /** How many there are: as many as were asked. */
     size_t count;
-    uint64_t opaque_[8];
+    nipc_elements_t elements_;
+    uint64_t mark_;
 } nipc_string_reverse_batch_view_t;
-NIPC_ASSERT_BYTES(nipc_string_reverse_batch_view_t, 72);
+NIPC_ASSERT_BYTES(nipc_string_reverse_batch_view_t, 32);
 
 /**
  * `count` requests in one message, their answers in the same order. As nipc_string_reverse_call(), all of it within one call
@@ -129,8 +137,18 @@ nipc_error_t nipc_string_reverse_batch(nipc_client_ctx_t *client,
                                        nipc_string_reverse_batch_view_t *answers);
 
 /** Reads the answer to request `index`. NIPC_ERR_OUT_OF_RANGE past the last. */
-nipc_error_t nipc_string_reverse_batch_view_get(const nipc_string_reverse_batch_view_t *answers, size_t index,
-                                                nipc_string_reverse_response_view_t *response);
+static inline nipc_error_t nipc_string_reverse_batch_view_get(
+    const nipc_string_reverse_batch_view_t *answers, size_t index,
+    nipc_string_reverse_response_view_t *response) {
+    if (NIPC_UNLIKELY(answers == NULL || response == NULL || answers->mark_ != UINT64_C(0x15490a6c6f2a0028))) {
+        return nipc_read_no_view(answers != NULL, response != NULL);
+    }
+    if (NIPC_UNLIKELY(index >= answers->count)) {
+        return nipc_read_past(index, answers->count);
+    }
+    nipc_string_reverse_response_view_read(nipc_read_element(&answers->elements_, index), response);
+    return NIPC_OK;
+}
 
 /** The response that a handler writes. */
 typedef struct nipc_string_reverse_response_builder {

@@ -8,7 +8,9 @@ const TEXT_BYTES: usize = 16;
 /// Bytes of a pointer and the count behind it: a list as callers give one.
 const LIST_BYTES: usize = 16;
 /// Bytes of `nipc_labels_view_t`.
-const LABELS_VIEW_BYTES: usize = 48;
+const LABELS_VIEW_BYTES: usize = 24;
+/// Bytes of `nipc_elements_t`.
+const ELEMENTS_BYTES: usize = 16;
 /// Bytes of a word that C does not look into, and what such words are aligned to.
 const WORD_BYTES: usize = 8;
 
@@ -20,6 +22,7 @@ pub(super) enum Member {
     Text,
     List,
     LabelsView,
+    Elements,
     /// `size_t`.
     Count,
     /// `uint64_t opaque_[N]`.
@@ -33,6 +36,7 @@ impl Member {
             Self::Text => TEXT_BYTES,
             Self::List => LIST_BYTES,
             Self::LabelsView => LABELS_VIEW_BYTES,
+            Self::Elements => ELEMENTS_BYTES,
             Self::Count => WORD_BYTES,
             Self::Words(count) => count * WORD_BYTES,
         }

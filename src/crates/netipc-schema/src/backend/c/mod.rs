@@ -46,12 +46,11 @@ const TEMPLATES: [(&str, &str); 11] = [
 /// Words that the library keeps in structs which callers allocate, a mark among them: enough on every
 /// host, which the glue asserts.
 const ANSWER_WORDS: usize = 2;
-const BATCH_WORDS: usize = 8;
 const CALL_BUILDER_WORDS: usize = 12;
 const REQUEST_BUILDER_WORDS: usize = 10;
 /// The same for builders of responses, their header's own fields aside.
 const RESPONSE_BUILDER_WORDS: usize = 22;
-const GUARD_WORDS: usize = 6;
+const GUARD_WORDS: usize = 4;
 
 /// A header a service, and one that includes them all.
 pub(super) fn generate(services: &[Service]) -> Vec<Output> {
@@ -83,6 +82,7 @@ fn render(name: &str, context: &Value) -> String {
         .expect("the delimiters are the usual ones");
     environment.set_syntax(whitespace);
     environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
+    environment.add_function("mark", mark);
     for (name, template) in TEMPLATES {
         environment
             .add_template(name, template)
@@ -92,6 +92,16 @@ fn render(name: &str, context: &Value) -> String {
         .get_template(name)
         .and_then(|template| template.render(context))
         .unwrap_or_else(|error| panic!("template {name}: {error:#}"))
+}
+
+/// What tells structs of a type, that were filled in, from all others: FNV-1a of its name, which no zeroed
+/// memory holds.
+fn mark(type_name: &str) -> String {
+    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0100_0000_01b3;
+    let hash =
+        type_name.bytes().fold(BASIS, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
+    format!("{hash:#018x}")
 }
 
 /// All that templates see of a service.
@@ -122,15 +132,17 @@ fn model(service: &Service) -> Value {
         key => find(&|body| matches!(body.role, Role::Key)),
         lookup => shape::lookup(service, &records),
         identity => shape::identity(service, &records),
+        is_found_here => shape::is_found_here(service, &records),
         generation => shape::generation(&records),
         answer_words => ANSWER_WORDS,
-        batch_words => BATCH_WORDS,
+        plain_builder_bytes => record::plain_builder_bytes(&records),
         request_builder_words => words("Request", REQUEST_BUILDER_WORDS),
         response_builder_words => match service.shape {
             Shape::Call { .. } => words("Response", CALL_BUILDER_WORDS),
             Shape::Lookup(_) | Shape::Snapshot => words("Response", RESPONSE_BUILDER_WORDS),
         },
         guard_words => GUARD_WORDS,
+        guard_bytes => (GUARD_WORDS + 1) * 8,
     }
 }
 
@@ -193,9 +205,8 @@ fn wrap(text: &str) -> String {
     let mut wrapped = String::new();
     let mut prototype = String::new();
     for line in text.lines() {
-        let begins = line.starts_with(|first: char| first.is_ascii_lowercase())
-            && line.contains('(')
-            && !line.contains('{');
+        let begins =
+            line.starts_with(|first: char| first.is_ascii_lowercase()) && line.contains('(');
         if prototype.is_empty() && !begins {
             wrapped.push_str(line);
             wrapped.push('\n');
@@ -205,7 +216,7 @@ fn wrap(text: &str) -> String {
             prototype.push(' ');
         }
         prototype.push_str(line.trim());
-        if prototype.ends_with(");") {
+        if prototype.ends_with([';', '{']) {
             wrapped.push_str(&wrap_prototype(&prototype));
             prototype.clear();
         }

@@ -23,10 +23,11 @@ const OWN: &str = "request_t request_view_t response_t response_view_t answer_vi
                    response_decode response_encode request_builder_init request_builder_push \
                    request_builder_finish response_builder_init response_builder_item \
                    response_builder_set response_builder_is_full response_builder_finish \
-                   response_copy response_copy_view response_copy_free";
+                   response_copy response_copy_view response_copy_free \
+                   response_view_read";
 const OWN_MACROS: &str = "SERVICE METHOD REQUEST_INIT RESPONSE_INIT";
 const OWN_OF_CACHES: &str = "cache_t cache_guard_t cache_init cache_refresh cache_ready \
-                             cache_read_lock cache_get cache_count cache_item cache_generation \
+                             cache_read_lock cache_get cache_find cache_count cache_item cache_generation \
                              cache_read_unlock cache_status cache_abort cache_abort_clear \
                              cache_close";
 
@@ -60,6 +61,7 @@ pub(crate) fn identifiers(service: &Service) -> Vec<Identifier<'_>> {
         let Some(directory) = directory else { continue };
         from(format!("{prefix}_{}_t", body.snake), &directory.name);
         from(format!("{prefix}_{}_view_t", body.snake), &directory.name);
+        from(format!("{prefix}_{}_view_read", body.snake), &directory.name);
         from(format!("{macros}_{}_INIT", body.snake.to_ascii_uppercase()), &directory.name);
     }
     for name in setters(service, &records) {

@@ -7,12 +7,10 @@ use super::layout::{self, Member};
 use crate::backend::bodies::{Body, Role, is_visible, string};
 use crate::backend::keys::KeyKind;
 use crate::backend::roles::echo;
-use crate::ir::Field;
+use crate::ir::{Field, Scalar};
 
 /// Words that a view of a payload with a directory takes beside its own fields, a mark among them.
 const LISTING_WORDS: usize = 8;
-/// The same for the response of a call, which is kept to be copied.
-const MESSAGE_WORDS: usize = 5;
 
 pub(super) fn model(body: &Body<'_>) -> Value {
     let role = match body.role {
@@ -36,7 +34,11 @@ pub(super) fn model(body: &Body<'_>) -> Value {
         is_empty => members(body, Side::Written).is_empty(),
         is_number_key => matches!((body.role, KeyKind::of_record(body)), (Role::Key, KeyKind::Number(_))),
         borrows => body.has_tail() || body.directory().is_some(),
-        view_words => view_words(body),
+        view_words => LISTING_WORDS,
+        is_marked => is_marked(body),
+        is_plain => is_plain(body),
+        fixed_bytes => body.size(),
+        texts_at => body.strings().map(|field| field.offset).collect::<Vec<_>>(),
         written_bytes => layout::size(&members(body, Side::Written)),
         view_bytes => layout::size(&members(body, Side::Read)),
     }
@@ -72,8 +74,13 @@ pub(super) fn field_model(body: &Body<'_>, field: &Field) -> Value {
         first => first.map(|variant| variant.name.pascal()),
         blank => fields::blank(body, field),
         read => read,
+        at => read_in_place(field),
+        at_found => read_in_place(field).replace("record", "record_"),
+        offset => field.offset,
+        hashed => hashed(field),
         write => write_expression(body, field),
         own => own_expression(body, field),
+        copy => copy_expression(body, field),
         set => write_expression(body, field).replace("from.", ""),
         identity => match string(field) {
             Some(_) => format!("BStr::new(caller.in_str({name}, \"{name}\")?)"),
@@ -104,10 +111,39 @@ fn own_expression(body: &Body<'_>, field: &Field) -> String {
     if string(field).is_some() { format!("{write}.into()") } else { write }
 }
 
+/// The same, of a view whose strings are as good as those that callers pass.
+fn copy_expression(body: &Body<'_>, field: &Field) -> String {
+    own_expression(body, field).replace("from.", "view.")
+}
+
+/// The expression of C that is what a cache hashes of a number: its bits, and zeros above them.
+fn hashed(field: &Field) -> String {
+    let name = field.name.snake();
+    match fields::scalar(field) {
+        Some(Scalar::I32) => format!("(uint32_t){name}"),
+        Some(Scalar::I64) => format!("(uint64_t){name}"),
+        _ => name,
+    }
+}
+
+/// The expression of C that is the field's value, of a record whose first byte `record` points at.
+fn read_in_place(field: &Field) -> String {
+    let at = field.offset;
+    match fields::scalar(field) {
+        Some(scalar) => format!("nipc_read_{}(record + {at})", scalar.as_str()),
+        None => format!("nipc_read_str(record, {at})"),
+    }
+}
+
 fn table(body: &Body<'_>) -> Option<Value> {
     let table = body.table()?;
+    let count = body.record.field(table.count);
     Some(context! {
         name => table.name.snake(),
+        counted_at => match count.kind.size() {
+            2 => format!("nipc_read_u16(record + {})", count.offset),
+            _ => format!("nipc_read_u32(record + {})", count.offset),
+        },
         count => count_name(&table.name),
         doc => match table.doc.is_empty() {
             true => format!("The {}, in order: keys and values.", table.name.snake().replace('_', " ")),
@@ -150,27 +186,34 @@ fn members(body: &Body<'_>, side: Side) -> Vec<Member> {
         Side::Written => Member::List,
         Side::Read => Member::LabelsView,
     });
-    let kept = Member::Words(view_words(body));
     let elements = match (body.role, side) {
         (Role::Message(Some(_)), Side::Written) => vec![Member::List],
-        (Role::Message(Some(_)), Side::Read) => vec![Member::Count, kept],
-        (Role::Message(None), Side::Read) if is_response(body) => vec![kept],
+        (Role::Message(Some(_)), Side::Read) => {
+            vec![Member::Count, Member::Elements, Member::Words(LISTING_WORDS)]
+        }
+        (_, Side::Read) if is_marked(body) => vec![Member::Words(1)],
         _ => Vec::new(),
     };
     fields.chain(table).chain(elements).collect()
 }
 
-fn is_response(body: &Body<'_>) -> bool {
-    std::ptr::eq(body.record, &raw const body.service.response.header)
+/// Whether nothing that callers fill in can be refused: numbers alone, of which any is right.
+fn is_plain(body: &Body<'_>) -> bool {
+    let is_open = |field| fields::enumeration(body, field).is_none_or(|each| each.open);
+    !body.has_tail() && body.record.rules.is_empty() && visible(body).all(is_open)
 }
 
-/// Words in which what is read keeps the library's own view.
-fn view_words(body: &Body<'_>) -> usize {
-    match body.role {
-        Role::Message(Some(_)) => LISTING_WORDS,
-        Role::Message(None) if is_response(body) => MESSAGE_WORDS,
-        _ => 0,
-    }
+/// Whether what is read says that it was read: the response of a call, which may be copied.
+fn is_marked(body: &Body<'_>) -> bool {
+    matches!(body.role, Role::Message(None))
+        && std::ptr::eq(body.record, &raw const body.service.response.header)
+}
+
+/// Bytes of the builder of a response that is plain: a mark, whether it is set, and the response.
+pub(super) fn plain_builder_bytes(records: &[Body<'_>]) -> usize {
+    let response = records.iter().find(|body| body.stem == "Response");
+    let bytes = response.map_or(0, |body| layout::size(&members(body, Side::Written)));
+    2 * 8 + bytes.next_multiple_of(8)
 }
 
 /// Words that a builder of this message takes, its own fields among them.

@@ -20,7 +20,7 @@ use crate::service::{AsKey, Lookup, LookupItemView};
 use plan::{SessionLimits, SubRequest};
 use stitch::Stitch;
 
-pub use stitch::LookupError;
+pub use stitch::{LookupError, Place};
 
 /// The ceilings of one lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,6 +170,14 @@ impl<'a, S: Lookup> Answer<'a, S> {
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.stitch.generation()
+    }
+
+    /// Where each item lies, in the order asked, and the bytes that they lie in: for who reads items in
+    /// another language.
+    #[inline]
+    #[must_use]
+    pub fn parts(&self) -> (&'a [Place], &'a [u8]) {
+        self.stitch.parts()
     }
 
     /// The item for key `index`; `None` past the last.

@@ -98,11 +98,14 @@ impl LookupError {
     }
 }
 
-/// Where an item lies in the buffer.
+/// Where an item lies in the bytes of an answer to a lookup.
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    start: usize,
-    len: usize,
+#[repr(C)]
+pub struct Place {
+    /// Its first byte.
+    pub start: usize,
+    /// How many bytes it has.
+    pub len: usize,
 }
 
 /// One lookup under way, and the last one's answer.
@@ -246,6 +249,11 @@ impl<S: Lookup> Stitch<S> {
         let len = S::Item::write_smallest(&key, Overflow::Oversized, out)?;
         self.places.push(Place { start, len });
         Ok(())
+    }
+
+    /// Where each item lies, in the order asked, and the bytes that they lie in.
+    pub(super) fn parts(&self) -> (&[Place], &[u8]) {
+        (&self.places, &self.items)
     }
 
     /// How many items there are.
