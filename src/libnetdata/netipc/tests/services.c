@@ -254,7 +254,8 @@ static void a_host_runs_on_the_thread_of_its_caller_until_it_is_stopped(void)
 
 static void *connect_to_listener(void *session)
 {
-    CHECK_OK(nipc_session_connect((nipc_session_t *)session, run_dir, NIPC_INCREMENT_SERVICE, NULL, SOON_MS));
+    CHECK_OK(nipc_session_connect((nipc_session_t *)session, run_dir, NIPC_INCREMENT_SERVICE, NULL, SOON_MS,
+                                  NULL));
     return NULL;
 }
 
