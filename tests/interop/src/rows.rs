@@ -383,6 +383,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_brief_has_every_service_and_every_way_to_ask() {
+        let brief: Vec<_> = ROWS.iter().filter(|row| row.is_brief()).collect();
+        for row in ROWS {
+            assert!(brief.iter().any(|other| other.service == row.service), "{}", row.service);
+            assert!(brief.iter().any(|other| other.play == row.play), "{:?}", row.play);
+        }
+        assert!(brief.len() < ROWS.len() / 2, "{} of {} rows", brief.len(), ROWS.len());
+    }
+
+    #[test]
     fn every_service_has_every_kind_that_it_can_have() {
         for service in [
             "increment",

@@ -35,8 +35,10 @@ fn provide(run_dir: &str) -> Result<(), Box<dyn Error>> {
         preferred_profiles: PREFERRED,
         ..ServerConfig::default()
     };
-    let running = Server::bind(&Endpoint::new(run_dir, SERVICE)?, config)?
-        .spawn(|request, response| Ok(response.value(request.value().wrapping_add(1)).finish()?))?;
+    let server = Server::bind(&Endpoint::new(run_dir, SERVICE)?, config)?;
+    let running = server.spawn(|request, response| {
+        Ok(response.value(request.value().wrapping_add(1)).finish()?)
+    })?;
     println!("serving {SERVICE}");
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
     running.drain()?;
