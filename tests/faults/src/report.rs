@@ -31,7 +31,8 @@ pub(crate) fn report(
     let all = || played.iter().flat_map(|played| &played.cells);
     let right: u64 = all().map(|cell| cell.right).sum();
     let times: u32 = all().map(|cell| cell.times).sum();
-    writeln!(text, "\n- Machine: {}", machine()?)?;
+    writeln!(text, "\n- Command: `tools/faults --full --write`")?;
+    writeln!(text, "- Machine: {}", machine()?)?;
     writeln!(text, "- Drivers: unoptimised builds, assertions on; several sides at a time.")?;
     let wrong = all().flat_map(|cell| &cell.words).filter(|words| words.contains("wrong answer"));
     writeln!(
