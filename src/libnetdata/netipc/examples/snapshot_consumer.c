@@ -26,7 +26,7 @@ int main(int argc, char **argv)
     }
 
     /* Any thread reads so, and never waits: what the guard holds stays as it is. */
-    nipc_cgroups_cache_guard_t guard = {{0}};
+    nipc_cgroups_cache_guard_t guard = {0};
     nipc_cgroups_snapshot_item_view_t item;
     nipc_cgroups_cache_read_lock(&cache, &guard);
     printf("%zu groups\n", nipc_cgroups_cache_count(&guard));

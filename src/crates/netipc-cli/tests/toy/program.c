@@ -141,7 +141,7 @@ static void shelves(void)
     CHECK(nipc_shelf_response_decode(response, response_len, &answer) == NIPC_OK);
     CHECK(answer.tidied_by == 3 && answer.offset == -5 && answer.count == 1);
     CHECK(nipc_shelf_response_view_item(&answer, 0, &item) == NIPC_OK && item.id == -1 && item.marks.count == 1);
-    nipc_shelf_cache_guard_t none = {{0}};
+    nipc_shelf_cache_guard_t none = {0};
     CHECK(nipc_shelf_cache_get(&none, -1, NIPC_SHELF_KIND_BOOK, nipc_str("title"), &item) == NIPC_ERR_NOT_INITIALIZED);
 }
 
