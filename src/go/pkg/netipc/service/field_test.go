@@ -18,7 +18,7 @@ import (
 
 // A server that lives and shakes no hands must not make a call that reconnects outlast its own timeout.
 func TestAHandshakeWithinACallEndsByTheCallsTimeout(t *testing.T) {
-	const timeout = 200 * time.Millisecond
+	timeout := shortTimeout(200 * time.Millisecond)
 	endpoint, server := incrementServer(t, service.ServerConfig{}, addOne)
 	client := incrementClient(t, endpoint, service.ClientConfig{CallTimeout: timeout})
 	asks(t, client, 1)
