@@ -503,8 +503,13 @@ func TestACallEndsByItsTimeoutAndItsContext(t *testing.T) {
 	}
 }
 
-// slack is what a busy machine may add to a bound.
-const slack = 400 * time.Millisecond
+// slack is what a busy machine may add to a bound. Tests of Windows run under Wine, whose times say little.
+var slack = func() time.Duration {
+	if runtime.GOOS == "windows" {
+		return 4 * time.Second
+	}
+	return 400 * time.Millisecond
+}()
 
 func TestACallIsSentAgainToTheServersSuccessor(t *testing.T) {
 	endpoint, server := incrementServer(t, service.ServerConfig{}, addOne)

@@ -1,3 +1,5 @@
+//go:build !windows
+
 package service_test
 
 import (
@@ -34,11 +36,11 @@ func raiseDescriptors(t testing.TB, needed uint64) {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
-	if limit.Cur >= needed {
+	if uint64(limit.Cur) >= needed {
 		return
 	}
 	limit.Cur = limit.Max
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < needed {
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || uint64(limit.Cur) < needed {
 		t.Fatalf("%d descriptors are needed, %d can be had: %v", needed, limit.Cur, err)
 	}
 }
