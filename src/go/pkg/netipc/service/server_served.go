@@ -202,6 +202,9 @@ func (s *served) wakeReader() {
 
 // handleInline answers a request on the reader's own goroutine. False when that is the reader no longer.
 func (s *served) handleInline(w *worker) bool {
+	// Before the watchdog may make another goroutine the reader, which receives into the inbox.
+	received, payload := s.inbox.Received()
+	header := *received
 	s.turn++
 	turn := s.turn
 	s.handling.Store(turn)
@@ -209,9 +212,6 @@ func (s *served) handleInline(w *worker) bool {
 	w.inlineOf.Store(s)
 	s.engine.watchdog.wake()
 
-	// Copied: when the reading is passed on, another goroutine receives.
-	received, payload := s.inbox.Received()
-	header := *received
 	returned := false
 	defer func() {
 		if !returned {
