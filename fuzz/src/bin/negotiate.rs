@@ -17,15 +17,28 @@ const POLICY: Policy = Policy {
     auth_token: 7,
     packet_size: 65_536,
 };
-const PEER: Peer = Peer { admitted: true, can_open_regions: true, session_free: true };
+/// Any peer, and any server: whether its user is admitted, could open regions, and a session is free.
+const EITHER: [bool; 2] = [true, false];
 
 fuzz_target!(|data: &[u8]| {
-    match negotiate(data, &POLICY, &PEER) {
+    for admitted in EITHER {
+        for can_open_regions in EITHER {
+            for session_free in EITHER {
+                decide(data, &Peer { admitted, can_open_regions, session_free });
+            }
+        }
+    }
+});
+
+fn decide(data: &[u8], peer: &Peer) {
+    match negotiate(data, &POLICY, peer) {
         Ok(agreed) => {
             let hello = Hello::decode(&data[HEADER_LEN..]).expect("accepted, so it decodes");
             assert_eq!(hello.message(), data);
             assert_eq!(hello.auth_token, POLICY.auth_token);
             let terms = agreed.terms();
+            assert!(peer.admitted && peer.session_free);
+            assert!(peer.can_open_regions || !terms.profile.is_shared_memory());
             assert!(terms.request.payload_bytes <= POLICY.max_request_payload_bytes);
             assert!((hello.supported & POLICY.supported).contains(terms.profile.into()));
             let accepted = check_reply(&hello, &agreed.message(1)).expect("both ends agree");
@@ -43,4 +56,4 @@ fuzz_target!(|data: &[u8]| {
             }
         }
     }
-});
+}

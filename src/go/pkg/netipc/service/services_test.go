@@ -1,6 +1,7 @@
 package service_test
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"testing"
@@ -181,4 +182,40 @@ func TestCallsAreServedByAsManyWorkersAsTheyAreGiven(t *testing.T) {
 	if err != nil || answer.Bytes().String() != "cba" {
 		t.Errorf("%v", err)
 	}
+}
+
+func TestServersStartOnceAndStopBeforeTheyEverDid(t *testing.T) {
+	if _, err := service.NewHost(1); !errors.Is(err, service.ErrNoServers) {
+		t.Errorf("a host of nothing: %v", err)
+	}
+	endpoint := endpointOf(t, increment.Service)
+	server, err := increment.NewServer(endpoint, service.ServerConfig{}, addOne)
+	start(t, server, err)
+	for what, err := range map[string]error{
+		"started again": server.Start(), "served": server.Serve(background), "taken by a host": hosted(server),
+	} {
+		if !errors.Is(err, service.ErrStarted) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for range 2 {
+		if err := server.Drain(); err != nil {
+			t.Errorf("draining: %v", err)
+		}
+	}
+
+	for _, stop := range []func(*service.Server) error{(*service.Server).Stop, (*service.Server).Drain} {
+		server, err := increment.NewServer(endpoint, service.ServerConfig{}, addOne)
+		if err != nil {
+			t.Fatalf("the name was not given back: %v", err)
+		}
+		if err := stop(server); err != nil {
+			t.Errorf("a server that never ran: %v", err)
+		}
+	}
+}
+
+func hosted(server *service.Server) error {
+	_, err := service.NewHost(1, server)
+	return err
 }
