@@ -14,7 +14,7 @@ use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use super::clients::socket_of;
 use super::fields::OFFER;
 use super::raw::{RawListener, RawSession};
-use super::region::path_of;
+use super::region::{good_header, path_of};
 use super::servers::hear;
 use super::wire;
 use super::{clients_over_regions, servers_over_regions, servers_over_sockets};
@@ -121,16 +121,22 @@ struct Foreign {
     kind: Kind,
     path: PathBuf,
     target: PathBuf,
+    content: Vec<u8>,
     before: Metadata,
     _listener: Option<UnixListener>,
 }
 
 impl Foreign {
     fn put(kind: Kind, path: PathBuf) -> Result<Self, Failure> {
+        Self::with(kind, path, PRECIOUS.to_vec())
+    }
+
+    /// Where files, and targets of links, hold `content`.
+    fn with(kind: Kind, path: PathBuf, content: Vec<u8>) -> Result<Self, Failure> {
         let mut target = path.clone().into_os_string();
         target.push(TARGET_ENDING);
         let target = PathBuf::from(target);
-        fs::write(&target, PRECIOUS)?;
+        fs::write(&target, &content)?;
         let mode = Mode::RUSR | Mode::WUSR;
         let mut listener = None;
         match kind {
@@ -138,14 +144,14 @@ impl Foreign {
             Kind::Dangling => symlink(path.with_file_name("nowhere"), &path)?,
             Kind::Pipe => mknodat(CWD, &path, FileType::Fifo, mode, 0)?,
             Kind::Directory => fs::create_dir(&path)?,
-            Kind::File => fs::write(&path, PRECIOUS)?,
+            Kind::File => fs::write(&path, &content)?,
             // The one that swallows all. Who may make none has another named pipe.
             Kind::Device => mknodat(CWD, &path, FileType::CharacterDevice, mode, makedev(1, 3))
                 .or_else(|_| mknodat(CWD, &path, FileType::Fifo, mode, 0))?,
             Kind::StreamSocket => listener = Some(UnixListener::bind(&path)?),
         }
         let before = fs::symlink_metadata(&path)?;
-        Ok(Self { kind, path, target, before, _listener: listener })
+        Ok(Self { kind, path, target, content, before, _listener: listener })
     }
 
     /// It is as it was, and is taken away.
@@ -154,10 +160,10 @@ impl Foreign {
             .map_err(|error| format!("{:?} was taken away: {error}", self.kind))?;
         let of =
             |stat: &Metadata| (stat.dev(), stat.ino(), stat.mode(), stat.len(), stat.mtime_nsec());
-        if of(&now) != of(&self.before) || fs::read(&self.target)? != PRECIOUS {
+        if of(&now) != of(&self.before) || fs::read(&self.target)? != self.content {
             return Err(format!("{:?} was changed", self.kind).into());
         }
-        if self.kind == Kind::File && fs::read(&self.path)? != PRECIOUS {
+        if self.kind == Kind::File && fs::read(&self.path)? != self.content {
             return Err("a file was written to".into());
         }
         if now.is_dir() && !now.file_type().is_socket() {
@@ -262,7 +268,16 @@ fn promised(stage: &mut Stage<'_>) -> Turn {
     let mut client = stage.new_client(stage.sides.client, &[])?;
     let (raw, offer) = listener.greet()?;
     let path = path_of(stage.path(), SERVICE, SESSION);
-    let foreign = kind.map(|kind| Foreign::put(kind, path)).transpose()?;
+    // A link leads to a region that is right in every way.
+    let content = match kind {
+        Some(Kind::Link) => {
+            let (mut region, file_bytes) = good_header(offer.request_bytes, offer.request_bytes);
+            region.resize(file_bytes, 0);
+            region
+        }
+        _ => PRECIOUS.to_vec(),
+    };
+    let foreign = kind.map(|kind| Foreign::with(kind, path, content)).transpose()?;
     raw.send(&offer.ack(wire::SHARED_MEMORY, SESSION))?;
     raw.must_close().map_err(|failure| format!("{kind:?}: {failure}"))?;
     let (_, second) = listener.greet()?;
