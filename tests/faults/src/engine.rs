@@ -38,6 +38,9 @@ pub(crate) struct Cell {
 pub(crate) struct Played {
     pub(crate) fault: String,
     pub(crate) cells: Vec<Cell>,
+    /// Whether it was played in its full counts.
+    #[serde(default)]
+    pub(crate) is_full: bool,
 }
 
 impl Played {
@@ -52,7 +55,7 @@ impl Played {
     /// The median and the longest of what was timed.
     pub(crate) fn took(&self) -> Option<(Duration, Duration)> {
         let all = || self.cells.iter().flat_map(|cell| cell.took_us.iter().copied());
-        Some((median(all())?, Duration::from_micros(all().max()?)))
+        Some((median(all().collect())?, Duration::from_micros(all().max()?)))
     }
 
     /// Why it falls short, if it does.
@@ -65,16 +68,19 @@ impl Played {
             return Some(format!("{failed} of {times}: {}", words.unwrap_or_default()));
         }
         let bound = fault.bound?;
+        // A few turns say of a busy machine more than of what is promised: of those, the best counts.
+        let (typical, name) =
+            if self.is_full { (median as Typical, "median") } else { (least as Typical, "best") };
         // Of each language at each end: what one of them does must not hide behind the others.
         Language::ALL.iter().find_map(|language| {
             let at = |is_there: fn(&Sides) -> Language| {
                 let cells = self.cells.iter().filter(|cell| is_there(&cell.sides) == *language);
-                median(cells.flat_map(|cell| cell.took_us.iter().copied()))
+                typical(cells.flat_map(|cell| cell.took_us.iter().copied()).collect())
             };
             let worst = at(|sides| sides.client).max(at(|sides| sides.server))?;
             (worst > bound.within).then(|| {
                 format!(
-                    "{} took {worst:?} at the median with {language}, not {:?}",
+                    "{} took {worst:?} at the {name} with {language}, not {:?}",
                     bound.what, bound.within
                 )
             })
@@ -82,14 +88,26 @@ impl Played {
     }
 }
 
-fn median(times_us: impl Iterator<Item = u64>) -> Option<Duration> {
-    let mut all: Vec<u64> = times_us.collect();
-    all.sort_unstable();
-    all.get(all.len() / 2).copied().map(Duration::from_micros)
+/// What stands for many times, in microseconds.
+type Typical = fn(Vec<u64>) -> Option<Duration>;
+
+fn median(mut times_us: Vec<u64>) -> Option<Duration> {
+    times_us.sort_unstable();
+    times_us.get(times_us.len() / 2).copied().map(Duration::from_micros)
+}
+
+fn least(times_us: Vec<u64>) -> Option<Duration> {
+    times_us.into_iter().min().map(Duration::from_micros)
 }
 
 /// Plays a fault between all its sides, in so many turns altogether.
-pub(crate) fn play(drivers: &Drivers, fault: &Fault, turns: u32, jobs: usize) -> Played {
+pub(crate) fn play(
+    drivers: &Drivers,
+    fault: &Fault,
+    turns: u32,
+    is_full: bool,
+    jobs: usize,
+) -> Played {
     let sides: Vec<Sides> = Sides::all().into_iter().filter(fault.sides).collect();
     let each = turns.div_ceil(u32::try_from(sides.len()).unwrap_or(1).max(1));
     let next = AtomicUsize::new(0);
@@ -111,7 +129,7 @@ pub(crate) fn play(drivers: &Drivers, fault: &Fault, turns: u32, jobs: usize) ->
     let mut cells = cells.into_inner().unwrap_or_else(PoisonError::into_inner);
     cells.sort_by_key(|(place, _)| *place);
     let cells = cells.into_iter().map(|(_, cell)| cell).collect();
-    Played { fault: fault.name.to_owned(), cells }
+    Played { fault: fault.name.to_owned(), cells, is_full }
 }
 
 /// That what is to be seen is seen: a client of each language notices answers that are wrong, and a

@@ -108,8 +108,9 @@ pub(crate) type Turn = Result<Option<Duration>, Failure>;
 pub(crate) struct Bound {
     /// What is timed, in words.
     pub(crate) what: &'static str,
-    /// What the median of all turns with each language at each end keeps within. Single turns are told by the slowest, and bounded by
-    /// the runner's patience: this machine does other things, too.
+    /// What the median of all turns with each language at each end keeps within, in full counts; the best
+    /// of few turns. Single turns are told by the slowest, and bounded by the runner's patience: this
+    /// machine does other things, too.
     pub(crate) within: Duration,
 }
 

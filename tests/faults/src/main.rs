@@ -118,7 +118,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         let counts = fault.counts;
         let usual = if arguments.full { counts.full } else { counts.quick };
         let start = Instant::now();
-        let played = play(&drivers, fault, arguments.turns.unwrap_or(usual), arguments.jobs.max(1));
+        let turns = arguments.turns.unwrap_or(usual);
+        let played = play(&drivers, fault, turns, arguments.full, arguments.jobs.max(1));
         let (result, is_new) = match played.shortcoming(fault) {
             None => ("pass".to_owned(), false),
             Some(words) => {

@@ -17,7 +17,8 @@ Real processes of three languages, a client that calls on and on and verifies ev
 harm done to them again and again: each row is a fault, what must hold in spite of it, and how often that was
 tried ([how](../tests/faults/README.md)). A turn passes where no answer is wrong, nothing crashes or hangs,
 who was not harmed is served all the time, calls are answered again afterwards, and in the end nobody holds a
-descriptor, a thread, a region, a file or memory more than before. `make test` does the same with fewer turns.
+descriptor, a thread, a region, a file or memory more than before. `make test` does the same with fewer turns. Each
+row is the last full run of its fault.
 ";
 
 /// Writes it all. `known` are the shortcomings that are known, by their faults, with their reasons.
@@ -31,7 +32,8 @@ pub(crate) fn report(
     let all = || played.iter().flat_map(|played| &played.cells);
     let right: u64 = all().map(|cell| cell.right).sum();
     let times: u32 = all().map(|cell| cell.times).sum();
-    writeln!(text, "\n- Machine: {}", machine()?)?;
+    writeln!(text, "\n- Command: `tools/faults --full --write`")?;
+    writeln!(text, "- Machine: {}", machine()?)?;
     writeln!(text, "- Drivers: unoptimised builds, assertions on; several sides at a time.")?;
     let wrong = all().flat_map(|cell| &cell.words).filter(|words| words.contains("wrong answer"));
     writeln!(

@@ -52,7 +52,7 @@ pub(super) const FAULTS: &[Fault] = &[
         promise: "a request that is half there costs its session alone, all of which is given back",
         how: "the same with strings of up to 600,000 bytes",
         sides: anyone,
-        counts: Counts { quick: 18, full: 504 },
+        counts: Counts { quick: 18, full: 1008 },
         bound: Some(Bound { what: "until all is given back", within: NOTICED }),
         turn: kill_client_in_chunks,
     },
