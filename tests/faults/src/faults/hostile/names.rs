@@ -3,7 +3,6 @@
 use std::fs::{self, Metadata};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::os::unix::net::UnixListener;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -19,7 +18,7 @@ use super::servers::hear;
 use super::wire;
 use super::{clients_over_regions, servers_over_regions, servers_over_sockets};
 use crate::fault::{Counts, Fault, Turn};
-use crate::stage::{SERVICE, Stage, no_crash};
+use crate::stage::{SERVICE, Stage, ends_in_words};
 use crate::watch::names;
 
 /// What foreign files and targets of links hold.
@@ -186,7 +185,7 @@ fn refuses(stage: &mut Stage<'_>, kind: Kind, path: PathBuf) -> Turn {
     if server.expect_ready().is_ok() {
         return Err(format!("{kind:?} did not keep the server from starting").into());
     }
-    no_crash(&mut server)?;
+    ends_in_words(&mut server)?;
     foreign.must_be_untouched()?;
     stage.serve()?;
     stage.end_server()?;
@@ -323,8 +322,7 @@ fn refuses_the_name(driver: &Path, end: &str, run_dir: &Path, name: &str) -> Res
         .stdin(Stdio::null())
         .output()?;
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    let is_clean = output.status.signal().is_none() && !output.status.success();
-    if is_clean && !words.trim().is_empty() {
+    if output.status.code() == Some(1) && !words.trim().is_empty() {
         return Ok(());
     }
     Err(format!("the {end} with the name {name:?} ended with {}: {words}", output.status).into())
