@@ -34,6 +34,8 @@ static struct {
 
 static nipc_client_ctx_t client;
 
+static void wait_for_change(void) { pthread_cond_wait(&board.changed, &board.lock); }
+
 static void give_reason(const char *text) { snprintf(board.reason, sizeof board.reason, "%s", text); }
 
 static void took(uint64_t start_ns) {
@@ -152,7 +154,11 @@ static void *call_on(void *context) {
         board.held = board.holds;
         pthread_cond_broadcast(&board.changed);
         while (board.holds && !board.closes)
-            pthread_cond_wait(&board.changed, &board.lock);
+            wait_for_change();
+        if (board.closes) {
+            pthread_mutex_unlock(&board.lock);
+            continue;
+        }
         board.held = false;
         pthread_cond_broadcast(&board.changed);
         uint64_t number = ++board.begun;
@@ -176,8 +182,6 @@ static const char *quoted(void) {
     text[to] = 0;
     return text;
 }
-
-static void wait_for_change(void) { pthread_cond_wait(&board.changed, &board.lock); }
 
 /* A child that ends at once, as programs do that start others, and ends as such children do. */
 static void fork_once(void) {

@@ -148,6 +148,10 @@ func (b *board) callOn(client *stringreverse.Client, o *options) {
 		b.held = b.holds
 		b.changed.Broadcast()
 		b.until(func() bool { return !b.holds || b.closes })
+		if b.closes {
+			b.Unlock()
+			continue
+		}
 		b.held = false
 		b.changed.Broadcast()
 		b.begun++

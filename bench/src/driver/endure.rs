@@ -142,6 +142,9 @@ fn call_on(shared: &Shared, client: &mut string_reverse::Client, options: &Endur
         if board.is_over {
             return;
         }
+        if board.closes {
+            continue;
+        }
         board.is_held = false;
         shared.changed.notify_all();
         board.begun += 1;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use netipc_bench::lines::{MISS, TELL};
+use netipc_bench::lines::{CLOSE, GO, HOLD, MISS, TELL};
 use rustix::process::Signal;
 
 use crate::fault::{Bound, Counts, Fault, Language, Sides, Turn, anyone};
@@ -27,6 +27,16 @@ pub(super) const FAULTS: &[Fault] = &[
         counts: Counts { quick: 18, full: 108 },
         bound: Some(Bound { what: "the longest call", within: TIMEOUT.saturating_add(GRACE) }),
         turn: stop_server,
+    },
+    Fault {
+        name: "stop-server-in-handshakes",
+        promise: "connecting and the handshake end by the timeout of 200 ms, and 50 ms; once the server goes on, \
+                  calls are answered",
+        how: "the same, and the client closes its session first: it connects to a server that is stopped",
+        sides: anyone,
+        counts: Counts { quick: 18, full: 108 },
+        bound: Some(Bound { what: "the longest refresh", within: TIMEOUT.saturating_add(GRACE) }),
+        turn: stop_server_in_handshakes,
     },
     Fault {
         name: "stop-client",
@@ -68,6 +78,20 @@ fn stop_server(stage: &mut Stage<'_>) -> Turn {
     stage.moment(MOMENT);
     stage.ask_client(TELL)?;
     stage.signal_server(Signal::STOP)?;
+    let told = stage.ask_client(MISS)?;
+    stage.signal_server(Signal::CONT)?;
+    stage.recovers()?;
+    Ok(Some(Duration::from_nanos(told.longest_ns)))
+}
+
+fn stop_server_in_handshakes(stage: &mut Stage<'_>) -> Turn {
+    stage.timeout = TIMEOUT;
+    stage.pair()?;
+    stage.ask_client(HOLD)?;
+    stage.signal_server(Signal::STOP)?;
+    // It goes on by making a session.
+    stage.ask_client(CLOSE)?;
+    stage.ask_client(GO)?;
     let told = stage.ask_client(MISS)?;
     stage.signal_server(Signal::CONT)?;
     stage.recovers()?;

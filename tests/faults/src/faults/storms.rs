@@ -39,8 +39,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "abort",
         promise: "an aborted call returns within 50 ms, and calls are answered once the abort is cleared",
-        how: "an abort from another thread at a random moment of calls; of a call that waits for a stopped server, \
-              every second time",
+        how: "an abort from another thread at a random moment of calls; of a call that waits for a stopped server; of \
+              a handshake with one; in turn",
         sides: anyone,
         counts: Counts { quick: 36, full: 1008 },
         bound: Some(Bound { what: "until the call returned", within: ABORTED }),
@@ -102,9 +102,12 @@ fn restart(stage: &mut Stage<'_>) -> Turn {
 
 fn abort(stage: &mut Stage<'_>) -> Turn {
     stage.pair()?;
-    let waits = stage.next_of(&[true, false]);
+    let (waits, connects) = stage.next_of(&[(true, false), (true, true), (false, false)]);
     if waits {
         stage.signal_server(Signal::STOP)?;
+    }
+    if connects {
+        stage.ask_client(ABORT)?;
     }
     stage.moment(MOMENT);
     let told = stage.ask_client(ABORT);
