@@ -497,6 +497,17 @@ pub(crate) fn no_crash(driver: &mut Driver) -> Result<(), Failure> {
     }
 }
 
+/// That a process ended because it said that something failed: by no signal, and by no panic.
+pub(crate) fn ends_in_words(driver: &mut Driver) -> Result<(), Failure> {
+    const FAILED: i32 = 1;
+    let status = driver.wait()?;
+    if status.code() == Some(FAILED) {
+        Ok(())
+    } else {
+        Err(format!("it ended with {status}").into())
+    }
+}
+
 /// Marsaglia's xorshift: the same harm in each run with the same seed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Random(u64);

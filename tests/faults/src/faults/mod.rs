@@ -22,6 +22,7 @@ pub(crate) const TABLES: &[&[Fault]] = &[
     races::FAULTS,
     hostile::CLIENTS,
     hostile::SERVERS,
+    hostile::BATCHES,
     hostile::HARM,
     hostile::SLOW,
     hostile::NAMES,

@@ -123,7 +123,7 @@ pub(in crate::faults) const CLIENTS: &[Fault] = &[
         "every bad value in every word of a region's header, right after the handshake and after calls; a \
          bystander calling",
         servers_over_regions,
-        1700,
+        1820,
         attack_words,
     ),
     fault(
@@ -297,20 +297,20 @@ fn send_descriptors(stage: &mut Stage<'_>) -> Turn {
     Ok(None)
 }
 
+/// Every bad value in every word of a region's header, in two states.
+static WORDS: LazyLock<Vec<(&'static Field, u64, State)>> = LazyLock::new(|| {
+    let mut all = Vec::new();
+    let (header, _) = super::region::good_header(OFFER.request_bytes, OFFER.request_bytes);
+    for state in [State::Fresh, State::Served] {
+        for field in fields::REGION {
+            all.extend(fields::bad_values(field, &header).into_iter().map(|v| (field, v, state)));
+        }
+    }
+    all
+});
+
 /// One bad value in a region's header.
 fn attack_words(stage: &mut Stage<'_>) -> Turn {
-    static WORDS: LazyLock<Vec<(&'static Field, u64, State)>> = LazyLock::new(|| {
-        let mut all = Vec::new();
-        let (header, _) = super::region::good_header(OFFER.request_bytes, OFFER.request_bytes);
-        for state in [State::Fresh, State::Served] {
-            for field in fields::REGION {
-                all.extend(
-                    fields::bad_values(field, &header).into_iter().map(|v| (field, v, state)),
-                );
-            }
-        }
-        all
-    });
     stage.serve()?;
     stage.bystander()?;
     let (field, value, state) = *next_of(stage, &WORDS);
@@ -378,7 +378,7 @@ mod tests {
 
     #[test]
     fn every_case_is_played_in_full() {
-        let all: [(&str, usize); 8] = [
+        let all: [(&str, usize); 9] = [
             ("hostile-hello", HELLOS.len()),
             ("hostile-no-hello", NO_HELLOS.len()),
             ("hostile-request", REQUESTS.len()),
@@ -387,6 +387,7 @@ mod tests {
             ("hostile-chunk", CHUNKS.len()),
             ("hostile-shape", SHAPES.len()),
             ("hostile-region-message", THROUGH_REGIONS.len()),
+            ("hostile-region-words", WORDS.len()),
         ];
         for (name, cases) in all {
             let fault = CLIENTS.iter().find(|fault| fault.name == name).expect("in the table");

@@ -263,6 +263,14 @@ pub(crate) const RESPONSE: &[Field] = &[
     field("length", 36, 4, ENDS),
 ];
 
+/// The header and the directory of an answer to a batch, for clients.
+pub(crate) const BATCH_RESPONSE: &[Field] = &[
+    field("flags", 10, 2, ENDS),
+    field("item_count", 20, 4, ENDS),
+    field("offset of the first", 32, 4, ENDS),
+    field("length of the first", 36, 4, ENDS),
+];
+
 /// A region's header (spec section 7), as a client meets it before it attaches. What is wrong with it makes a
 /// client reconnect on the baseline; owner, generation and counters may be anything.
 pub(crate) const REGION: &[Field] = &[

@@ -4,6 +4,7 @@
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use netipc_bench::Failure;
@@ -37,6 +38,15 @@ pub(in crate::faults) const HARM: &[Fault] = &[
         counts: Counts { quick: 45, full: 1008 },
         bound: None,
         turn: cut,
+    },
+    Fault {
+        name: "region-cut-at-birth",
+        promise: "both processes live, and the client is answered, over shared memory or the socket",
+        how: "every new region is cut off as soon as its name can be seen, while clients come; a bystander calling",
+        sides: shared,
+        counts: Counts { quick: 18, full: 504 },
+        bound: None,
+        turn: cut_at_birth,
     },
     Fault {
         name: "region-pages-gone",
@@ -126,6 +136,48 @@ fn cut(stage: &mut Stage<'_>) -> Turn {
         Ok(())
     })?;
     Ok(None)
+}
+
+fn cut_at_birth(stage: &mut Stage<'_>) -> Turn {
+    const CLIENTS: usize = 3;
+    stage.serve()?;
+    stage.bystander()?;
+    let (run_dir, spared) = (stage.path().to_owned(), names(stage.path())?);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Relaxed: nothing else is said by it.
+            while !is_over.load(Ordering::Relaxed) {
+                cut_all_but(&run_dir, &spared);
+            }
+        });
+        let answered = clients_are_answered(stage, CLIENTS);
+        is_over.store(true, Ordering::Relaxed);
+        answered
+    })?;
+    stage.server_settles(OTHER_SESSIONS)?;
+    stage.bystander_is_well()?;
+    Ok(None)
+}
+
+/// Regions come and go meanwhile: what is gone is gone.
+fn cut_all_but(run_dir: &Path, spared: &[String]) {
+    for name in names(run_dir).unwrap_or_default() {
+        if name.ends_with(".ipcshm") && !spared.contains(&name) {
+            let region = OpenOptions::new().write(true).open(run_dir.join(name));
+            let _cut = region.and_then(|region| region.set_len(0));
+        }
+    }
+}
+
+fn clients_are_answered(stage: &mut Stage<'_>, clients: usize) -> Result<(), Failure> {
+    for _ in 0..clients {
+        let mut client = stage.new_client(stage.sides.client, &[])?;
+        hear(&mut client, NEXT)?;
+        stage.right += hear(&mut client, TELL)?.right;
+        client.driver().end()?;
+    }
+    Ok(())
 }
 
 fn lose_pages(stage: &mut Stage<'_>) -> Turn {

@@ -8,7 +8,7 @@
 //! | `cases` | what is sent in which state, derived from that |
 //! | `raw`, `region` | the hostile peer's sockets and regions |
 //! | `clients` | clients that lie to servers |
-//! | `servers` | servers that lie to clients |
+//! | `servers`, `batches` | servers that lie to clients |
 //! | `harm` | third parties that harm the memory which two others share |
 //! | `slow` | clients that are slow, silent, or many |
 //! | `names` | things in the way, at every name of an endpoint |
@@ -18,6 +18,7 @@
 use crate::fault::{Over, Sides};
 use crate::stage::Stage;
 
+mod batches;
 mod cases;
 mod clients;
 mod fields;
@@ -29,6 +30,7 @@ mod servers;
 mod slow;
 mod wire;
 
+pub(super) use batches::BATCHES;
 pub(super) use clients::CLIENTS;
 pub(super) use harm::HARM;
 pub(super) use names::NAMES;

@@ -3,7 +3,6 @@
 use std::fs::{self, Metadata};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::os::unix::net::UnixListener;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -14,12 +13,12 @@ use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use super::clients::socket_of;
 use super::fields::OFFER;
 use super::raw::{RawListener, RawSession};
-use super::region::path_of;
+use super::region::{good_header, path_of};
 use super::servers::hear;
 use super::wire;
 use super::{clients_over_regions, servers_over_regions, servers_over_sockets};
 use crate::fault::{Counts, Fault, Turn};
-use crate::stage::{SERVICE, Stage, no_crash};
+use crate::stage::{SERVICE, Stage, ends_in_words};
 use crate::watch::names;
 
 /// What foreign files and targets of links hold.
@@ -121,16 +120,22 @@ struct Foreign {
     kind: Kind,
     path: PathBuf,
     target: PathBuf,
+    content: Vec<u8>,
     before: Metadata,
     _listener: Option<UnixListener>,
 }
 
 impl Foreign {
     fn put(kind: Kind, path: PathBuf) -> Result<Self, Failure> {
+        Self::with(kind, path, PRECIOUS.to_vec())
+    }
+
+    /// Where files, and targets of links, hold `content`.
+    fn with(kind: Kind, path: PathBuf, content: Vec<u8>) -> Result<Self, Failure> {
         let mut target = path.clone().into_os_string();
         target.push(TARGET_ENDING);
         let target = PathBuf::from(target);
-        fs::write(&target, PRECIOUS)?;
+        fs::write(&target, &content)?;
         let mode = Mode::RUSR | Mode::WUSR;
         let mut listener = None;
         match kind {
@@ -138,14 +143,14 @@ impl Foreign {
             Kind::Dangling => symlink(path.with_file_name("nowhere"), &path)?,
             Kind::Pipe => mknodat(CWD, &path, FileType::Fifo, mode, 0)?,
             Kind::Directory => fs::create_dir(&path)?,
-            Kind::File => fs::write(&path, PRECIOUS)?,
+            Kind::File => fs::write(&path, &content)?,
             // The one that swallows all. Who may make none has another named pipe.
             Kind::Device => mknodat(CWD, &path, FileType::CharacterDevice, mode, makedev(1, 3))
                 .or_else(|_| mknodat(CWD, &path, FileType::Fifo, mode, 0))?,
             Kind::StreamSocket => listener = Some(UnixListener::bind(&path)?),
         }
         let before = fs::symlink_metadata(&path)?;
-        Ok(Self { kind, path, target, before, _listener: listener })
+        Ok(Self { kind, path, target, content, before, _listener: listener })
     }
 
     /// It is as it was, and is taken away.
@@ -154,10 +159,10 @@ impl Foreign {
             .map_err(|error| format!("{:?} was taken away: {error}", self.kind))?;
         let of =
             |stat: &Metadata| (stat.dev(), stat.ino(), stat.mode(), stat.len(), stat.mtime_nsec());
-        if of(&now) != of(&self.before) || fs::read(&self.target)? != PRECIOUS {
+        if of(&now) != of(&self.before) || fs::read(&self.target)? != self.content {
             return Err(format!("{:?} was changed", self.kind).into());
         }
-        if self.kind == Kind::File && fs::read(&self.path)? != PRECIOUS {
+        if self.kind == Kind::File && fs::read(&self.path)? != self.content {
             return Err("a file was written to".into());
         }
         if now.is_dir() && !now.file_type().is_socket() {
@@ -180,7 +185,7 @@ fn refuses(stage: &mut Stage<'_>, kind: Kind, path: PathBuf) -> Turn {
     if server.expect_ready().is_ok() {
         return Err(format!("{kind:?} did not keep the server from starting").into());
     }
-    no_crash(&mut server)?;
+    ends_in_words(&mut server)?;
     foreign.must_be_untouched()?;
     stage.serve()?;
     stage.end_server()?;
@@ -262,7 +267,16 @@ fn promised(stage: &mut Stage<'_>) -> Turn {
     let mut client = stage.new_client(stage.sides.client, &[])?;
     let (raw, offer) = listener.greet()?;
     let path = path_of(stage.path(), SERVICE, SESSION);
-    let foreign = kind.map(|kind| Foreign::put(kind, path)).transpose()?;
+    // A link leads to a region that is right in every way.
+    let content = match kind {
+        Some(Kind::Link) => {
+            let (mut region, file_bytes) = good_header(offer.request_bytes, offer.request_bytes);
+            region.resize(file_bytes, 0);
+            region
+        }
+        _ => PRECIOUS.to_vec(),
+    };
+    let foreign = kind.map(|kind| Foreign::with(kind, path, content)).transpose()?;
     raw.send(&offer.ack(wire::SHARED_MEMORY, SESSION))?;
     raw.must_close().map_err(|failure| format!("{kind:?}: {failure}"))?;
     let (_, second) = listener.greet()?;
@@ -308,8 +322,7 @@ fn refuses_the_name(driver: &Path, end: &str, run_dir: &Path, name: &str) -> Res
         .stdin(Stdio::null())
         .output()?;
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    let is_clean = output.status.signal().is_none() && !output.status.success();
-    if is_clean && !words.trim().is_empty() {
+    if output.status.code() == Some(1) && !words.trim().is_empty() {
         return Ok(());
     }
     Err(format!("the {end} with the name {name:?} ended with {}: {words}", output.status).into())

@@ -45,7 +45,7 @@ pub(in crate::faults) const SERVERS: &[Fault] = &[
         "hostile-ack",
         "HELLO_ACK with every bad value of every field",
         clients_over_sockets,
-        1200,
+        1220,
         |stage| meet(stage, |stage, raw, offer| lie_in_the_ack(stage, &raw, &offer)),
     ),
     fault(
@@ -73,7 +73,7 @@ pub(in crate::faults) const SERVERS: &[Fault] = &[
         "hostile-region-offer",
         "regions with every bad value in every word of the header, and of every length",
         clients_over_regions,
-        900,
+        950,
         |stage| meet(stage, |stage, raw, offer| lie_in_the_region(stage, &raw, &offer)),
     ),
     fault(
@@ -91,6 +91,19 @@ pub(in crate::faults) const SERVERS: &[Fault] = &[
         |stage| meet(stage, |_, raw, offer| answer_with_descriptors(&raw, &offer)),
     ),
 ];
+
+static ACK_LIES: LazyLock<Vec<Lie>> =
+    LazyLock::new(|| lies(fields::ACK, &fields::OFFER.ack(wire::BASELINE, SESSION)));
+static RESPONSE_LIES: LazyLock<Vec<Lie>> =
+    LazyLock::new(|| lies(fields::RESPONSE, &wire::response(1, fields::TEXT)));
+static REGION_RESPONSE_LIES: LazyLock<Vec<Lie>> = LazyLock::new(|| {
+    let words = fields::REGION.iter().filter(|field| field.name.starts_with("resp_"));
+    let (header, _) = good_header(0, 0);
+    let of = |field| fields::bad_values(field, &header).into_iter().map(move |v| (field, v));
+    let mut all = lies(fields::RESPONSE, &wire::response(1, fields::TEXT));
+    all.extend(words.flat_map(of));
+    all
+});
 
 /// A client that has just been started comes to a hostile server; it must live, be right about what it was
 /// told, and end well.
@@ -140,9 +153,7 @@ fn in_words<T>((field, value): Lie, done: Result<T, Failure>) -> Result<T, Failu
 
 /// Answers how many right answers were given.
 fn lie_in_the_ack(stage: &mut Stage<'_>, raw: &Raw, offer: &Offer) -> Result<u64, Failure> {
-    static LIES: LazyLock<Vec<Lie>> =
-        LazyLock::new(|| lies(fields::ACK, &fields::OFFER.ack(wire::BASELINE, SESSION)));
-    let lie = *next_of(stage, &LIES);
+    let lie = *next_of(stage, &ACK_LIES);
     let right = offer.ack(wire::BASELINE, SESSION);
     raw.send(&lie.0.with(&right, lie.1))?;
     let is_right = lie.0.value(&right) == lie.1;
@@ -201,9 +212,7 @@ const fn may_stand(field: &Field, value: u64) -> bool {
 }
 
 fn lie_in_the_response(stage: &mut Stage<'_>, raw: &Raw, offer: &Offer) -> Result<u64, Failure> {
-    static LIES: LazyLock<Vec<Lie>> =
-        LazyLock::new(|| lies(fields::RESPONSE, &wire::response(1, fields::TEXT)));
-    let lie = *next_of(stage, &LIES);
+    let lie = *next_of(stage, &RESPONSE_LIES);
     agree(raw, offer)?;
     let (id, text) = take_request(raw)?;
     let right = wire::response(id, &text);
@@ -219,16 +228,18 @@ fn lie_in_the_response(stage: &mut Stage<'_>, raw: &Raw, offer: &Offer) -> Resul
     )
 }
 
+/// Every field of the first chunk, then of the last.
+fn lies_in_chunks(packets: &[Vec<u8>]) -> Vec<(usize, Lie)> {
+    let of = |at: usize| lies(fields::CHUNK, &packets[at]).into_iter().map(move |lie| (at, lie));
+    [1, packets.len() - 1].into_iter().flat_map(of).collect()
+}
+
 fn lie_in_a_chunk(stage: &mut Stage<'_>, raw: &Raw, offer: &Offer) -> Result<u64, Failure> {
     let short = Offer { packet_bytes: SHORT_PACKET_BYTES, ..*offer };
     agree(raw, &short)?;
     let (id, text) = take_request(raw)?;
     let packets = wire::packets(&wire::response(id, &text), SHORT_PACKET_BYTES as usize);
-    // Every field of the first chunk, then of the last.
-    let all: Vec<(usize, Lie)> = [1, packets.len() - 1]
-        .into_iter()
-        .flat_map(|at| lies(fields::CHUNK, &packets[at]).into_iter().map(move |lie| (at, lie)))
-        .collect();
+    let all = lies_in_chunks(&packets);
     let (at, lie) = *next_of(stage, &all);
     for packet in &packets[..at] {
         raw.send(packet)?;
@@ -340,19 +351,11 @@ fn lie_to_a_request(
     region: &mut RawRegion,
     raw: &Raw,
 ) -> Result<u64, Failure> {
-    static LIES: LazyLock<Vec<Lie>> = LazyLock::new(|| {
-        let words = fields::REGION.iter().filter(|field| field.name.starts_with("resp_"));
-        let (header, _) = good_header(0, 0);
-        let of = |field| fields::bad_values(field, &header).into_iter().map(move |v| (field, v));
-        let mut all = lies(fields::RESPONSE, &wire::response(1, fields::TEXT));
-        all.extend(words.flat_map(of));
-        all
-    });
     let message = match region.recv(raw)? {
         Seen::Packet(message) => message,
         seen => return Err(format!("{} in place of a request", told(&seen)).into()),
     };
-    let lie = *next_of(stage, &LIES);
+    let lie = *next_of(stage, &REGION_RESPONSE_LIES);
     let right = wire::response(wire::id_of(&message), &text_of(&message)?);
     let len = right.len() as u32;
     let mut is_right = false;
@@ -387,4 +390,28 @@ fn lie_to_a_request(
             raw.must_close().map(|()| 0)
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_lie_is_told_in_full() {
+        let right = wire::response(1, fields::TEXT);
+        let packets = wire::packets(&right, SHORT_PACKET_BYTES as usize);
+        let limit = fields::OFFER.request_bytes;
+        let all: [(&str, usize); 5] = [
+            ("hostile-ack", ACK_LIES.len()),
+            ("hostile-response", RESPONSE_LIES.len()),
+            ("hostile-response-chunk", lies_in_chunks(&packets).len()),
+            ("hostile-region-offer", lies(fields::REGION, &good_header(limit, limit).0).len()),
+            ("hostile-region-response", REGION_RESPONSE_LIES.len()),
+        ];
+        for (name, lies) in all {
+            let fault = SERVERS.iter().find(|fault| fault.name == name).expect("in the table");
+            let each = fault.counts.full / LANGUAGES;
+            assert!(each as usize >= lies, "{name}: {each} of {lies}");
+        }
+    }
 }

@@ -274,3 +274,17 @@ pub(crate) fn text_of(message: &[u8]) -> Option<Vec<u8>> {
     let len = (message.len() >= TEXT_AT).then(|| u32_at(message, 36) as usize)?;
     Some(message.get(TEXT_AT..TEXT_AT + len)?.to_vec())
 }
+
+/// What a batch asks to reverse.
+pub(crate) fn texts_of(message: &[u8]) -> Option<Vec<Vec<u8>>> {
+    const ENTRY_BYTES: usize = 8;
+    let items = (message.len() >= HEADER_BYTES).then(|| u32_at(message, 20) as usize)?;
+    let packed = message.get(HEADER_BYTES + items * ENTRY_BYTES..)?;
+    let text = |item: usize| {
+        let offset = u32_at(message, HEADER_BYTES + item * ENTRY_BYTES) as usize;
+        // An item is as the payload of a message is that has it alone.
+        let alone = [&message[..HEADER_BYTES], packed.get(offset..)?].concat();
+        text_of(&alone)
+    };
+    (0..items).map(text).collect()
+}
