@@ -58,6 +58,9 @@ impl nipc_labels_view_t {
     }
 }
 
+/// A label's key and value, as bytes.
+pub(crate) type Label<'c> = (&'c [u8], &'c [u8]);
+
 impl<'c> Caller<'c> {
     /// The labels that a view has, for who copies them. `name` is the view's, for the words.
     #[allow(dead_code, reason = "for calls that have labels")]
@@ -65,7 +68,7 @@ impl<'c> Caller<'c> {
         self,
         labels: &nipc_labels_view_t,
         name: &'static str,
-    ) -> Result<Vec<(&'c [u8], &'c [u8])>, Failure> {
+    ) -> Result<Vec<Label<'c>>, Failure> {
         // As the wire has it: offset and length of the key, then of the value.
         let table = self.in_slice(labels.table_.cast::<[u8; 16]>(), labels.count, name)?;
         let text = |entry: &[u8; 16], at: usize| {

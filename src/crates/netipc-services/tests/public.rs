@@ -163,7 +163,7 @@ fn a_snapshot_is_fetched_and_cached_and_what_is_shown_of_it_is_short() {
     assert_eq!(cache.refresh(), Err(CallError::Aborted));
     abort.clear();
     cache.close();
-    assert!(!cache.status().client.session.is_some());
+    assert!(cache.status().client.session.is_none());
     cache.refresh().unwrap();
     running.stop().unwrap();
 }
