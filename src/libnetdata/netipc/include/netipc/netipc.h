@@ -22,15 +22,17 @@
  * NULL is refused, unless said otherwise. Texts without a length end in NUL.
  *
  * Views are borrowed: those of a client's answer until the client's next use or its close, those of a
- * handler until it returns.
+ * handler until it returns, those of a payload that a program decodes for as long as it leaves that as it is.
+ * What they list is read in place, without a call: all of it was checked before there was a view. Members whose
+ * names end in an underscore, and functions of which a comment says so, are the library's.
  *
  * Threads. The client's side starts none. An object is used by one thread at a time, and a second one is
  * told NIPC_ERR_IN_USE; what any thread may call says so. No thread may use an object while another
  * closes it.
  *
  * Handlers of servers run on threads of the server's, with stacks of 2 MiB and the signal mask of the thread that
- * started the server, but for SIGBUS. They return: they throw no exception past themselves, jump past no frame of
- * the library's (longjmp), and neither exit nor cancel their thread.
+ * started the server, but for SIGBUS. They return: they throw no exception past themselves, which would end the
+ * process, jump past no frame of the library's (longjmp), and neither exit nor cancel their thread.
  *
  * The library reads no environment variable, makes no process, and prints nothing, but for a defect of its
  * own, which it contains and tells on stderr as well, with a backtrace where RUST_BACKTRACE asks for one. What
