@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use netipc::codec::Labels;
+use netipc::codec::{BString, Labels};
 
 use crate::boundary::Caller;
 use crate::failure::Failure;
@@ -58,9 +58,6 @@ impl nipc_labels_view_t {
     }
 }
 
-/// A label's key and value, as bytes.
-pub(crate) type Label<'c> = (&'c [u8], &'c [u8]);
-
 impl<'c> Caller<'c> {
     /// The labels that a view has, for who copies them. `name` is the view's, for the words.
     #[allow(dead_code, reason = "for calls that have labels")]
@@ -68,7 +65,7 @@ impl<'c> Caller<'c> {
         self,
         labels: &nipc_labels_view_t,
         name: &'static str,
-    ) -> Result<Vec<Label<'c>>, Failure> {
+    ) -> Result<Vec<(BString, BString)>, Failure> {
         // As the wire has it: offset and length of the key, then of the value.
         let table = self.in_slice(labels.table_.cast::<[u8; 16]>(), labels.count, name)?;
         let text = |entry: &[u8; 16], at: usize| {
@@ -77,7 +74,7 @@ impl<'c> Caller<'c> {
             let text = labels.record_.cast::<u8>().wrapping_add(number(at));
             self.in_slice(text, number(at + 4), name)
         };
-        table.iter().map(|entry| Ok((text(entry, 0)?, text(entry, 8)?))).collect()
+        table.iter().map(|entry| Ok((text(entry, 0)?.into(), text(entry, 8)?.into()))).collect()
     }
 }
 

@@ -44,8 +44,7 @@ pub(crate) fn labels_of(
     caller: Caller<'_>,
     labels: &nipc_labels_view_t,
 ) -> Result<Vec<(BString, BString)>, Failure> {
-    let labels = caller.labels_of(labels, "view")?;
-    Ok(labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
+    caller.labels_of(labels, "view")
 }
 
 /// A directory of a snapshot may point at one item a million times: copies of each would be longer than
