@@ -4,11 +4,11 @@ import (
 	"context"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/netipc/netipc/src/go/pkg/netipc/increment"
+	"github.com/netipc/netipc/src/go/pkg/netipc/internal/sys"
 	"github.com/netipc/netipc/src/go/pkg/netipc/protocol"
 	"github.com/netipc/netipc/src/go/pkg/netipc/service"
 	"github.com/netipc/netipc/src/go/pkg/netipc/stringreverse"
@@ -18,24 +18,18 @@ import (
 
 // A server that lives and shakes no hands must not make a call that reconnects outlast its own timeout.
 func TestAHandshakeWithinACallEndsByTheCallsTimeout(t *testing.T) {
-	const timeout = 200 * time.Millisecond
+	timeout := shortTimeout(200 * time.Millisecond)
 	endpoint, server := incrementServer(t, service.ServerConfig{}, addOne)
 	client := incrementClient(t, endpoint, service.ClientConfig{CallTimeout: timeout})
 	asks(t, client, 1)
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	silent, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
-	if err == nil {
-		t.Cleanup(func() { _ = syscall.Close(silent) })
-		err = syscall.Bind(silent, &syscall.SockaddrUnix{Name: endpoint.SocketPath()})
-	}
-	if err == nil {
-		err = syscall.Listen(silent, 8)
-	}
+	silent, err := sys.Bind(endpoint.SocketPath(), &sys.BindOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = silent.Close() })
 	took := within(t, timeout+50*time.Millisecond+slack, func() {
 		_, err = client.Call(background, increment.Request{})
 	})

@@ -171,12 +171,13 @@ func TestAServerThatSaysNothingCostsTheTimeoutAndNoMore(t *testing.T) {
 			}
 		}
 	})
-	client := incrementClient(t, endpoint, service.ClientConfig{CallTimeout: 50 * time.Millisecond})
-	took := within(t, 100*time.Millisecond+slack, func() {
+	timeout := shortTimeout(50 * time.Millisecond)
+	client := incrementClient(t, endpoint, service.ClientConfig{CallTimeout: timeout})
+	took := within(t, timeout+50*time.Millisecond+slack, func() {
 		_, err := client.Call(background, increment.Request{})
 		wantError(t, err, service.ErrTimedOut)
 	})
-	if took < 50*time.Millisecond {
+	if took < timeout {
 		t.Fatalf("it took %v", took)
 	}
 	if status := client.Status(); status.State != protocol.StateBroken || status.Counters.Resends != 0 {

@@ -2,17 +2,17 @@ package service_test
 
 import (
 	"encoding/binary"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/netipc/netipc/src/go/pkg/netipc/internal/sys"
 	"github.com/netipc/netipc/src/go/pkg/netipc/protocol"
 	"github.com/netipc/netipc/src/go/pkg/netipc/service"
 )
 
 // rawSocket is a peer that speaks packets, well or badly.
 type rawSocket struct {
-	fd         int
+	channel    *sys.PacketChannel
 	packetSize uint32
 }
 
@@ -21,24 +21,23 @@ func connectRaw(t testing.TB, endpoint service.Endpoint) *rawSocket {
 	return connectRawWith(t, endpoint, 200_000)
 }
 
+// connectRawWith proposes packets of this size, or the longest that there are.
 func connectRawWith(t testing.TB, endpoint service.Endpoint, packetSize uint32) *rawSocket {
 	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
+	channel, err := sys.Connect(endpoint.SocketPath(), rawWait(patience))
 	if err != nil {
 		t.Fatal(err)
 	}
-	socket := &rawSocket{fd: fd, packetSize: packetSize}
+	socket := &rawSocket{channel: channel}
 	t.Cleanup(socket.close)
-	timeout := syscall.NsecToTimeval(patience.Nanoseconds())
-	if err := syscall.SetsockoptTimeval(fd, syscall.SOL_SOCKET, syscall.SO_RCVTIMEO, &timeout); err != nil {
+	most, err := channel.MaxPacketSize()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Connect(fd, &syscall.SockaddrUnix{Name: endpoint.SocketPath()}); err != nil {
-		t.Fatal(err)
-	}
+	socket.packetSize = min(packetSize, uint32(most))
 	hello := protocol.Hello{
 		Supported: protocol.ProfilesBaseline, Request: protocol.Limits{PayloadBytes: 65_536, BatchItems: 1024},
-		ResponseHint: protocol.Limits{PayloadBytes: 1024, BatchItems: 1}, PacketSize: packetSize,
+		ResponseHint: protocol.Limits{PayloadBytes: 1024, BatchItems: 1}, PacketSize: socket.packetSize,
 	}
 	message := hello.Message()
 	socket.write(t, message[:])
@@ -48,37 +47,34 @@ func connectRawWith(t testing.TB, endpoint service.Endpoint, packetSize uint32) 
 	return socket
 }
 
-func (s *rawSocket) close() {
-	if s.fd >= 0 {
-		_ = syscall.Close(s.fd)
-		s.fd = -1
-	}
-}
+func rawWait(timeout time.Duration) *sys.Wait { return &sys.Wait{Deadline: sys.After(timeout)} }
+
+func (s *rawSocket) close() { _ = s.channel.Close() }
 
 func (s *rawSocket) write(t testing.TB, packet []byte) {
 	t.Helper()
-	if err := syscall.Sendto(s.fd, packet, syscall.MSG_NOSIGNAL, nil); err != nil {
+	if err := s.channel.Send(packet, nil, rawWait(patience)); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// send sends a message in one packet, whatever was agreed.
+// send sends the first packet of a message, whatever was agreed: all of it, if that has room.
 func (s *rawSocket) send(t testing.TB, header protocol.Header, payload []byte) {
 	t.Helper()
+	s.write(t, s.first(header, payload))
+}
+
+func (s *rawSocket) first(header protocol.Header, payload []byte) []byte {
 	head := header.Encode()
-	s.write(t, append(head[:], payload...))
+	message := append(head[:], payload...)
+	return message[:min(len(message), int(s.packetSize))]
 }
 
 // tryWrite sends a message if there is room for it, after a while.
 func (s *rawSocket) tryWrite(t testing.TB, header protocol.Header, payload []byte) bool {
 	t.Helper()
-	soon := syscall.NsecToTimeval((300 * time.Millisecond).Nanoseconds())
-	if err := syscall.SetsockoptTimeval(s.fd, syscall.SOL_SOCKET, syscall.SO_SNDTIMEO, &soon); err != nil {
-		t.Fatal(err)
-	}
-	head := header.Encode()
-	err := syscall.Sendto(s.fd, append(head[:], payload...), syscall.MSG_NOSIGNAL, nil)
-	if err != nil && err != syscall.EAGAIN {
+	err := s.channel.Send(s.first(header, payload), nil, rawWait(300*time.Millisecond))
+	if err != nil && err != sys.ErrTimedOut {
 		t.Fatal(err)
 	}
 	return err == nil
@@ -88,20 +84,15 @@ func (s *rawSocket) tryWrite(t testing.TB, header protocol.Header, payload []byt
 func (s *rawSocket) read(t testing.TB) []byte {
 	t.Helper()
 	packet := make([]byte, 1<<20)
-	for {
-		length, _, err := syscall.Recvfrom(s.fd, packet, 0)
-		switch err {
-		case nil:
-			if length == 0 {
-				return nil
-			}
-			return packet[:length]
-		case syscall.EINTR:
-		case syscall.ECONNRESET:
-		default:
-			t.Fatal(err)
-		}
+	length, err := s.channel.Recv(packet, rawWait(patience))
+	switch err {
+	case nil:
+		return packet[:length]
+	case sys.ErrClosed:
+		return nil
 	}
+	t.Fatal(err)
+	return nil
 }
 
 // number is the payload of an increment.

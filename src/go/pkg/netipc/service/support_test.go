@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,8 +29,19 @@ var background = context.Background()
 // endpointOf is an endpoint of its own for each test.
 func endpointOf(t testing.TB, name string) service.Endpoint {
 	t.Helper()
-	return endpointIn(t, t.TempDir(), name)
+	return endpointIn(t, newRunDir(t), name)
 }
+
+// newRunDir is a run directory of its own for each test. On Windows it is but a name.
+func newRunDir(t testing.TB) string {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		return fmt.Sprintf(`C:\netipc\%d\%d`, os.Getpid(), runDirs.Add(1))
+	}
+	return t.TempDir()
+}
+
+var runDirs atomic.Uint64
 
 func endpointIn(t testing.TB, runDir, name string) service.Endpoint {
 	t.Helper()

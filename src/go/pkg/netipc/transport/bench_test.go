@@ -7,50 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"testing"
-	"time"
-
-	"github.com/netipc/netipc/src/go/pkg/netipc/protocol"
 )
-
-// serveUntilKilled is a server of increment.
-func serveUntilKilled(endpoint Endpoint) error {
-	listener, err := Listen(endpoint, &ListenerConfig{
-		SupportedProfiles: profilesFromEnv(), PreferredProfiles: profilesFromEnv(),
-		MaxRequestPayloadBytes: wide.PayloadBytes,
-	})
-	if err != nil {
-		return err
-	}
-	serveIncrement(listener)
-	return nil
-}
-
-// profilesFromEnv are what a test wants: shared memory too, if this is set.
-const sharedEnv = "NETIPC_TEST_SHARED"
-
-func profilesFromEnv() protocol.Profiles {
-	if os.Getenv(sharedEnv) != "" {
-		return protocol.ProfilesBaseline | protocol.ProfilesShmHybrid
-	}
-	return protocol.ProfilesBaseline
-}
-
-// connectSoon connects to a server that is being started: by an event, not by asking again and again,
-// where its directory tells that the endpoint has appeared.
-func connectSoon(t testing.TB, endpoint Endpoint, proposal Proposal) *Session {
-	t.Helper()
-	for end := time.Now().Add(soon); time.Now().Before(end); runtime.Gosched() {
-		session, err := Connect(endpoint, &proposal, within(soon))
-		if err == nil {
-			t.Cleanup(func() { _ = session.Close() })
-			return session
-		}
-	}
-	t.Fatal("no server")
-	return nil
-}
 
 // BenchmarkPingPong calls increment in another process. Where this one runs, and so where the other, is
 // for taskset; NETIPC_TEST_SERVER_CPUS ties the server to others.

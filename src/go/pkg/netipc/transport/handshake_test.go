@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux || windows
 
 package transport
 
@@ -67,7 +67,7 @@ func TestWhatWasAgreedIsKnownAtBothEnds(t *testing.T) {
 		t.Fatal(client.ID(), server.ID())
 	}
 	for _, session := range []*Session{client, server} {
-		if peer := session.Peer(); peer.PID != uint32(os.Getpid()) || peer.UID != uint32(os.Geteuid()) {
+		if peer := session.Peer(); peer.PID != uint32(os.Getpid()) || peer.UID != sys.OwnUID() {
 			t.Fatalf("%+v", peer)
 		}
 	}
@@ -192,7 +192,7 @@ func TestBadConnectionsDoNotHoldUpTheNext(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = session.Close()
-	if took := time.Since(start); took > most {
+	if took := time.Since(start); took > atMost(most) {
 		t.Fatalf("%d bad connections took %v", bad, took)
 	}
 	counted(t, listener, func(c HandshakeCounts) bool { return c.Malformed == bad && c.Sessions == 1 })
@@ -424,7 +424,7 @@ func TestARefusalInFlightDoesNotHoldUpClosing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := t.TempDir() + "/s"
+	path := newEndpoint(t).SocketPath()
 	other, err := sys.Bind(path, &sys.BindOptions{})
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux || windows
 
 package transport
 
@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +24,8 @@ func within(timeout time.Duration) Wait { return Wait{Deadline: After(timeout)} 
 func newEndpoint(t testing.TB) Endpoint {
 	t.Helper()
 	// Not t.TempDir: names of tests are longer than socket paths may be. In memory where there is such a
-	// place: regions are files, and reserving them on a disk takes its time.
+	// place: regions are files, and reserving them on a disk takes its time. (On Windows the directory is but
+	// a name.)
 	parent := "/dev/shm"
 	if info, err := os.Stat(parent); err != nil || !info.IsDir() {
 		parent = ""
@@ -148,6 +150,15 @@ func bestOf(promised time.Duration, try func() time.Duration) time.Duration {
 		best = min(best, try())
 	}
 	return best
+}
+
+// atMost is how long something may take. Tests of Windows run under Wine, whose times say nothing: there only a
+// hang takes too long.
+func atMost(most time.Duration) time.Duration {
+	if runtime.GOOS == "windows" {
+		return soon
+	}
+	return most
 }
 
 // emulator is what this test binary must be run with, where it was made for another processor.

@@ -17,6 +17,7 @@ import (
 var (
 	kernel32                  = windows.NewLazySystemDLL("kernel32.dll")
 	procGetOverlappedResult   = kernel32.NewProc("GetOverlappedResult")
+	procGetQueuedCompletion   = kernel32.NewProc("GetQueuedCompletionStatus")
 	procOpenFileMapping       = kernel32.NewProc("OpenFileMappingW")
 	procPeekNamedPipe         = kernel32.NewProc("PeekNamedPipe")
 	procQueryPerfCounter      = kernel32.NewProc("QueryPerformanceCounter")
@@ -63,6 +64,19 @@ func resultOf(record *windows.Overlapped) (bytes uint32, errno syscall.Errno) {
 		errno = 0
 	}
 	return bytes, errno
+}
+
+// nextCompletion sleeps until an operation has ended on a file that the port knows by number. An error is the
+// port's own; how the operation ended is in its record.
+func nextCompletion(port windows.Handle) (number uintptr, errno syscall.Errno) {
+	var bytes uint32
+	var record *windows.Overlapped
+	done, _, errno := syscall.SyscallN(procGetQueuedCompletion.Addr(), uintptr(port), uintptr(unsafe.Pointer(&bytes)),
+		uintptr(unsafe.Pointer(&number)), uintptr(unsafe.Pointer(&record)), windows.INFINITE)
+	if done != 0 || record != nil {
+		errno = 0
+	}
+	return number, errno
 }
 
 // openMapping opens a mapping that has a name.

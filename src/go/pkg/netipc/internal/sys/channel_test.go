@@ -1,4 +1,4 @@
-//go:build linux
+//go:build linux || windows
 
 package sys
 
@@ -8,8 +8,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 func TestPacketsKeepTheirBoundariesWhateverTheirLength(t *testing.T) {
@@ -19,7 +17,7 @@ func TestPacketsKeepTheirBoundariesWhateverTheirLength(t *testing.T) {
 		t.Fatal(err)
 	}
 	buffer := make([]byte, most+1)
-	for _, length := range []int{1, 32, joinedBytes, joinedBytes + 1, largePacketBytes + 40, most} {
+	for _, length := range []int{1, 32, joinedBytes, joinedBytes + 1, most - 40, most} {
 		packet := bytes.Repeat([]byte{byte(length)}, length)
 		head := min(length, 32)
 		if err := a.Send(packet[:head], packet[head:], within(soon)); err != nil {
@@ -212,18 +210,6 @@ func TestAPacketEndsEachKindOfSleep(t *testing.T) {
 	}
 }
 
-func TestNotMoreGoroutinesBlockThanMay(t *testing.T) {
-	blocked.Store(maxBlocked)
-	defer blocked.Store(0)
-	a, _ := channels(t)
-	if n, err := a.block(make([]byte, 1), &Wait{}, blocks); n != 0 || err != nil {
-		t.Fatal(n, err)
-	}
-	if blocked.Load() != maxBlocked {
-		t.Fatal("a place was lost")
-	}
-}
-
 func TestSendingAndReceivingAllocateNothing(t *testing.T) {
 	a, b := channels(t)
 	b.SpinAtMost(0)
@@ -290,33 +276,5 @@ func TestAWakeUpOfAnEarlierAbortDoesNotEndALaterWait(t *testing.T) {
 	}
 	if time.Since(start) < 30*time.Millisecond {
 		t.Fatal("it did not wait")
-	}
-}
-
-func TestEverythingIsCloseOnExec(t *testing.T) {
-	path := shortDir(t) + "/svc.sock"
-	listener := bound(t, path)
-	channel, err := Connect(path, within(soon))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer channel.Close()
-	accepted, err := listener.Accept(within(soon))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer accepted.Channel.Close()
-	for name, fd := range map[string]int{
-		"listener": listener.fd, "reserve": listener.reserve, "lock": listener.claim.lock,
-		"client": channel.fd, "server": accepted.Channel.fd,
-	} {
-		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
-		if err != nil || flags&unix.FD_CLOEXEC == 0 {
-			t.Errorf("the %s is not close-on-exec (%v)", name, err)
-		}
-	}
-	peer, err := accepted.Channel.Peer()
-	if err != nil || peer.PID != uint32(unix.Getpid()) || peer.UID != OwnUID() {
-		t.Fatalf("%+v, %v", peer, err)
 	}
 }

@@ -41,7 +41,9 @@ var restMemory = sync.Pool{New: func() any { return new([restBytes]byte) }}
 // may receive at a time, and one send; everything else may be called by anybody at any time.
 type PacketChannel struct {
 	refs refs
-	file windows.Handle
+	// fileMu: who uses the file keeps whoever closes from closing it for that moment. Zero once closed.
+	fileMu sync.RWMutex
+	file   windows.Handle
 	// number is that at the completion port; zero for a client's.
 	number uintptr
 	// door is the listener whose instance this is, until a client has it.
@@ -138,7 +140,7 @@ func (c *PacketChannel) TrySend(head, body []byte) (bool, error) {
 		return false, nil
 	}
 	c.giveBack()
-	if ended, errno := c.send.begin(c.join(head, body), c.file, beginWrite); ended {
+	if ended, errno := c.begin(&c.send, c.join(head, body), beginWrite); ended {
 		c.giveBack()
 		err := c.sent(errno)
 		return err == nil, err
@@ -194,22 +196,39 @@ func (c *PacketChannel) sent(errno syscall.Errno) error {
 	return refused("send a packet", errno)
 }
 
+// begin begins an operation: true if it has ended already.
+func (c *PacketChannel) begin(
+	o *operation, bytes []byte, start func(*operation, windows.Handle) error,
+) (ended bool, errno syscall.Errno) {
+	c.fileMu.RLock()
+	defer c.fileMu.RUnlock()
+	if c.file == 0 {
+		return true, windows.ERROR_OPERATION_ABORTED
+	}
+	return o.begin(bytes, c.file, start)
+}
+
+// cancel asks the system to end an operation, unless it has ended, or the channel is closed, which does the same.
+func (c *PacketChannel) cancel(o *operation) {
+	c.fileMu.RLock()
+	defer c.fileMu.RUnlock()
+	if c.file != 0 {
+		_ = windows.CancelIoEx(c.file, &o.record)
+	}
+}
+
 // transfer does one operation, and waits for its end as long as wait says. The errors are those of waiting, and
 // mean that it was not done.
 func (c *PacketChannel) transfer(
 	o *operation, bytes []byte, start func(*operation, windows.Handle) error, wait *Wait,
 ) (syscall.Errno, error) {
-	ended, errno := o.begin(bytes, c.file, start)
+	ended, errno := c.begin(o, bytes, start)
 	if ended {
 		return errno, nil
 	}
-	if c.refs.closed() {
-		// Whoever closes cancels what is pending, or is seen here.
-		o.cancel(c.file)
-	}
 	givenUp := o.await(wait)
 	if givenUp != nil {
-		o.cancel(c.file)
+		c.cancel(o)
 		o.untilEnded()
 	}
 	errno = o.result()
@@ -393,6 +412,11 @@ func (c *PacketChannel) peek() (available uint32, gone bool, err error) {
 	if c.emptied.Load() {
 		return 0, true, nil
 	}
+	c.fileMu.RLock()
+	defer c.fileMu.RUnlock()
+	if c.file == 0 {
+		return 0, true, nil
+	}
 	available, errno := peekPipe(c.file)
 	switch {
 	case errno == 0:
@@ -414,7 +438,13 @@ func (c *PacketChannel) Peer() (PeerIdentity, error) {
 		ask = windows.GetNamedPipeClientProcessId
 	}
 	peer := PeerIdentity{UID: unknownUID, GID: unknownUID}
-	if err := ask(c.file, &peer.PID); err != nil {
+	c.fileMu.RLock()
+	err := ask(c.file, &peer.PID)
+	c.fileMu.RUnlock()
+	if c.refs.closed() {
+		return PeerIdentity{}, ErrClosed
+	}
+	if err != nil {
 		return PeerIdentity{}, refused("tell who the peer is", err)
 	}
 	if peer.PID != 0 {
@@ -441,9 +471,14 @@ func (c *PacketChannel) Close() error {
 	}
 	defer c.leave()
 	if first, _ := c.refs.close(); first {
-		// Those who wait leave, and close it; what they begin from now on they cancel themselves. It fails
-		// where nothing is pending.
-		_ = windows.CancelIoEx(c.file, nil)
+		// At once, whoever is inside: the peer is to see it. What is pending ends; what comes later begins
+		// nothing.
+		c.fileMu.Lock()
+		file := c.file
+		c.file = 0
+		c.fileMu.Unlock()
+		_ = windows.CancelIoEx(file, nil)
+		closeHandle(file)
 	}
 	return nil
 }
@@ -452,16 +487,12 @@ func (c *PacketChannel) leave() {
 	if !c.refs.leave() {
 		return
 	}
-	// What was begun to be sent, and is not taken yet. It is kept by the port, or ends here and now.
-	_ = windows.CancelIoEx(c.file, nil)
-	if c.number == 0 {
-		c.send.untilEnded()
-	}
-	closeHandle(c.file)
 	if c.number != 0 {
+		// Until it has ended, what was begun to be sent is kept there.
 		port.remove(c.number)
 		return
 	}
+	c.send.untilEnded()
 	c.recv.closeEvents()
 	c.send.closeEvents()
 }
@@ -471,7 +502,8 @@ func (c *PacketChannel) told() {
 	c.recv.hint()
 	c.send.hint()
 	if door := c.door.Load(); door != nil && !c.recv.isPending() {
-		door.arrived(c, c.recv.result())
+		_, errno := resultOf(&c.recv.record)
+		door.arrived(c, errno)
 	}
 }
 

@@ -63,12 +63,3 @@ func (d Deadline) Earlier(other Deadline) Deadline {
 	}
 	return d
 }
-
-// time is the deadline as Go's poller takes it: the zero time for never.
-func (d Deadline) time() time.Time {
-	left, ends := d.Remaining()
-	if !ends {
-		return time.Time{}
-	}
-	return time.Now().Add(left)
-}

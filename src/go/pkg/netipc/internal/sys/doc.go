@@ -9,18 +9,20 @@
 //	   |-- Deadline, Abort, Wait         until when a call waits, and what ends it earlier
 //	   |-- waiting                       when to spin, when to sleep, and how
 //
-// Files whose names end in _linux hold the one platform there is; elsewhere every construction fails
-// with [ErrUnsupported]. Code that is unsafe stands in files whose names end in _unsafe.go.
+// Files whose names end in _linux and _windows hold the two platforms that there are, and the others what both
+// share; elsewhere every construction fails with [ErrUnsupported]. Code that is unsafe stands in files whose
+// names end in _unsafe.go.
 //
 // Rules that hold for everything here:
 //
-//   - Every descriptor is close-on-exec.
+//   - Every descriptor is close-on-exec, and no handle is inherited.
 //   - Every call that waits takes a [Wait], tries its system call first, and sleeps only when there is
 //     nothing to do. A sleeping goroutine is parked with Go's poller and costs no thread, but for the
-//     few that waiting_linux.go names.
+//     few that waiting_linux.go names; on Windows, a server's at a completion port (port_windows.go).
 //   - Sending and receiving allocate nothing.
 //   - Errors name the operation and what the system said, and never carry bytes of a peer.
 //
 // What this package does not do: it knows no header, no handshake, no session, no token, no retry,
-// starts no goroutine and reads no environment variable.
+// starts no goroutine (but that of the completion port, in a process that listens) and reads no environment
+// variable.
 package sys

@@ -120,16 +120,8 @@ func (l *Listener) listenWith(file windows.Handle) error {
 	if closed {
 		return c.Close()
 	}
-	if !c.refs.enter() {
-		return nil
-	}
-	defer c.leave()
-	ended, errno := c.recv.begin(nil, file, beginConnect)
-	switch {
-	case ended:
+	if ended, errno := c.begin(&c.recv, nil, beginConnect); ended {
 		l.arrived(c, errno)
-	case c.refs.closed():
-		c.recv.cancel(file)
 	}
 	return nil
 }

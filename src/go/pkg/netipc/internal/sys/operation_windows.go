@@ -77,7 +77,7 @@ func (o *operation) begin(
 		return false, 0
 	default:
 		// It has not begun; the call may have marked the record all the same.
-		o.record.Internal = 0
+		o.record.Internal, o.bytes = 0, nil
 		errno, ok := err.(syscall.Errno)
 		if !ok {
 			errno = windows.ERROR_GEN_FAILURE
@@ -92,8 +92,9 @@ func (o *operation) isPending() bool {
 	return atomic.LoadUintptr(&o.record.Internal) == uintptr(windows.STATUS_PENDING)
 }
 
-// result is how an operation that has ended did; how much it moved is in moved.
+// result is how an operation that has ended did; how much it moved is in moved. Its bytes are the caller's again.
 func (o *operation) result() (errno syscall.Errno) {
+	o.bytes = nil
 	o.moved, errno = resultOf(&o.record)
 	return errno
 }
@@ -105,9 +106,6 @@ func (o *operation) hint() {
 	default:
 	}
 }
-
-// cancel asks the system to end it. It may have ended by itself before.
-func (o *operation) cancel(file windows.Handle) { _ = windows.CancelIoEx(file, &o.record) }
 
 // await waits until it has ended, as long as wait says. The errors are ErrAborted, ErrTimedOut and SysError:
 // it is still pending then.

@@ -177,3 +177,12 @@ func (p *parker) leave(abort *Abort) {
 		_ = p.timer(time.Time{})
 	}
 }
+
+// time is the deadline as Go's poller takes it: the zero time for never.
+func (d Deadline) time() time.Time {
+	left, ends := d.Remaining()
+	if !ends {
+		return time.Time{}
+	}
+	return time.Now().Add(left)
+}

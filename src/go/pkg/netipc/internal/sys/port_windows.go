@@ -70,13 +70,10 @@ func (p *completionPort) remove(number uintptr) {
 // listen passes on what the system tells, for ever.
 func (p *completionPort) listen(handle windows.Handle) {
 	for {
-		var bytes uint32
-		var number uintptr
-		var record *windows.Overlapped
-		err := windows.GetQueuedCompletionStatus(handle, &bytes, &number, &record, windows.INFINITE)
-		if err != nil && record == nil {
+		number, errno := nextCompletion(handle)
+		if errno != 0 {
 			// Nobody closes the port, and without it nothing would ever be heard of again.
-			panic("netipc: the system does not let this process wait on its own completion port: " + err.Error())
+			panic("netipc: the system does not let this process wait on its own completion port: " + errno.Error())
 		}
 		if user := p.find(number); user != nil {
 			user.told()
