@@ -54,6 +54,7 @@ fn a_snapshot_of_overlapping_items_is_refused_before_it_is_read() {
         Err(CallError::Malformed(error)) => assert_eq!(error.defect, Defect::Overlap),
         other => panic!("{other:?}"),
     }
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    // Reading them one by one would be hours. Sixteen megabytes take Wine on a busy machine a while.
+    assert!(took < Duration::from_secs(if cfg!(windows) { 60 } else { 10 }), "{took:?}");
     assert!(cache.load().is_empty());
 }

@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 
 use client_support::scripted::{Grant, Peer, Server, Session};
 use client_support::services::{Increment, StringReverse};
-use client_support::{Place, TestClock, offering, over_each, selected, timed, within};
+use client_support::{LATENESS, Place, TestClock, offering, over_each, selected, timed, within};
 use netipc::client::{CallClient, CallError, ClientConfig, ClientState, Items, Mismatch};
 use netipc::{Header, Status};
 use netipc_proto::batch::{Batch, BatchBuilder};
 use netipc_proto::header::HEADER_LEN;
 
 const SERVICE: &str = "calls";
-/// How late a call may return, beside its timeout.
-const GRACE: Duration = Duration::from_millis(50);
+/// A timeout that is run into. A handshake and a half are made in it, which take Wine on a busy machine a while.
+const SHORT: Duration = Duration::from_millis(if cfg!(windows) { 1_500 } else { 300 });
 
 fn config(call_timeout_ms: u64) -> ClientConfig {
     offering(ClientConfig { call_timeout_ms, ..ClientConfig::default() })
@@ -282,16 +282,16 @@ fn failures_that_leave_batch_and_items_in_place_are_failures() {
 #[test]
 fn a_call_returns_by_its_timeout() {
     over_each(|| {
-        within(Duration::from_millis(300) + GRACE, || {
+        within(SHORT + LATENESS, || {
             let place = Place::new();
             let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
                 peer.accept();
                 peer.hold();
             });
-            let mut client = ready(&place, config(300));
+            let mut client = ready(&place, config(SHORT.as_millis() as u64));
             let (result, took) = timed(|| increment(&mut client, 1));
             assert_eq!(result, Err(CallError::TimedOut));
-            assert!(took >= Duration::from_millis(300), "{took:?}");
+            assert!(took >= SHORT, "{took:?}");
             assert_eq!(client.state(), ClientState::Broken);
             assert_eq!(server.accepted(), 1, "not sent again");
             server.stop();
@@ -304,7 +304,7 @@ fn a_call_returns_by_its_timeout() {
 #[test]
 fn the_timeout_is_that_of_the_whole_call_its_reconnects_included() {
     over_each(|| {
-        within(Duration::from_millis(300) + GRACE, || {
+        within(SHORT + LATENESS, || {
             let place = Place::new();
             let server = Server::start(&place.endpoint(SERVICE), |number, mut peer| {
                 if number == 0 {
@@ -315,7 +315,7 @@ fn the_timeout_is_that_of_the_whole_call_its_reconnects_included() {
                     peer.hold();
                 }
             });
-            let mut client = ready(&place, config(300));
+            let mut client = ready(&place, config(SHORT.as_millis() as u64));
             let (result, took) = timed(|| increment(&mut client, 1));
             assert_eq!(result, Err(CallError::TimedOut));
             server.stop();
@@ -327,20 +327,23 @@ fn the_timeout_is_that_of_the_whole_call_its_reconnects_included() {
 
 #[test]
 fn a_peer_that_does_not_read_times_a_call_out() {
-    within(Duration::from_millis(300) + GRACE, || {
+    within(SHORT + LATENESS, || {
         let place = Place::new();
         let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
             peer.accept_with(Grant { packet_bytes: 2_000, ..Grant::default() });
             peer.wait_for_stop();
         });
-        let mut client = CallClient::<StringReverse>::new(place.endpoint(SERVICE), config(300));
+        let mut client = CallClient::<StringReverse>::new(
+            place.endpoint(SERVICE),
+            config(SHORT.as_millis() as u64),
+        );
         client.refresh();
         // More than any socket buffer holds.
         let big = vec![b'x'; 1_000_000];
         let (result, took) =
             timed(|| client.call(|request| request.bytes(&big).finish()).map(|_| ()));
         assert_eq!(result, Err(CallError::TimedOut));
-        assert!(took >= Duration::from_millis(300), "{took:?}");
+        assert!(took >= SHORT, "{took:?}");
         assert_eq!(client.state(), ClientState::Broken);
         server.stop();
         took
@@ -350,7 +353,7 @@ fn a_peer_that_does_not_read_times_a_call_out() {
 #[test]
 fn an_abort_returns_a_call_and_refuses_later_ones_until_cleared() {
     over_each(|| {
-        within(GRACE, || {
+        within(LATENESS, || {
             let place = Place::new();
             let (asked, was_asked) = mpsc::channel();
             let asked = std::sync::Mutex::new(asked);
@@ -422,7 +425,8 @@ fn answers_come_whole_whatever_the_packets() {
         let session = peer.accept_with(grant);
         peer.serve(&session, |_, payload| payload.to_vec());
     });
-    let mut client = CallClient::<StringReverse>::new(place.endpoint(SERVICE), config(5_000));
+    // 2,500 packets each way take a busy machine a while.
+    let mut client = CallClient::<StringReverse>::new(place.endpoint(SERVICE), config(60_000));
     client.refresh();
     for len in [0, 1, 23, 24, 25, 1_000, 60_000] {
         let text: Vec<u8> = (0..len).map(|i| i as u8).collect();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use client_support::scripted::{Grant, Peer, Server, Session};
 use client_support::services::StringReverse;
-use client_support::{Place, offering, over_each, timed, within};
+use client_support::{LATENESS, Place, offering, over_each, timed, within};
 use netipc::Status;
 use netipc::client::{CallClient, CallError, ClientConfig, ClientState, GrowthEnd};
 use netipc_proto::growth::doubled;
@@ -328,8 +328,10 @@ fn what_was_accepted_is_usual_until_a_server_refuses_it() {
 
 #[test]
 fn the_time_of_growing_is_the_calls() {
+    // Two sessions and a half are made in it.
+    const TIMEOUT: Duration = Duration::from_millis(if cfg!(windows) { 1_500 } else { 300 });
     over_each(|| {
-        within(Duration::from_millis(350), || {
+        within(TIMEOUT + LATENESS, || {
             let place = Place::new();
             let server = Server::start(&place.endpoint(SERVICE), |number, mut peer| {
                 if number > 2 {
@@ -340,7 +342,8 @@ fn the_time_of_growing_is_the_calls() {
                 peer.fail(&header, Status::LIMIT_EXCEEDED);
                 peer.hold();
             });
-            let config = ClientConfig { call_timeout_ms: 300, ..ClientConfig::default() };
+            let call_timeout_ms = TIMEOUT.as_millis() as u64;
+            let config = ClientConfig { call_timeout_ms, ..ClientConfig::default() };
             let mut client = ready(&place, config);
             let (result, took) = timed(|| ask_for(&mut client, 1 << 20));
             assert_eq!(result, Err(CallError::TimedOut));

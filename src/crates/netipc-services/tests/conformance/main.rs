@@ -22,7 +22,7 @@ use crate::steps::number;
 
 const TOKEN: u64 = 0x1234_5678_9abc_def0;
 /// Long enough that running into it is a failure, not a slow machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(if cfg!(windows) { 180 } else { 30 });
 
 /// A row of `transports.json`: what both sides offer, and what must come of it.
 #[derive(Clone, Copy, Debug)]

@@ -15,7 +15,7 @@ use netipc_testkit::{Value, list, text};
 use crate::handlers::serve;
 use crate::items::{app_is_known, name_of, padded, path};
 use crate::steps::{number, numbers};
-use crate::{Applies, Offers, Place, TOKEN};
+use crate::{Applies, Offers, PATIENCE, Place, TOKEN};
 
 pub(crate) fn run(case: &Value, offers: Offers) -> Applies {
     let mut theatre = Theatre {
@@ -83,6 +83,7 @@ impl Theatre<'_> {
                 preferred_profiles: offers.client.preferred,
                 auth_token: TOKEN,
                 max_response_payload_bytes: number(limits, "max_response_payload_bytes"),
+                call_timeout_ms: PATIENCE.as_millis() as u64,
                 ..ClientConfig::default()
             };
             match text(case, "service") {

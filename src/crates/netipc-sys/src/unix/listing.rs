@@ -16,6 +16,13 @@ pub fn list_names(run_dir: &Path) -> Result<Vec<Vec<u8>>, ListError> {
     let os = |errno| ListError::Os(refused("list the run directory")(errno));
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = open(run_dir, flags, Mode::empty()).map_err(os)?;
-    let names = Dir::read_from(&directory).map_err(os)?;
-    names.map(|entry| Ok(entry.map_err(os)?.file_name().to_bytes().to_vec())).collect()
+    let mut names = Vec::new();
+    for entry in Dir::read_from(&directory).map_err(os)? {
+        let entry = entry.map_err(os)?;
+        let name = entry.file_name().to_bytes();
+        if !matches!(name, b"." | b"..") {
+            names.push(name.to_vec());
+        }
+    }
+    Ok(names)
 }

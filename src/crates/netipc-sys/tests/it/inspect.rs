@@ -2,8 +2,8 @@ use std::fs;
 use std::time::Duration;
 
 use netipc_sys::{
-    BindOptions, Deadline, EndpointState, EntryKind, InspectError, Listener, PathError, connect,
-    inspect_endpoint,
+    BindOptions, Deadline, EndpointState, EntryKind, InspectError, ListError, Listener, PathError,
+    connect, inspect_endpoint, list_names,
 };
 use rustix::net::SocketType;
 
@@ -55,4 +55,17 @@ fn a_server_with_a_full_backlog_is_live_and_busy() {
 fn a_path_that_can_name_no_endpoint_is_an_error() {
     let error = inspect_endpoint("x".repeat(200).as_ref()).expect_err("too long");
     assert_eq!(error, InspectError::Path(PathError::TooLong { len: 200, max: 107 }));
+}
+
+#[test]
+fn whatever_stands_in_a_run_directory_is_listed() {
+    let place = Place::new();
+    assert_eq!(list_names(place.dir()), Ok(Vec::new()));
+    let _listener = bind(&place.socket());
+    fs::write(place.dir().join("a file"), "").expect("written");
+    let mut names = list_names(place.dir()).expect("listed");
+    names.sort_unstable();
+    assert_eq!(names, [&b"a file"[..], b"svc.lock", b"svc.sock"]);
+    let Err(ListError::Os(error)) = list_names(&place.socket()) else { panic!("a socket") };
+    assert_eq!(error.operation(), "list the run directory");
 }

@@ -19,7 +19,7 @@ mod system;
 pub(crate) use system::*;
 
 /// Long enough that running into it is a failure, not a slow machine.
-pub(crate) const LONG: Duration = Duration::from_secs(20);
+pub(crate) const LONG: Duration = Duration::from_secs(if cfg!(windows) { 60 } else { 20 });
 /// How late a deadline, an abort or a peer's death may be noticed.
 pub(crate) const LATENESS: Duration =
     // Under Wine no time is promised (docs/platform/windows.md): only that it ends.

@@ -41,6 +41,9 @@ pub fn selected() -> Option<Profile> {
     OFFERED.get().highest()
 }
 
+/// How late a deadline may be noticed. Under Wine no time is promised (docs/platform/windows.md): only that it ends.
+pub const LATENESS: Duration = Duration::from_millis(if cfg!(windows) { 1_000 } else { 50 });
+
 /// A run directory of its own, removed when dropped.
 pub struct Place {
     directory: TempDir,

@@ -345,10 +345,10 @@ fn a_refused_client_is_told_that_no_more_comes_and_may_still_send() {
 
 #[test]
 fn silent_clients_delay_nobody_and_are_gone_at_their_deadline() {
-    const SILENT: usize = 200;
-    // Two hundred connections take Wine a while.
+    // A connection takes Wine on a busy machine a tenth of a second.
+    const SILENT: usize = if cfg!(windows) { 20 } else { 200 };
     const LATE: Duration = Duration::from_secs(if cfg!(windows) { 20 } else { 1 });
-    let handshake_timeout = Duration::from_millis(700);
+    let handshake_timeout = Duration::from_millis(if cfg!(windows) { 3_000 } else { 700 });
     let echo = Echo::start(&ListenerConfig { handshake_timeout, ..config(100) });
     let start = Instant::now();
     let silent: Vec<_> = (0..SILENT).map(|_| Raw::connect(&echo.place.endpoint)).collect();
@@ -384,7 +384,7 @@ fn a_flood_of_garbage_delays_nobody() {
             })
         })
         .collect();
-    within(Duration::from_millis(60), || {
+    within(if cfg!(windows) { LATENESS } else { Duration::from_millis(60) }, || {
         let start = Instant::now();
         let session = echo.place.connect(&proposal(100));
         echoed(&session, 1, b"healthy");

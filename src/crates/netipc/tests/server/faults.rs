@@ -77,13 +77,15 @@ fn a_client_that_leaves_in_the_midst_of_a_message_is_noticed_at_once() {
 
 #[test]
 fn silent_clients_delay_nobody() {
-    const SILENT: usize = 200;
+    const SILENT: usize = if cfg!(windows) { 20 } else { 200 };
+    /// Far from the handshake's deadline.
+    const SOON: Duration = Duration::from_secs(if cfg!(windows) { 3 } else { 1 });
     let place = Place::new();
     let _server = place.serve(ServerConfig::default(), echo());
     let silent: Vec<_> = (0..SILENT).map(|_| place.silent()).collect();
     let started = Instant::now();
     let mut client = place.client();
     assert_eq!(client.call(b"ping").1, b"ping");
-    assert!(started.elapsed() < Duration::from_secs(1), "far from the handshake's deadline");
+    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
     drop(silent);
 }

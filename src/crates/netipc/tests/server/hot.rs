@@ -16,7 +16,7 @@ use crate::support::{
 /// Long enough for a worker to find out that looking pays, where it does.
 const WARM_UP: Duration = Duration::from_millis(300);
 /// Longer than the event loop takes to see that a worker does not come back.
-const SEEN: Duration = Duration::from_secs(2);
+const SEEN: Duration = Duration::from_secs(if cfg!(windows) { 6 } else { 2 });
 
 /// Calls without a pause for so long.
 fn warm_up(client: &mut Client) {

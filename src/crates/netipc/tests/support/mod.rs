@@ -16,7 +16,7 @@ use netipc::{
 use tempfile::TempDir;
 
 /// Long enough that running into it is a failure, not a slow machine.
-pub(crate) const LONG: Duration = Duration::from_secs(30);
+pub(crate) const LONG: Duration = Duration::from_secs(if cfg!(windows) { 120 } else { 30 });
 /// How late a deadline or an abort may be noticed.
 pub(crate) const LATENESS: Duration =
     // Under Wine no time is promised (docs/platform/windows.md): only that it ends.

@@ -6,8 +6,8 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use netipc_sys::{
-    BindOptions, ConnectError, Deadline, EndpointState, Listener, PacketChannel, PathError,
-    RecvError, SendError, connect, inspect_endpoint,
+    BindOptions, ConnectError, Deadline, EndpointState, ListError, Listener, PacketChannel,
+    PathError, RecvError, SendError, connect, inspect_endpoint, list_names,
 };
 
 use crate::support::{
@@ -128,6 +128,25 @@ fn a_live_endpoint_comes_with_a_connection() {
     send(&channel, b"who are you").expect("sent");
     assert_eq!(recv(&accept(&listener)), b"who are you");
     assert_eq!(channel.peer().expect("an identity").pid, Some(std::process::id()));
+}
+
+/// Wine has no list of pipes; a system that has one lists this one.
+#[test]
+fn pipes_are_listed_or_it_is_said_that_they_are_not() {
+    let place = Place::new();
+    let _listener = bind(&place.socket());
+    let listed = list_names(Path::new("C:\\run"));
+    if std::env::var_os("WINEPREFIX").is_some() {
+        assert_eq!(listed, Err(ListError::Untold));
+        assert_eq!(
+            ListError::Untold.to_string(),
+            "this system does not tell which pipes there are"
+        );
+    } else {
+        let names = listed.expect("listed");
+        assert!(names.iter().any(|name| name == place.name().as_bytes()));
+        assert!(!names.iter().any(|name| name.starts_with(b"netipc-listing-")), "its own");
+    }
 }
 
 #[test]
