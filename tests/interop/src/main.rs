@@ -47,8 +47,7 @@ struct Arguments {
     /// Only cells whose name contains this; the report is left aside then.
     #[arg(long)]
     only: Option<String>,
-    /// Only some rows, which stand for all, with every pair and every transport; the report is left
-    /// aside then.
+    /// Only some rows, which stand for all, with every pair and every transport.
     #[arg(long)]
     brief: bool,
     /// Cells that are played at once. They wait more than they work.
@@ -103,7 +102,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     if failed > 0 {
         return Err(format!("{failed} cells failed").into());
     }
-    if arguments.only.is_some() || arguments.brief {
+    // The report has what the system's has, no more and no less.
+    if arguments.only.is_some() || arguments.brief != system.is_brief {
         return Ok(());
     }
     let text = Matrix::new(system, &languages, &cells, outcomes).report()?;

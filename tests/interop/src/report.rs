@@ -60,7 +60,11 @@ impl Cell<'_> {
 
     /// Whether it is one of the few that stand for all.
     pub(crate) fn is_brief(&self) -> bool {
-        self.what == What::Answers && self.row.is_brief()
+        match self.what {
+            What::Answers => self.row.is_brief(),
+            What::WrongAnswers => race().any(|row| std::ptr::eq(row, self.row)),
+            What::Race => false,
+        }
     }
 
     fn is_in(&self, what: What, row: &Row, offers: &Offers) -> bool {
@@ -103,7 +107,7 @@ fn first_calls() -> impl Iterator<Item = &'static Row> {
     ROWS.iter().filter(|row| row.kind == "call")
 }
 
-/// The row in which servers race: its contents do not matter.
+/// The row in which servers race, and the one that stands for all where answers are wrong.
 fn race() -> impl Iterator<Item = &'static Row> {
     first_calls().take(1)
 }
@@ -153,12 +157,13 @@ impl<'a> Matrix<'a> {
         for offers in self.system.offers {
             let (name, over) = (offers.name, self.system.name_of(offers.transport()));
             writeln!(text, "\n## Offers: {name}\n\nSessions are over {over}.\n")?;
-            self.table(&mut text, What::Answers, offers, &mut ROWS.iter())?;
+            self.table(&mut text, What::Answers, offers, &mut self.system.rows())?;
         }
         for offers in self.system.plain_offers() {
             let name = offers.name;
             writeln!(text, "\n## Wrong answers are seen: {name}\n\n{WRONG_ANSWERS}\n")?;
-            self.table(&mut text, What::WrongAnswers, offers, &mut first_calls())?;
+            let mut rows = first_calls().filter(|row| self.has(What::WrongAnswers, row));
+            self.table(&mut text, What::WrongAnswers, offers, &mut rows)?;
         }
         if let Some(offers) = self.system.race_offers() {
             writeln!(text, "\n## One name, two servers\n\n{ONE_NAME}\n")?;
@@ -214,6 +219,11 @@ impl<'a> Matrix<'a> {
             writeln!(text, "\nn/a: {why}.")?;
         }
         Ok(())
+    }
+
+    /// Whether a row was played at all.
+    fn has(&self, what: What, row: &Row) -> bool {
+        self.cells.iter().any(|(cell, _)| cell.what == what && std::ptr::eq(cell.row, row))
     }
 
     fn of(&self, what: What, row: &Row, offers: &Offers) -> impl Iterator<Item = &Outcome> {
