@@ -200,6 +200,9 @@ impl<'a> Matrix<'a> {
                     None => text.push_str(" |"),
                 }
             }
+            if self.of(what, row, offers).next().is_none() {
+                return Err(format!("nothing was played of {}, {}", row.service, row.kind).into());
+            }
             for outcome in self.of(what, row, offers) {
                 text.push_str(match outcome {
                     Outcome::Verified(_) => " ✓ |",

@@ -75,7 +75,7 @@ impl Transport {
 
 /// What is offered, in the report's order. Those that speak of one end are about what the other one
 /// must make of it.
-pub(crate) const OFFERS: [Offers; 7] = [
+pub(crate) static OFFERS: [Offers; 7] = [
     Offers::of("socket", (SOCKET, SOCKET), (SOCKET, SOCKET)),
     Offers::of("shared memory", (BOTH, BOTH), (BOTH, BOTH)),
     Offers::of("client offers both, server the socket", (BOTH, BOTH), (SOCKET, SOCKET)),
@@ -86,7 +86,7 @@ pub(crate) const OFFERS: [Offers; 7] = [
 ];
 
 /// What is offered on Windows, where another profile is. What is made of mixed offers is the same code.
-pub(crate) const WINDOWS_OFFERS: [Offers; 3] = [
+pub(crate) static WINDOWS_OFFERS: [Offers; 3] = [
     Offers::of("pipe", (SOCKET, SOCKET), (SOCKET, SOCKET)),
     Offers::of("shared memory", (BOTH, BOTH), (BOTH, BOTH)),
     Offers::of("shared memory without sleep", (SLEEPLESS, SLEEPLESS), (SLEEPLESS, SLEEPLESS)),
@@ -133,8 +133,8 @@ const MANY: u64 = 40;
 const SOME: u64 = 8;
 const FEW: u64 = 2;
 
-/// All rows, service by service.
-pub(crate) const ROWS: &[Row] = &[
+/// All rows, service by service. At one place each, by which cells are told apart.
+pub(crate) static ROWS: &[Row] = &[
     row("increment", "call", Play::Pair, &["ping-level2"], MANY),
     row("increment", "Level 1 at both ends", Play::Pair, &["ping-level1"], MANY),
     row("increment", "batch", Play::Pair, &["batch", "--items", "1000"], SOME),

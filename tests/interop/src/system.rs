@@ -24,7 +24,7 @@ pub(crate) struct System {
 }
 
 /// Where the matrix was at home first.
-pub(crate) const LINUX: System = System {
+pub(crate) static LINUX: System = System {
     offers: &OFFERS,
     report: "docs/interop.md",
     command: "tools/interop",
@@ -37,7 +37,7 @@ pub(crate) const LINUX: System = System {
 };
 
 /// Programs for Windows, run by Wine.
-pub(crate) const WINDOWS: System = System {
+pub(crate) static WINDOWS: System = System {
     offers: &WINDOWS_OFFERS,
     report: "docs/interop-windows.md",
     command: "tools/interop --windows --brief",
