@@ -27,7 +27,7 @@ pub struct Line {
     pub sequence: AtomicU64,
     /// What was published.
     pub payload: [AtomicU64; 5],
-    /// What [`SharedLines::wait`] waits for to change.
+    /// What `SharedLines::wait` waits for to change.
     pub signal: AtomicU32,
     filler: [AtomicU32; 3],
 }
