@@ -185,7 +185,7 @@ static void responses_are_built_outside_of_handlers(void)
     CHECK_OK(nipc_ip_to_asn_request_builder_finish(&addresses, &len));
     nipc_ip_to_asn_request_view_t asked;
     CHECK_OK(nipc_ip_to_asn_request_decode(request, len, &asked));
-    nipc_ip_to_asn_response_builder_t answers = {{0}};
+    nipc_ip_to_asn_response_builder_t answers = {0};
     CHECK(!nipc_ip_to_asn_response_builder_is_full(&answers));
     CHECK_OK(nipc_ip_to_asn_response_builder_init(&answers, &asked, response, sizeof response, true));
     CHECK_OK(nipc_ip_to_asn_response_builder_generation(&answers, 5));
