@@ -5,7 +5,6 @@
 
 #include <inttypes.h>
 #include <setjmp.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -109,19 +108,12 @@ static int serve(int ready, int stop)
 
 /* ----------------------------------------------------------------------------------------- the clients */
 
-/** Connects. Of sessions that end as they are asked a client may conclude that the server is full, and lets it be. */
 static void connect_client(nipc_client_ctx_t *client)
 {
     nipc_client_status_t status;
-    for (;;) {
-        CHECK_OK(nipc_client_refresh(client, NULL));
-        CHECK_OK(nipc_client_status(client, &status));
-        if (status.has_session)
-            break;
-        CHECK(status.retry_in_ms <= SOON_MS);
-        CHECK(poll(NULL, 0, (int)status.retry_in_ms + 1) == 0);
-    }
-    CHECK(status.terms.profile == NIPC_PROFILE_SHM_HYBRID);
+    CHECK_OK(nipc_client_refresh(client, NULL));
+    CHECK_OK(nipc_client_status(client, &status));
+    CHECK(status.has_session && status.terms.profile == NIPC_PROFILE_SHM_HYBRID);
 }
 
 static nipc_error_t ask(nipc_client_ctx_t *client, uint64_t value)
