@@ -84,6 +84,8 @@ uint64_t cpu_ns(void);
 uint64_t monotonic_ns(void);
 void rest_until(uint64_t at_ns);
 uint64_t rss_kib(void);
+/** A child that ends at once, as programs do that start others, and ends as such children do. */
+void fork_once(void);
 
 /* contents.c: what providers know and clients expect. */
 

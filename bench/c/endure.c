@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* A string has at least its number. */
@@ -181,21 +180,6 @@ static const char *quoted(void) {
     }
     text[to] = 0;
     return text;
-}
-
-/* A child that ends at once, as programs do that start others, and ends as such children do. */
-static void fork_once(void) {
-    fflush(NULL);
-    pid_t child = fork();
-    if (child < 0)
-        fail("fork: %s", strerror(errno));
-    if (child == 0)
-        exit(EXIT_SUCCESS);
-    int status;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_SUCCESS)
-        fail("the child ended with %d", status);
 }
 
 /* Does what the runner says, and tells when it is done. */

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #ifdef __linux__
 #include <sys/prctl.h>
@@ -70,6 +72,20 @@ uint64_t rss_kib(void) {
     if (status)
         fclose(status);
     return kib;
+}
+
+void fork_once(void) {
+    fflush(NULL);
+    pid_t child = fork();
+    if (child < 0)
+        fail("fork: %s", strerror(errno));
+    if (child == 0)
+        exit(EXIT_SUCCESS);
+    int status;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_SUCCESS)
+        fail("the child ended with %d", status);
 }
 
 #else

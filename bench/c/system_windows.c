@@ -78,6 +78,10 @@ uint64_t rss_kib(void) {
     return counters.WorkingSetSize / BYTES_PER_KIB;
 }
 
+void fork_once(void) {
+    fail("nothing forks on Windows");
+}
+
 #else
 typedef int system_windows_is_not_empty;
 #endif
