@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::fault::{Language, Over, Sides};
-use crate::watch::{Belongings, names, regions, settles};
+use crate::watch::{Belongings, descriptors_of_a_session, names, regions, settles};
 
 /// The endpoint's name in each run directory.
 pub(crate) const SERVICE: &str = "faults";
@@ -296,8 +296,8 @@ impl<'a> Stage<'a> {
         settles(within, || {
             let now = Belongings::of(server.driver.id())?;
             let mut allowed = server.before;
-            // A socket each; over shared memory also who sleeps on the region.
-            allowed.descriptors += sessions;
+            // Over shared memory also who sleeps on the region.
+            allowed.descriptors += sessions * descriptors_of_a_session(server.language);
             allowed.threads += shared;
             if let Some(more) = now.more_than(&allowed, server.language) {
                 return Ok(Some(format!("{more} in the server")));

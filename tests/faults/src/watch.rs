@@ -11,6 +11,11 @@ use crate::fault::Language;
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// What a server in Go makes once, and perhaps only after it has said that it is ready.
 const SPARE_GO_DESCRIPTORS: usize = 1;
+/// A session's socket.
+const SESSION_DESCRIPTORS: usize = 1;
+/// In Go also what it waits at for room to send, and for messages: made with the session, so that neither can fail
+/// for want of a descriptor.
+const GO_SESSION_DESCRIPTORS: usize = 3;
 /// Threads that Go's scheduler keeps for later, having needed them for blocking system calls at once.
 const SPARE_GO_THREADS: usize = 16;
 /// What allocators keep of what was freed.
@@ -58,6 +63,14 @@ impl Belongings {
             return Some(format!("{} KiB resident, before {}", self.rss_kib, before.rss_kib));
         }
         None
+    }
+}
+
+/// How many descriptors a server keeps for each session.
+pub(crate) const fn descriptors_of_a_session(language: Language) -> usize {
+    match language {
+        Language::Go => GO_SESSION_DESCRIPTORS,
+        Language::C | Language::Rust => SESSION_DESCRIPTORS,
     }
 }
 
