@@ -32,6 +32,7 @@ pub mod config;
 pub mod elements;
 pub mod error;
 pub mod level1;
+pub mod log;
 pub mod object;
 pub mod server;
 pub mod status;

@@ -20,7 +20,7 @@ const INTRODUCTION: &str = include_str!("introduction.h");
 const TRAILER: &str = include_str!("trailer.h");
 
 /// The modules with something for C, in the order in which a reader wants them.
-const MODULES: [&str; 14] = [
+const MODULES: [&str; 15] = [
     "error.rs",
     "text.rs",
     "elements.rs",
@@ -29,6 +29,7 @@ const MODULES: [&str; 14] = [
     "client.rs",
     "handler.rs",
     "server.rs",
+    "log.rs",
     "typed/cache.rs",
     "level1/wait.rs",
     "level1/abort.rs",
@@ -42,9 +43,10 @@ const LAYOUT: &str = "layout.rs";
 
 /// What no function of these modules takes by its type: enumerations, of which C gives and gets the
 /// numbers, and what the services' functions alone take.
-const UNUSED: [&str; 8] = [
+const UNUSED: [&str; 9] = [
     "nipc_error",
     "nipc_client_state_kind",
+    "nipc_log_level_kind",
     "nipc_next_try",
     "nipc_cache_status_t",
     "nipc_cache_table_t",

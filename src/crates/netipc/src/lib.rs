@@ -16,6 +16,7 @@
 
 pub mod cache;
 pub mod client;
+pub mod events;
 pub mod server;
 pub mod service;
 

@@ -415,7 +415,7 @@ impl Engine {
         if !self.link.may_try() {
             return Err(CallError::Busy);
         }
-        self.link.counters.resends += 1;
+        self.link.resends();
         self.reconnect(call)
     }
 

@@ -21,6 +21,7 @@ use super::error::{CallError, Items};
 use super::shared_memory::SharedMemory;
 use super::status::{ClientCounters, ClientStatus, Reason, SessionStatus, profile_reason};
 use crate::codec::DecodeError;
+use crate::events::{Event, Level, Side};
 use crate::{
     Abort, ConnectError, Deadline, Endpoint, Header, Limits, Proposal, Session, Status, SysError,
 };
@@ -237,7 +238,25 @@ impl Link {
         let asked_in_vain = live.last_id > 0 && !live.answered;
         let met = if left && asked_in_vain { Met::ClosedEarly } else { Met::SessionLost };
         self.met(met);
+        let detail = reason.in_words(NextTry::AtOnce);
+        self.event(Level::Info, "session lost", live.session.id(), format_args!("{detail}")).tell();
         self.reason = Some(reason);
+    }
+
+    /// A request is sent once more, on another session.
+    pub(super) fn resends(&mut self) {
+        self.counters.resends += 1;
+        self.event(Level::Info, "request sent again", 0, format_args!("")).tell();
+    }
+
+    const fn event<'a>(
+        &'a self,
+        level: Level,
+        what: &'static str,
+        session_id: u64,
+        detail: std::fmt::Arguments<'a>,
+    ) -> Event<'a> {
+        Event { level, side: Side::Client, place: &self.endpoint, session_id, what, detail }
     }
 
     /// The answer on the session does not decode, which ends it.
@@ -323,6 +342,10 @@ impl Link {
         self.next_try = NextTry::AtOnce;
         self.reason = None;
         self.counters.connects += 1;
+        if let Some(live) = &self.live {
+            let detail = format_args!("profile {:#04x}", live.session.profile().bit());
+            self.event(Level::Debug, "session", live.session.id(), detail).tell();
+        }
     }
 
     fn refused(&mut self, before: ClientState, error: &ConnectError) {
@@ -332,6 +355,7 @@ impl Link {
             None => self.state = before,
         }
         self.reason = Some(Reason::Connect(error.clone()));
+        self.event(Level::Info, "no session", 0, format_args!("{:?}: {error}", self.state)).tell();
     }
 
     fn met(&mut self, met: Met) {

@@ -10,7 +10,8 @@ use netipc_proto::growth::DEFAULT_RESPONSE_CEILING_BYTES;
 use netipc_proto::payload::ResponseBudget;
 use netipc_sys::PeerIdentity;
 
-use super::status::LastError;
+use super::served::Service;
+use crate::events::Level;
 
 /// Answers the requests of one endpoint. Called from several threads at once.
 pub trait Dispatch: Send + Sync + 'static {
@@ -77,7 +78,7 @@ pub struct Context<'a> {
     peer: PeerIdentity,
     session_id: u64,
     stopping: &'a AtomicBool,
-    last_error: &'a LastError,
+    service: &'a Service,
 }
 
 impl<'a> Context<'a> {
@@ -85,15 +86,17 @@ impl<'a> Context<'a> {
         peer: PeerIdentity,
         session_id: u64,
         stopping: &'a AtomicBool,
-        last_error: &'a LastError,
+        service: &'a Service,
     ) -> Self {
-        Self { peer, session_id, stopping, last_error }
+        Self { peer, session_id, stopping, service }
     }
 
-    /// Leaves word of why a handler fails in the server's status, for whoever looks there: the
-    /// client is told no more than INTERNAL_ERROR.
+    /// Leaves word of why a handler fails in the server's status and its events, for whoever looks
+    /// there: the client is told no more than INTERNAL_ERROR.
     pub fn report(&self, error: &dyn fmt::Display) {
-        self.last_error.set(error);
+        self.service.counters.last_error.set(error);
+        let detail = format_args!("{error}");
+        self.service.tell(Level::Warn, "handler failed", self.session_id, detail);
     }
 
     /// The process that asks, as the kernel vouches for it.

@@ -24,6 +24,7 @@ use super::status::{End, Totals};
 use super::threads::Threads;
 use super::work::{Job, Work};
 use crate::Session;
+use crate::events::Level;
 
 /// The work queue's signal, in the workers' wait set. Sessions count up from the next.
 pub(super) const WORK_TOKEN: u64 = 0;
@@ -127,6 +128,8 @@ impl Engine {
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
         sessions.insert(token, Arc::clone(&served));
         drop(sessions);
+        let detail = format_args!("{:?}", served.session.peer());
+        service.tell(Level::Debug, "session", served.session.id(), detail);
         let mode = self.watch_mode();
         if !served.is_in_region()
             && self.requests.add(&served.session, token, Interest::Read, mode).is_err()
@@ -183,6 +186,8 @@ impl Engine {
         served.service.counters.ended(end);
         served.session.shutdown();
         self.command(Command::Forget(served.token));
+        let detail = format_args!("{}", end.in_words());
+        served.service.tell(Level::Debug, "session over", served.session.id(), detail);
     }
 
     /// Ends what the threads have left to each other when they ended.

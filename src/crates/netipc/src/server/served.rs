@@ -14,6 +14,7 @@
 //! counts.
 
 use std::collections::VecDeque;
+use std::fmt::Arguments;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -23,6 +24,7 @@ use super::config::SEND_TIMEOUT;
 use super::dispatch::Dispatch;
 use super::engine::{Command, Engine, Phase};
 use super::status::{Counters, End, Tally, Totals, add};
+use crate::events::{Event, Level, Side};
 use crate::{Header, Inbox, Outgoing, ResponseLimit, SendError, Session, Status};
 
 /// One service of an engine: what its sessions share.
@@ -34,6 +36,21 @@ pub(super) struct Service {
     pub(super) response_limit: ResponseLimit,
     pub(super) response_ceiling: u32,
     pub(super) counters: Counters,
+}
+
+impl Service {
+    /// Tells of something that happened on one of its sessions.
+    pub(super) fn tell(
+        &self,
+        level: Level,
+        what: &'static str,
+        session_id: u64,
+        detail: Arguments<'_>,
+    ) {
+        let event =
+            Event { level, side: Side::Server, place: &self.name, session_id, what, detail };
+        event.tell();
+    }
 }
 
 impl std::fmt::Debug for Service {

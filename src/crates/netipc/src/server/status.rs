@@ -86,6 +86,20 @@ pub(super) enum End {
     Failed,
 }
 
+impl End {
+    pub(super) const fn in_words(self) -> &'static str {
+        match self {
+            Self::Left => "the client left",
+            Self::Answered => "it was given its final answer",
+            Self::Violated => "the client broke the contract",
+            Self::ChunkGap => "the client began a message and did not go on",
+            Self::NotRead => "the client did not read its answers",
+            Self::Stopped => "the server stopped",
+            Self::Failed => "the operating system refused something it needed",
+        }
+    }
+}
+
 /// What every request counts: of a session as long as it is one, then of its service. Sums wrap, for
 /// a request may end in another tally than it began in.
 #[derive(Debug, Default)]

@@ -24,6 +24,7 @@ use super::engine::{Command, Engine, Phase, Place, WORK_TOKEN};
 use super::served::Served;
 use super::status::{End, add};
 use super::work::{Job, SharedBatch};
+use crate::events::Level;
 use crate::{Header, Inbox, Message, PacketBuffer, ReceiveError, Session, Status};
 
 /// Once the items of a batch have taken this long, the rest is shared with other workers: cheap
@@ -485,8 +486,7 @@ fn handle(
 ) -> Result<usize, Failure> {
     let Served { session, service, .. } = served;
     let at_ceiling = session.terms().response.payload_bytes >= service.response_ceiling;
-    let last_error = &service.counters.last_error;
-    let context = Context::new(*session.peer(), session.id(), &engine.stopping, last_error);
+    let context = Context::new(*session.peer(), session.id(), &engine.stopping, service);
     // Of what a panic may leave half done, this side sees only the bytes in `out`, and does not
     // send them.
     let handler = AssertUnwindSafe(|| {
@@ -494,7 +494,9 @@ fn handle(
     });
     catch_unwind(handler).unwrap_or_else(|panic| {
         add(&service.counters.panics, 1);
-        last_error.set(&format_args!("the handler panicked: {}", words_of(&*panic)));
+        let words = words_of(&*panic);
+        service.counters.last_error.set(&format_args!("the handler panicked: {words}"));
+        service.tell(Level::Error, "handler panicked", session.id(), format_args!("{words}"));
         Err(Failure::Internal)
     })
 }

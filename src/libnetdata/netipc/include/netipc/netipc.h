@@ -172,6 +172,18 @@ typedef enum nipc_client_state_kind {
     NIPC_CLIENT_BROKEN = 6,
 } nipc_client_state_kind;
 
+// How much an event matters.
+typedef enum nipc_log_level_kind {
+    // A defect: of a handler.
+    NIPC_LOG_ERROR = 1,
+    // Somebody was not served: a handler failed.
+    NIPC_LOG_WARN = 2,
+    // What a client lives with, and tries again: no session, one that was lost, a request sent once more.
+    NIPC_LOG_INFO = 3,
+    // All goes as it should: sessions come and go.
+    NIPC_LOG_DEBUG = 4,
+} nipc_log_level_kind;
+
 // In nipc_client_status_t.next_try: what the next refresh does without a session.
 typedef enum nipc_next_try {
     // It connects at once.
@@ -478,6 +490,17 @@ typedef struct nipc_host_t {
     uint64_t tag_;
     void *inner_;
 } nipc_host_t;
+
+// One of enum nipc_log_level_kind.
+typedef int32_t nipc_log_level_t;
+
+// What is told of each event: its level, one of enum nipc_log_level_kind, and a line of text, without an end of
+// line, cut after NIPC_TEXT_BYTES; valid until the function returns.
+//
+// Called by the thread that it happens to, several at once: a caller of a client's, or a server's threads, which
+// others wait for. So it returns soon, and neither stops, drains nor destroys a server. Events of what it calls
+// of the library itself are not told.
+typedef void (*nipc_log_fn)(void *context, nipc_log_level_t level, const char *text);
 
 // Ends calls that wait, from another thread. Zeroed (`= NIPC_ABORT_INIT`) it is closed. May be moved, must not
 // be copied. All but init and close is for any thread.
@@ -846,6 +869,15 @@ nipc_error_t nipc_host_status(const struct nipc_host_t *host,
 
 // As nipc_server_destroy().
 nipc_error_t nipc_host_destroy(struct nipc_host_t *host);
+
+// Has `function` called with each event of this process that is as grave as `level`, or graver, in place of the
+// function before it, which has returned when this does and is called no more. NULL: none. A call that goes well
+// is no event.
+//
+// NIPC_ERR_INVALID_ARGUMENT for a level that there is not, with a function; NIPC_ERR_IN_USE from within one.
+nipc_error_t nipc_log_set(nipc_log_level_t level,
+                          nipc_log_fn function,
+                          void *context);
 
 // Makes an abort, which ends nothing yet. NIPC_ERR_SYSTEM where there is no descriptor for it.
 nipc_error_t nipc_abort_init(struct nipc_abort_t *abort);
