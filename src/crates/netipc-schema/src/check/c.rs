@@ -19,7 +19,7 @@ const CORE: &str = "abort access access_policy assert cache cache_search cache_s
      err_out err_out_of err_timed err_would err_wrong error flag function handler handshake \
      handshake_counts header host host_has host_has_64 kind label labels labels_view last \
      listener listener_abort listener_config listener_next listener_next_deadline \
-     listener_try log managed managed_server max message message_view netipc next peer profile \
+     listener_try log log_level managed managed_server max message message_view netipc next peer profile \
      profile_shm proposal read read_no refuse request request_context request_context_stop server server_config \
      server_init server_status services session session_abort session_in session_in_flight \
      session_next session_next_deadline session_peer session_try status status_auth \
