@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/windows"
 )
 
 // connected is a client.
@@ -235,5 +237,55 @@ func TestAnEmptyMessageIsAClose(t *testing.T) {
 	}
 	if gone, err := b.PeerGone(); !gone || err != nil {
 		t.Fatal(gone, err)
+	}
+}
+
+// The system takes a message back that its sender gives up before all of it has found room. Who has seen it, or
+// read its front, waits for nobody.
+func TestAPacketThatIsTakenBackIsNotWaitedFor(t *testing.T) {
+	a, b := channels(t)
+	for name, ends := range map[string][2]*PacketChannel{"client": {a, b}, "server": {b, a}} {
+		sender, reader := ends[0], ends[1]
+		begun := func() {
+			t.Helper()
+			if ended, errno := sender.begin(&sender.send, make([]byte, 2*maxPacketBytes), beginWrite); ended {
+				t.Fatal(name, errno)
+			}
+		}
+		takenBack := func() {
+			t.Helper()
+			sender.cancel(&sender.send)
+			sender.send.untilEnded()
+			if errno := sender.send.result(); errno != windows.ERROR_OPERATION_ABORTED {
+				t.Fatal(name, errno)
+			}
+		}
+		buffer := make([]byte, 10)
+
+		begun()
+		if available, _, err := reader.peek(); available == 0 || err != nil {
+			t.Fatal(name, available, err)
+		}
+		takenBack()
+		if n, err := reader.readSeen(buffer); n != 0 || err != nil {
+			t.Fatal(name, n, err)
+		}
+
+		begun()
+		if errno, err := reader.transfer(&reader.recv, buffer, beginRead, within(soon)); err != nil ||
+			errno != windows.ERROR_MORE_DATA {
+			t.Fatal(name, errno, err)
+		}
+		takenBack()
+		if _, err := reader.dropRest(); err != nil {
+			t.Fatal(name, err)
+		}
+
+		if err := sender.Send([]byte("on"), nil, within(soon)); err != nil {
+			t.Fatal(name, err)
+		}
+		if n, err := reader.Recv(buffer, within(soon)); err != nil || string(buffer[:n]) != "on" {
+			t.Fatal(name, n, err)
+		}
 	}
 }
