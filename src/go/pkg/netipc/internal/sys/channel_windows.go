@@ -522,6 +522,7 @@ func (c *PacketChannel) told() {
 	if door := c.door.Load(); door != nil && !c.recv.isPending() {
 		_, errno := resultOf(&c.recv.record)
 		door.arrived(c, errno)
+		door.listen()
 	}
 }
 

@@ -1,7 +1,9 @@
 package sys
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -183,6 +185,33 @@ func TestALivePipeIsInspectedAndItsServerKnown(t *testing.T) {
 	if err != nil || found.State != EndpointLive || found.Server.PID != uint32(os.Getpid()) {
 		t.Fatalf("%+v, %v", found, err)
 	}
+}
+
+// One that the system does not let listen is an error, and not replaced again and again; a file stands for that.
+func TestAnInstanceThatCannotListenIsAnError(t *testing.T) {
+	name := newName()
+	listener := bound(t, name)
+	path, err := windows.UTF16PtrFromString(filepath.Join(os.TempDir(), filepath.Base(name)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := windows.CreateFile(path, windows.GENERIC_READ|windows.GENERIC_WRITE, 0, nil, windows.CREATE_NEW,
+		windows.FILE_FLAG_OVERLAPPED|windows.FILE_FLAG_DELETE_ON_CLOSE, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var system *SysError
+	if err := listener.listenWith(file); !errors.As(err, &system) {
+		t.Fatal(err)
+	}
+	listener.mu.Lock()
+	listening := len(listener.listening)
+	listener.mu.Unlock()
+	if listening != listeningInstances {
+		t.Fatalf("%d instances listen", listening)
+	}
+	connected(t, name)
+	acceptedBy(t, listener)
 }
 
 // What a peer does not read is kept, one packet beyond what the pipe holds, and no more.
