@@ -35,9 +35,12 @@ struct Arguments {
     /// A language and its driver: LANGUAGE=PATH. The report has them in this order.
     #[arg(long = "driver", required = true, value_parser = language_and_path)]
     drivers: Vec<(String, PathBuf)>,
-    /// The drivers are programs for Windows, run by this: wine, say.
-    #[arg(long, value_name = "RUNNER")]
-    windows: Option<PathBuf>,
+    /// The drivers are programs for Windows.
+    #[arg(long)]
+    windows: bool,
+    /// What runs the drivers, where the system does not by itself: wine, say.
+    #[arg(long)]
+    runner: Option<PathBuf>,
     /// The report of the last run; by default the one of the system that is played.
     #[arg(long)]
     report: Option<PathBuf>,
@@ -76,9 +79,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let languages: Vec<&str> = arguments.drivers.iter().map(|(name, _)| name.as_str()).collect();
     let drivers = Drivers {
         programs: arguments.drivers.iter().cloned().collect(),
-        runner: arguments.windows.clone(),
+        runner: arguments.runner.clone(),
     };
-    let system = if arguments.windows.is_some() { &system::WINDOWS } else { &system::LINUX };
+    let system = if arguments.windows { &system::WINDOWS } else { &system::LINUX };
     let mut cells = report::cells(system, &languages);
     if arguments.brief {
         cells.retain(Cell::is_brief);

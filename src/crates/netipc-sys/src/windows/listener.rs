@@ -237,10 +237,14 @@ impl Door {
                 })
             },
         );
-        if let Start::Done(done) = started {
-            self.arrived(&pipe, done.error);
+        // Whoever calls this makes the next: not from here, or clients that come in a flood, and a system that
+        // refuses again and again, would decide how deep the stack gets.
+        match started {
+            Start::Done(done) if !self.take_in(&pipe, done.error) => {
+                Err(refused("listen on the endpoint")(done.error))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Takes in who has arrived and was not told of yet, if nobody else is there.
@@ -256,22 +260,29 @@ impl Door {
         }
     }
 
-    /// An instance has a client, or never will. The first who tells counts.
+    /// An instance has a client, or never will.
     fn arrived(&self, pipe: &Arc<Pipe>, error: u32) {
+        self.take_in(pipe, error);
+        self.listen();
+    }
+
+    /// Takes in the client of an instance; `false` if it never will have one. The first who tells counts.
+    fn take_in(&self, pipe: &Arc<Pipe>, error: u32) -> bool {
         let mut state = self.lock();
         let listening = state.listening.len();
         state.listening.retain(|arrival| !Arc::ptr_eq(&arrival.owner().pipe, pipe));
         if state.listening.len() == listening {
             // Told before, and perhaps accepted; or the listener is closed, and has closed it.
-            return;
+            return true;
         }
         // One that has left again may have said something before.
-        if matches!(error, 0 | ERROR_PIPE_CONNECTED | ERROR_NO_DATA) {
+        let is_there = matches!(error, 0 | ERROR_PIPE_CONNECTED | ERROR_NO_DATA);
+        if is_there {
             state.connected.push_back(Arc::clone(pipe));
         }
         drop(state);
-        self.listen();
         self.watchers.notify(self.id());
+        is_there
     }
 }
 
@@ -327,5 +338,30 @@ fn exhausted(error: SysError) -> AcceptError {
             AcceptError::Exhausted(error)
         }
         _ => AcceptError::Os(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::os::windows::fs::OpenOptionsExt;
+
+    use super::*;
+
+    /// A file stands for an instance that the system does not let listen.
+    #[test]
+    fn an_instance_that_cannot_listen_is_an_error() {
+        let name = format!(r"\\.\pipe\netipc-sys-unit-{}", std::process::id());
+        let listener = Listener::bind(Path::new(&name), &BindOptions::default()).expect("bound");
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .custom_flags(FILE_FLAG_OVERLAPPED)
+            .open(directory.path().join("file"))
+            .expect("made");
+        listener.0.listen_with(file.into()).expect_err("it cannot listen");
+        assert_eq!(listener.0.lock().listening.len(), LISTENING);
     }
 }

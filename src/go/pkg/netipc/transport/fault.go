@@ -44,8 +44,11 @@ func FaultOf(err error) Fault {
 	if errors.As(err, &refusal) {
 		return refusalFault(refusal)
 	}
+	var shared *SharedMemoryError
 	switch {
-	case is[protocol.DecodeError](err), is[*UnknownIDError](err), is[*BreachError](err),
+	case errors.As(err, &shared) && shared.Vanished:
+		return FaultNobody
+	case is[protocol.DecodeError](err), is[*UnknownIDError](err), is[*BreachError](err), is[*sys.RegionDefect](err),
 		errors.Is(err, ErrBrokenOff), errors.Is(err, ErrChunkGap), errors.Is(err, protocol.ErrContract):
 		return FaultPeerBroke
 	case is[*AboveLimitError](err), is[*MalformedError](err), is[protocol.AboveCeilingError](err),

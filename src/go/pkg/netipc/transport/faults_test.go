@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/netipc/netipc/src/go/pkg/netipc/internal/sys"
 	"github.com/netipc/netipc/src/go/pkg/netipc/protocol"
 )
 
@@ -25,6 +26,8 @@ func TestEveryErrorHasSomebodyAtFaultAndSaysWhat(t *testing.T) {
 		{&OverLimitError{Err: broken}, FaultPeerBroke, broken.Error()},
 		{&UnknownIDError{MessageID: 7}, FaultPeerBroke, "request 7"},
 		{&SharedMemoryError{Err: &SysError{Operation: "map it", Code: syscall.ENOMEM}}, FaultSystem, "shared memory"},
+		{&SharedMemoryError{Err: &sys.RegionDefect{}}, FaultPeerBroke, "shared memory"},
+		{&SharedMemoryError{Vanished: true, Err: &sys.RegionDefect{}}, FaultNobody, "shared memory"},
 		{&SysError{Operation: "open it", Code: syscall.EIO}, FaultSystem, "open it"},
 		{ErrDenied, FaultSystem, "permission denied"},
 		{ErrNoDirectory, FaultCaller, "run directory"},

@@ -8,8 +8,8 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use windows_sys::Win32::System::Memory::{
-    FILE_MAP_READ, FILE_MAP_WRITE, MEMORY_BASIC_INFORMATION, MEMORY_MAPPED_VIEW_ADDRESS,
-    MapViewOfFile, UnmapViewOfFile, VirtualQuery,
+    FILE_MAP_READ, FILE_MAP_WRITE, MEM_COMMIT, MEMORY_BASIC_INFORMATION,
+    MEMORY_MAPPED_VIEW_ADDRESS, MapViewOfFile, UnmapViewOfFile, VirtualQuery,
 };
 
 use super::layout::{HEADER_BYTES, field};
@@ -21,6 +21,8 @@ use crate::shm::{CELL_BYTES, Lane};
 #[derive(Debug)]
 pub(super) struct View {
     base: NonNull<u8>,
+    /// What has memory, from the start on. A mapping that another process has made may be reserved alone:
+    /// touching what has no memory would end this process.
     len_bytes: usize,
 }
 
@@ -39,7 +41,7 @@ pub(crate) struct Mapping {
 }
 
 impl View {
-    /// Maps all of `section`, which holds a header at least.
+    /// Maps all of `section`.
     pub(super) fn new(section: &OwnedHandle) -> Result<Self, u32> {
         // SAFETY: a new view at a place of the system's choice touches nothing that is there.
         let view = unsafe { MapViewOfFile(raw(section), FILE_MAP_READ | FILE_MAP_WRITE, 0, 0, 0) };
@@ -54,7 +56,9 @@ impl View {
         if told == 0 {
             return Err(last_error());
         }
-        mapped.len_bytes = about.RegionSize;
+        if about.State == MEM_COMMIT {
+            mapped.len_bytes = about.RegionSize;
+        }
         Ok(mapped)
     }
 

@@ -1,6 +1,7 @@
 //! Regions of both profiles: messages between processes, ends, peers that are killed or lie.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::windows::io::{FromRawHandle, OwnedHandle};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,9 @@ use netipc_sys::{
     Abort, AttachError, CreateError, Deadline, ObjectNames, PacketChannel, RegionChannel,
     RegionDefect, RegionError, RegionName, RegionSizes, Until, connect, own_uid,
 };
+
+use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
+use windows_sys::Win32::System::Memory::{CreateFileMappingW, PAGE_READWRITE, SEC_RESERVE};
 
 use crate::support::{
     LATENESS, Place, abort, accept, asleep_in, bind, byte_of, child, is_child, long, message, pair,
@@ -250,6 +254,37 @@ fn a_region_of_another_profile_or_with_less_room_is_refused() {
     assert_eq!(refused, Err(AttachError::Invalid(RegionDefect::Capacity { found: 1088 })));
     let file = RegionName::File("C:\\svc.ipcshm".into());
     assert_eq!(attach(&file, &socket).map(drop), Err(AttachError::NotReady(RegionDefect::Missing)));
+}
+
+/// A mapping that somebody else makes at a region's name, of which nothing has memory.
+#[allow(unsafe_code)]
+fn reserved_mapping(name: &RegionName) -> OwnedHandle {
+    let RegionName::Objects(objects) = name else { unreachable!() };
+    let wide: Vec<u16> = objects.mapping.encode_utf16().chain([0]).collect();
+    // SAFETY: the name has a NUL at its end; no other pointer is given.
+    let mapping = unsafe {
+        CreateFileMappingW(
+            INVALID_HANDLE_VALUE,
+            std::ptr::null(),
+            PAGE_READWRITE | SEC_RESERVE,
+            0,
+            1 << 20,
+            wide.as_ptr(),
+        )
+    };
+    assert!(!mapping.is_null());
+    // SAFETY: just made, and nobody else's.
+    unsafe { OwnedHandle::from_raw_handle(mapping) }
+}
+
+#[test]
+fn a_region_without_memory_is_refused() {
+    let place = Place::new();
+    let name = name_of(place.name(), BUSYWAIT);
+    let _mapping = reserved_mapping(&name);
+    let (socket, _server_socket) = pair();
+    let defect = RegionDefect::Short { file_bytes: 0, needed: 128 };
+    assert_eq!(attach(&name, &socket).map(drop), Err(AttachError::Invalid(defect)));
 }
 
 /// A client in a process of its own: this test binary running `test`, which calls [`Self::run`].

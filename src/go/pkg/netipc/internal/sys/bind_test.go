@@ -363,6 +363,35 @@ func TestWithoutDescriptorsOneClientIsStillToldAndTheRestWait(t *testing.T) {
 	_ = clients
 }
 
+// The poller refuses a descriptor where the user has no more watches (fs.epoll.max_user_watches), or what it is; a
+// file stands for that here.
+func TestAListenerThatThePollerRefusesIsGivenBack(t *testing.T) {
+	path := filepath.Join(shortDir(t), "svc.sock")
+	socket, taken, err := takeName(path, &BindOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(socket)
+	reserve, exhausted := spareDescriptor()
+	if exhausted != nil {
+		t.Fatal(exhausted)
+	}
+	file, err := os.Create(filepath.Join(filepath.Dir(path), "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if listener, err := newListener(socket, file, taken, reserve); listener != nil || !errors.Is(err, unix.EPERM) {
+		t.Fatal(listener, err)
+	}
+	if _, err := file.Stat(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("its descriptor is open: %v", err)
+	}
+	if _, err := unix.FcntlInt(uintptr(reserve), unix.F_GETFD, 0); err != unix.EBADF {
+		t.Errorf("the reserve is open: %v", err)
+	}
+	bound(t, path)
+}
+
 func TestClosingAListenerEndsItsAccept(t *testing.T) {
 	for range 20 {
 		listener := bound(t, shortDir(t)+"/svc.sock")

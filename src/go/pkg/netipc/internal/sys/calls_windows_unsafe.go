@@ -107,7 +107,8 @@ func attributesOf(descriptor *windows.SECURITY_DESCRIPTOR) *windows.SecurityAttr
 	return attributes
 }
 
-// mapSection maps all of a section of the page file.
+// mapSection maps all of a section of the page file, and answers what has memory of it, from its start. A section that
+// another process has made may be reserved alone: touching what has no memory would end this process.
 func mapSection(section windows.Handle) (mapping, error) {
 	address, err := windows.MapViewOfFile(section, windows.FILE_MAP_READ|windows.FILE_MAP_WRITE, 0, 0, 0)
 	if err != nil {
@@ -118,9 +119,13 @@ func mapSection(section windows.Handle) (mapping, error) {
 		_ = windows.UnmapViewOfFile(address)
 		return mapping{}, err
 	}
+	length := about.RegionSize
+	if about.State != windows.MEM_COMMIT {
+		length = 0
+	}
 	// The address of memory that is not Go's, of which the collector knows nothing.
 	base := *(*unsafe.Pointer)(unsafe.Pointer(&address))
-	return mapping{bytes: unsafe.Slice((*byte)(base), about.RegionSize), base: base}, nil
+	return mapping{bytes: unsafe.Slice((*byte)(base), length), base: base}, nil
 }
 
 func (m *mapping) unmap() {

@@ -255,7 +255,7 @@ func (c *PacketChannel) parkRecv(buffer []byte, wait *Wait) (int, error) {
 		// Looked at once more below.
 		c.attemptRecvInto(buffer)
 		if c.recvLen > 0 || c.recvErr != nil {
-			err = c.send.open()
+			err = nil
 		}
 	}
 	if err != nil {

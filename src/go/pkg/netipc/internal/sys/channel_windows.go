@@ -313,7 +313,20 @@ func (c *PacketChannel) tryRecv(buffer []byte) (int, error) {
 	if available == 0 || err != nil {
 		return 0, err
 	}
-	return c.read(buffer, &Wait{})
+	return c.readSeen(buffer)
+}
+
+// atOnce waits for nothing.
+var atOnce = Wait{Deadline: After(0)}
+
+// readSeen receives a packet that was just seen. A peer can take one back that has not all found room, so it is
+// not waited for: zero then.
+func (c *PacketChannel) readSeen(buffer []byte) (int, error) {
+	n, err := c.read(buffer, &atOnce)
+	if err == ErrTimedOut {
+		return 0, nil
+	}
+	return n, err
 }
 
 // read receives one packet, asleep until there is one.
@@ -346,13 +359,18 @@ func (c *PacketChannel) read(buffer []byte, wait *Wait) (int, error) {
 	}
 }
 
-// dropRest reads what is left of a packet, which is there already, and answers how many bytes that was.
+// dropRest reads what is left of a packet, which is there already, or was taken back, and answers how many bytes
+// that was.
 func (c *PacketChannel) dropRest() (int, error) {
 	rest := restMemory.Get().(*[restBytes]byte)
 	defer restMemory.Put(rest)
 	for dropped := 0; ; {
-		errno, err := c.transfer(&c.recv, rest[:], beginRead, &Wait{})
-		if err != nil {
+		errno, err := c.transfer(&c.recv, rest[:], beginRead, &atOnce)
+		switch err {
+		case nil:
+		case ErrTimedOut:
+			return dropped, nil
+		default:
 			return dropped, err
 		}
 		dropped += int(c.recv.moved)
@@ -504,6 +522,7 @@ func (c *PacketChannel) told() {
 	if door := c.door.Load(); door != nil && !c.recv.isPending() {
 		_, errno := resultOf(&c.recv.record)
 		door.arrived(c, errno)
+		door.listen()
 	}
 }
 

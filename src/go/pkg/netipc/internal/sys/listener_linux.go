@@ -57,6 +57,11 @@ func Bind(path string, options *BindOptions) (*Listener, error) {
 		_ = unix.Close(reserve)
 		return nil, err
 	}
+	return newListener(socket, file, taken, reserve)
+}
+
+// newListener listens with what it is given, and gives it back where that fails.
+func newListener(socket int, file *os.File, taken *claim, reserve int) (*Listener, error) {
 	l := &Listener{fd: socket, file: file, claim: taken, reserve: reserve}
 	l.accepting.attempt = l.attempt
 	if err := l.accepting.init(l.file); err != nil {

@@ -120,8 +120,10 @@ func (l *Listener) listenWith(file windows.Handle) error {
 	if closed {
 		return c.Close()
 	}
-	if ended, errno := c.begin(&c.recv, nil, beginConnect); ended {
-		l.arrived(c, errno)
+	// Whoever calls this makes the next: not from here, or clients that come in a flood, and a system that refuses
+	// again and again, would decide how deep the stack gets.
+	if ended, errno := c.begin(&c.recv, nil, beginConnect); ended && !l.arrived(c, errno) {
+		return refused("listen on the endpoint", errno)
 	}
 	return nil
 }
@@ -130,14 +132,14 @@ func beginConnect(o *operation, file windows.Handle) error {
 	return windows.ConnectNamedPipe(file, &o.record)
 }
 
-// arrived: an instance has a client, or never will. The first who tells counts.
-func (l *Listener) arrived(c *PacketChannel, errno syscall.Errno) {
+// arrived: an instance has a client, or never will: false then. The first who tells counts.
+func (l *Listener) arrived(c *PacketChannel, errno syscall.Errno) bool {
 	l.mu.Lock()
 	at := slices.Index(l.listening, c)
 	if at < 0 {
 		// Told before, and perhaps accepted; or the listener is closed, and has closed it.
 		l.mu.Unlock()
-		return
+		return true
 	}
 	l.listening = slices.Delete(l.listening, at, at+1)
 	c.door.Store(nil)
@@ -151,7 +153,7 @@ func (l *Listener) arrived(c *PacketChannel, errno syscall.Errno) {
 	if !isThere {
 		_ = c.Close()
 	}
-	l.listen()
+	return isThere
 }
 
 // tell wakes who accepts. The lock is held.

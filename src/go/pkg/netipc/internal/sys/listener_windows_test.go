@@ -1,10 +1,14 @@
 package sys
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/windows"
 )
 
 // connected is a client.
@@ -183,6 +187,33 @@ func TestALivePipeIsInspectedAndItsServerKnown(t *testing.T) {
 	}
 }
 
+// One that the system does not let listen is an error, and not replaced again and again; a file stands for that.
+func TestAnInstanceThatCannotListenIsAnError(t *testing.T) {
+	name := newName()
+	listener := bound(t, name)
+	path, err := windows.UTF16PtrFromString(filepath.Join(os.TempDir(), filepath.Base(name)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := windows.CreateFile(path, windows.GENERIC_READ|windows.GENERIC_WRITE, 0, nil, windows.CREATE_NEW,
+		windows.FILE_FLAG_OVERLAPPED|windows.FILE_FLAG_DELETE_ON_CLOSE, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var system *SysError
+	if err := listener.listenWith(file); !errors.As(err, &system) {
+		t.Fatal(err)
+	}
+	listener.mu.Lock()
+	listening := len(listener.listening)
+	listener.mu.Unlock()
+	if listening != listeningInstances {
+		t.Fatalf("%d instances listen", listening)
+	}
+	connected(t, name)
+	acceptedBy(t, listener)
+}
+
 // What a peer does not read is kept, one packet beyond what the pipe holds, and no more.
 func TestThereIsRoomUntilThePeerDoesNotRead(t *testing.T) {
 	a, b := channels(t)
@@ -235,5 +266,55 @@ func TestAnEmptyMessageIsAClose(t *testing.T) {
 	}
 	if gone, err := b.PeerGone(); !gone || err != nil {
 		t.Fatal(gone, err)
+	}
+}
+
+// The system takes a message back that its sender gives up before all of it has found room. Who has seen it, or
+// read its front, waits for nobody.
+func TestAPacketThatIsTakenBackIsNotWaitedFor(t *testing.T) {
+	a, b := channels(t)
+	for name, ends := range map[string][2]*PacketChannel{"client": {a, b}, "server": {b, a}} {
+		sender, reader := ends[0], ends[1]
+		begun := func() {
+			t.Helper()
+			if ended, errno := sender.begin(&sender.send, make([]byte, 2*maxPacketBytes), beginWrite); ended {
+				t.Fatal(name, errno)
+			}
+		}
+		takenBack := func() {
+			t.Helper()
+			sender.cancel(&sender.send)
+			sender.send.untilEnded()
+			if errno := sender.send.result(); errno != windows.ERROR_OPERATION_ABORTED {
+				t.Fatal(name, errno)
+			}
+		}
+		buffer := make([]byte, 10)
+
+		begun()
+		if available, _, err := reader.peek(); available == 0 || err != nil {
+			t.Fatal(name, available, err)
+		}
+		takenBack()
+		if n, err := reader.readSeen(buffer); n != 0 || err != nil {
+			t.Fatal(name, n, err)
+		}
+
+		begun()
+		if errno, err := reader.transfer(&reader.recv, buffer, beginRead, within(soon)); err != nil ||
+			errno != windows.ERROR_MORE_DATA {
+			t.Fatal(name, errno, err)
+		}
+		takenBack()
+		if _, err := reader.dropRest(); err != nil {
+			t.Fatal(name, err)
+		}
+
+		if err := sender.Send([]byte("on"), nil, within(soon)); err != nil {
+			t.Fatal(name, err)
+		}
+		if n, err := reader.Recv(buffer, within(soon)); err != nil || string(buffer[:n]) != "on" {
+			t.Fatal(name, n, err)
+		}
 	}
 }

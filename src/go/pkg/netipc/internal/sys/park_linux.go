@@ -195,12 +195,14 @@ func (p *parker) arm(until Deadline) bool {
 	return true
 }
 
-// kick wakes the sleeper, from another goroutine.
+// kick wakes the sleeper, from another goroutine. There is none where init failed.
 func (p *parker) kick() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.kicked = true
-	_ = p.timer(longAgo)
+	if p.timer != nil {
+		_ = p.timer(longAgo)
+	}
 }
 
 // leave takes the sleeper off the handle's list, and forgets the abort that may have woken it.

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/windows"
 )
 
 // someRoom is room of a fixed length.
@@ -99,6 +101,53 @@ func TestHeadersThatLieAreRefusedByName(t *testing.T) {
 	var defect *RegionDefect
 	if _, err := attached(t, region); !errors.As(err, &defect) || !defect.NotReady() {
 		t.Errorf("an area beyond the mapping: %v", err)
+	}
+}
+
+// sectionReserved (SEC_RESERVE) makes a section that has no memory until somebody asks for it.
+const sectionReserved = 0x4000000
+
+func TestARegionWithoutMemoryIsRefused(t *testing.T) {
+	region := newRegionName(busywait)
+	name, err := windows.UTF16PtrFromString(region.Mapping)
+	if err != nil {
+		t.Fatal(err)
+	}
+	section, err := windows.CreateFileMapping(windows.InvalidHandle, nil, windows.PAGE_READWRITE|sectionReserved,
+		0, 1<<20, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeHandle(section)
+	reserved, err := mapSection(section)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reserved.unmap()
+	if memory := len(reserved.bytes); memory != 0 {
+		t.Fatalf("%d bytes of it are to be touched", memory)
+	}
+	var defect *RegionDefect
+	if _, err := attached(t, region); !errors.As(err, &defect) || defect.NotReady() {
+		t.Fatal(err)
+	}
+	// The header's page alone has some now, and the header says that there is more.
+	view := uintptr(reserved.base)
+	if _, err := windows.VirtualAlloc(view, regionHeaderBytes, windows.MEM_COMMIT, windows.PAGE_READWRITE); err != nil {
+		t.Fatal(err)
+	}
+	m, err := mapSection(section)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.unmap()
+	large, ok := layoutFor(RegionSizes{RequestBytes: 1 << 18, ResponseBytes: 1 << 18})
+	if !ok {
+		t.Fatal("there is no such layout")
+	}
+	m.fillIn(large, busywait)
+	if _, err := attached(t, region); !errors.As(err, &defect) || !defect.NotReady() {
+		t.Fatal(err)
 	}
 }
 
