@@ -204,7 +204,7 @@ impl<T> Drop for Taken<'_, T> {
 
 #[cold]
 #[inline(never)]
-fn in_use() -> Failure {
+pub(crate) fn in_use() -> Failure {
     Failure::new(
         nipc_error::NIPC_ERR_IN_USE,
         "another thread is in a call with this object: use one a thread, or take turns",
