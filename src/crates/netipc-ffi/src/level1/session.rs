@@ -374,15 +374,15 @@ pub unsafe extern "C" fn nipc_session_close(session: *mut nipc_session_t) -> nip
     // SAFETY: as `boundary` says: what the header asks of callers.
     unsafe {
         boundary(|caller| {
-            let inner = caller.object(session)?;
-            let in_use = (inner.inbox.lock()?, inner.unsent.lock()?, inner.drain.lock()?);
-            if inner.session.is_sending() {
-                return Err(object::in_use());
-            }
-            let closed = caller.close(session)?;
-            drop(in_use);
-            drop(closed);
-            Ok(())
+            let may = |inner: &SessionInner| {
+                let taken = (inner.inbox.lock()?, inner.unsent.lock()?, inner.drain.lock()?);
+                if inner.session.is_sending() {
+                    return Err(object::in_use());
+                }
+                std::mem::forget(taken);
+                Ok(())
+            };
+            caller.close_if(session, may).map(drop)
         })
     }
 }
