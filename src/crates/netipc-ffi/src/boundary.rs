@@ -68,7 +68,9 @@ fn failed(failure: Failure) -> nipc_error_t {
         Some(Fault::System) => " (at fault: the operating system)",
         Some(Fault::Nobody) => "",
     };
-    set_last_error(told.error.code(), &[&told.words, fault]);
+    // Of words that are too long, who is at fault is not what is left out.
+    let room = told.words.floor_char_boundary(NIPC_TEXT_BYTES - 1 - fault.len());
+    set_last_error(told.error.code(), &[&told.words[..room], fault]);
     told.error.code()
 }
 
@@ -353,6 +355,7 @@ mod tests {
     fn words_are_kept_by_thread_and_cut_where_too_long() {
         run(|_| Err(Failure::argument("x".repeat(10_000))));
         assert_eq!(words().len(), NIPC_TEXT_BYTES - 1);
+        assert!(words().ends_with("x (at fault: the caller)"), "{}", words());
         assert_eq!(words_of(nipc_error::NIPC_ERR_INVALID_ARGUMENT.code()), Some(words()));
         assert_eq!(words_of(nipc_error::NIPC_ERR_SYSTEM.code()), None);
         std::thread::spawn(|| assert_eq!(words(), "")).join().expect("no panic");

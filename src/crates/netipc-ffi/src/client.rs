@@ -169,11 +169,7 @@ pub unsafe extern "C" fn nipc_client_close(client: *mut nipc_client_ctx_t) -> ni
     // SAFETY: as `boundary` says: what the header asks of callers.
     unsafe {
         boundary(|caller| {
-            let in_use = caller.object(client)?.client.lock()?;
-            let closed = caller.close(client)?;
-            drop(in_use);
-            drop(closed);
-            Ok(())
+            caller.close_if(client, |inner| inner.client.lock().map(std::mem::forget)).map(drop)
         })
     }
 }

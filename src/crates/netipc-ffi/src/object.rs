@@ -45,6 +45,9 @@ pub(crate) const OBJECT_BYTES: usize = 16;
 
 const _: () = assert!(size_of::<Words>() == OBJECT_BYTES && align_of::<Words>() == 8);
 
+/// The tag of an object of any kind that a thread is closing.
+const CLOSING: u64 = u64::from_be_bytes(*b"NIPCclos");
+
 /// Makes a C struct of two words an [`Object`].
 macro_rules! object {
     ($type:ty, $name:literal, $tag:literal, $inner:ty) => {
@@ -87,7 +90,7 @@ impl<'c> Caller<'c> {
         let words = self.words(object)?;
         match words.tag.load(Ordering::Acquire) {
             0 => Ok(Vacant { words, object: std::marker::PhantomData }),
-            tag if tag == O::TAG => Err(Failure::new(
+            tag if tag == O::TAG || tag == CLOSING => Err(Failure::new(
                 nipc_error::NIPC_ERR_ALREADY_INITIALIZED,
                 format!("the {} is live already: close it first", O::NAME),
             )),
@@ -100,13 +103,30 @@ impl<'c> Caller<'c> {
 
     /// Closes a live object: what it kept is the caller's of this.
     pub(crate) fn close<O: Object>(self, object: *mut O) -> Result<Arc<O::Inner>, Failure> {
+        self.close_if(object, |_inner| Ok(()))
+    }
+
+    /// Closes a live object if `may` allows it. Meanwhile it is closed for everybody else, so that of
+    /// several threads that close it at once one alone looks at what it keeps. What `may` takes it never
+    /// gives back, so that a thread which had just found the object live comes too late.
+    pub(crate) fn close_if<O: Object>(
+        self,
+        object: *mut O,
+        may: impl FnOnce(&O::Inner) -> Result<(), Failure>,
+    ) -> Result<Arc<O::Inner>, Failure> {
         let words = self.words(object)?;
-        live::<O>(words)?;
-        // One of several threads that close it at once wins; what it kept is seen by it, for the tag
-        // was set after it: Acquire, against the Release in `fill`.
-        let won = words.tag.compare_exchange(O::TAG, 0, Ordering::Acquire, Ordering::Relaxed);
+        // What it kept is seen, for the tag was set after it: Acquire, against the Release in `fill`.
+        let won = words.tag.compare_exchange(O::TAG, CLOSING, Ordering::Acquire, Ordering::Relaxed);
         won.map_err(|_| closed::<O>())?;
-        let inner = words.inner.swap(std::ptr::null_mut(), Ordering::Relaxed).cast::<O::Inner>();
+        let inner = words.inner.load(Ordering::Relaxed).cast::<O::Inner>();
+        if let Err(failure) = may(self.in_ref(inner, O::NAME)?) {
+            // Against the Acquire of whoever is next, as in `fill`.
+            words.tag.store(O::TAG, Ordering::Release);
+            return Err(failure);
+        }
+        words.inner.store(std::ptr::null_mut(), Ordering::Relaxed);
+        // Against the Acquire in `vacant`.
+        words.tag.store(0, Ordering::Release);
         // SAFETY: `inner` came from `Arc::into_raw` in `Vacant::fill`, and the tag, which only one
         // thread can take away, stood for its count.
         Ok(unsafe { Arc::from_raw(inner) })
@@ -204,7 +224,7 @@ impl<T> Drop for Taken<'_, T> {
 
 #[cold]
 #[inline(never)]
-fn in_use() -> Failure {
+pub(crate) fn in_use() -> Failure {
     Failure::new(
         nipc_error::NIPC_ERR_IN_USE,
         "another thread is in a call with this object: use one a thread, or take turns",
@@ -213,6 +233,8 @@ fn in_use() -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+
     use super::*;
     use crate::boundary::boundary;
 
@@ -250,6 +272,39 @@ mod tests {
         assert_eq!(Arc::strong_count(&kept), 2, "the one that waits keeps it");
         drop(shared);
         assert_eq!(Arc::strong_count(&kept), 1, "nothing leaks");
+    }
+
+    #[test]
+    fn of_threads_that_close_at_once_one_alone_looks_at_what_is_kept() {
+        let kept: Arc<str> = "kept".into();
+        let thing = Words { tag: AtomicU64::new(0), inner: AtomicPtr::default() };
+        let at = || (&raw const thing).cast::<thing_t>().cast_mut();
+        let not_live = nipc_error::NIPC_ERR_NOT_INITIALIZED.code();
+        assert_eq!(run(|c| c.vacant(at()).map(|vacant| vacant.fill(Arc::clone(&kept)))), 0);
+        let refused = run(|c| c.close_if(at(), |_| Err(in_use())).map(drop));
+        assert_eq!(refused, nipc_error::NIPC_ERR_IN_USE.code());
+        assert_eq!(run(|c| c.object(at()).map(drop)), 0, "it is as it was");
+        let (looks, goes_on) = (Barrier::new(2), Barrier::new(2));
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| {
+                let may = |_: &_| {
+                    looks.wait();
+                    goes_on.wait();
+                    Ok(())
+                };
+                run(|c| c.close_if((&raw const thing).cast::<thing_t>().cast_mut(), may).map(drop))
+            });
+            looks.wait();
+            let second = run(|c| c.close_if(at(), |_| panic!("it is the other's")).map(drop));
+            let used = run(|c| c.object(at()).map(drop));
+            let made = run(|c| c.vacant(at()).map(drop));
+            goes_on.wait();
+            assert_eq!((second, used), (not_live, not_live));
+            assert_eq!(made, nipc_error::NIPC_ERR_ALREADY_INITIALIZED.code());
+            assert_eq!(first.join().expect("no panic"), 0);
+        });
+        assert_eq!(Arc::strong_count(&kept), 1, "nothing leaks");
+        assert_eq!(run(|c| c.vacant(at()).map(drop)), 0);
     }
 
     #[test]

@@ -305,8 +305,11 @@ impl Serving {
     }
 
     fn start(&self) -> Result<Arc<RunningHost>, Failure> {
-        let mut phase = self.phase();
-        let bound = match &mut *phase {
+        self.start_from(&mut self.phase())
+    }
+
+    fn start_from(&self, phase: &mut Phase) -> Result<Arc<RunningHost>, Failure> {
+        let bound = match phase {
             Phase::Bound(bound) => std::mem::take(bound),
             Phase::Running { .. } => return Err(started()),
             Phase::Stopped(_) => return Err(stopped()),
@@ -321,10 +324,14 @@ impl Serving {
     }
 
     fn run(&self) -> Result<(), Failure> {
-        if matches!(*self.phase(), Phase::Stopped(_)) {
+        // Looked at and started under one lock: a stop comes before both, or after.
+        let mut phase = self.phase();
+        if matches!(*phase, Phase::Stopped(_)) {
             return Ok(());
         }
-        Ok(self.start()?.wait()?)
+        let host = self.start_from(&mut phase)?;
+        drop(phase);
+        Ok(host.wait()?)
     }
 
     fn stop(&self) -> Result<(), Failure> {
@@ -392,4 +399,28 @@ fn started() -> Failure {
 #[cold]
 fn stopped() -> Failure {
     Failure::new(nipc_error::NIPC_ERR_ABORTED, "it was stopped before it was started")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn a_stop_that_comes_as_it_is_run_ends_it_well() {
+        const ROUNDS: usize = 2_000;
+        for _ in 0..ROUNDS {
+            let (serving, both) = (Serving::new(1, Vec::new()), Barrier::new(2));
+            std::thread::scope(|scope| {
+                let running = scope.spawn(|| {
+                    both.wait();
+                    serving.run().map_err(|failure| failure.told().words)
+                });
+                both.wait();
+                serving.stop().expect("nothing keeps it");
+                assert_eq!(running.join().expect("no panic"), Ok(()));
+            });
+        }
+    }
 }

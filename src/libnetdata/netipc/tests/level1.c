@@ -284,6 +284,74 @@ static void sessions_are_shut_down_and_drained_without_waiting(void)
     CHECK_OK(nipc_listener_close(&listener));
 }
 
+#define LONG_BYTES (1u << 20) /* more than any socket holds, and than one look takes of such packets */
+#define PACKET_BYTES 4096u
+
+static void *connect_for_long(void *argument)
+{
+    nipc_proposal_t proposal = NIPC_PROPOSAL_INIT;
+    proposal.max_request_payload_bytes = LONG_BYTES;
+    CHECK_OK(nipc_session_connect((nipc_session_t *)argument, run_dir, SERVICE, &proposal, SOON_MS, NULL));
+    return NULL;
+}
+
+static void *send_long(void *argument)
+{
+    static char payload[LONG_BYTES];
+    nipc_header_t header = nipc_header_request(METHOD, 1, LONG_BYTES);
+    CHECK_OK(nipc_session_send((nipc_session_t *)argument, &header, payload, sizeof payload, NIPC_WAIT_FOREVER));
+    return NULL;
+}
+
+static void *drain(void *argument)
+{
+    nipc_error_t error;
+    do { /* the other thread may be in a call for a moment */
+        error = nipc_session_drain((nipc_session_t *)argument, NIPC_WAIT_FOREVER);
+    } while (error == NIPC_ERR_IN_USE);
+    CHECK(error == NIPC_OK);
+    return NULL;
+}
+
+/* What a thread still uses stays, whatever it waits for. */
+static void a_session_that_sends_or_drains_is_not_closed(void)
+{
+    nipc_listener_t listener = NIPC_LISTENER_INIT;
+    nipc_listener_config_t config = NIPC_LISTENER_CONFIG_INIT;
+    config.max_request_payload_bytes = LONG_BYTES;
+    config.packet_size_bytes = PACKET_BYTES;
+    CHECK_OK(nipc_listener_init(&listener, run_dir, SERVICE, &config));
+    nipc_session_t server = NIPC_SESSION_INIT, client = NIPC_SESSION_INIT;
+    pthread_t connecting = start_thread(connect_for_long, &client);
+    CHECK_OK(nipc_listener_accept(&listener, SOON_MS, &server));
+    pthread_join(connecting, NULL);
+
+    nipc_message_view_t message;
+    int timeout_ms = -1;
+    pthread_t sending = start_thread(send_long, &client);
+    while (timeout_ms == -1) { /* until the message has begun: most of it cannot be out yet */
+        CHECK_ERROR(NIPC_ERR_WOULD_BLOCK, nipc_session_try_receive(&server, &message));
+        CHECK_OK(nipc_session_next_deadline_ms(&server, &timeout_ms));
+        sched_yield();
+    }
+    CHECK_ERROR(NIPC_ERR_IN_USE, nipc_session_close(&client));
+    CHECK_OK(nipc_session_receive(&server, SOON_MS, &message));
+    CHECK(message.payload_len == LONG_BYTES);
+    pthread_join(sending, NULL);
+
+    nipc_error_t error;
+    pthread_t draining = start_thread(drain, &server);
+    while ((error = nipc_session_try_drain(&server)) != NIPC_ERR_IN_USE) {
+        CHECK(error == NIPC_ERR_WOULD_BLOCK);
+        sched_yield();
+    }
+    CHECK_ERROR(NIPC_ERR_IN_USE, nipc_session_close(&server));
+    CHECK_OK(nipc_session_close(&client));
+    pthread_join(draining, NULL);
+    CHECK_OK(nipc_session_close(&server));
+    CHECK_OK(nipc_listener_close(&listener));
+}
+
 int main(void)
 {
     run_dir = make_run_dir();
@@ -297,6 +365,7 @@ int main(void)
     a_second_thread_is_told_and_an_abort_ends_a_wait();
     an_abort_ends_a_connect();
     sessions_are_shut_down_and_drained_without_waiting();
+    a_session_that_sends_or_drains_is_not_closed();
     remove_run_dir(run_dir, (const char *const[]){SERVICE, NULL});
     return EXIT_SUCCESS;
 }

@@ -209,6 +209,26 @@ static void responses_are_built_outside_of_handlers(void)
     nipc_cgroups_lookup_response_view_t view;
     CHECK_OK(nipc_cgroups_lookup_response_decode(response, len, &view));
     CHECK(view.generation == 6 && view.count == 1);
+
+    /* Full is what a builder is, and nothing that one was, or that was never written. */
+    CHECK_OK(nipc_cgroups_lookup_request_builder_init(&paths, request, sizeof request, 2));
+    CHECK_OK(nipc_cgroups_lookup_request_builder_push(&paths, nipc_str("/a")));
+    CHECK_OK(nipc_cgroups_lookup_request_builder_push(&paths, nipc_str("/b")));
+    CHECK_OK(nipc_cgroups_lookup_request_builder_finish(&paths, &len));
+    CHECK_OK(nipc_cgroups_lookup_request_decode(request, len, &wanted));
+    char name[CAPACITY_BYTES];
+    memset(name, 'x', sizeof name);
+    nipc_cgroups_lookup_item_t group = NIPC_CGROUPS_LOOKUP_ITEM_INIT;
+    group.path = nipc_str("/b");
+    group.name.ptr = name, group.name.len = sizeof name;
+    CHECK_OK(nipc_cgroups_lookup_response_builder_init(&groups, &wanted, response, sizeof response, true));
+    CHECK_OK(nipc_cgroups_lookup_response_builder_unknown_permanent(&groups, nipc_str("/a")));
+    CHECK_OK(nipc_cgroups_lookup_response_builder_known(&groups, &group));
+    CHECK(nipc_cgroups_lookup_response_builder_is_full(&groups));
+    CHECK_OK(nipc_cgroups_lookup_response_builder_finish(&groups, &len));
+    CHECK(!nipc_cgroups_lookup_response_builder_is_full(&groups));
+    memset(&groups, 0xA5, sizeof groups);
+    CHECK(!nipc_cgroups_lookup_response_builder_is_full(&groups));
 }
 
 /* --------------------------------------------------------------------------------------------- names, hosts */

@@ -1,10 +1,12 @@
 /* Values of the toy schemas come back through C: keys of several numbers and of enumerations, numbers of every
  * type, tables, statuses with contents of their own, numbers that a schema does not know. */
+#define _POSIX_C_SOURCE 200809L /* mkdtemp */
 #include <netipc/services.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CHECK(condition) \
     do { \
@@ -142,7 +144,58 @@ static void shelves(void)
     CHECK(answer.tidied_by == 3 && answer.offset == -5 && answer.count == 1);
     CHECK(nipc_shelf_response_view_item(&answer, 0, &item) == NIPC_OK && item.id == -1 && item.marks.count == 1);
     nipc_shelf_cache_guard_t none = {0};
-    CHECK(nipc_shelf_cache_get(&none, -1, NIPC_SHELF_KIND_BOOK, nipc_str("title"), &item) == NIPC_ERR_NOT_INITIALIZED);
+    CHECK(nipc_shelf_cache_get(&none, -1, NIPC_SHELF_KIND_BOOK, NIPC_SHELF_STATE_MIXED, nipc_str("title"), &item) ==
+          NIPC_ERR_NOT_INITIALIZED);
+}
+
+#define MOST 20 /* things are numbered from -MOST to MOST */
+
+static nipc_error_t show_things(void *context, const nipc_request_context_t *who,
+                                nipc_shelf_response_builder_t *things)
+{
+    nipc_error_t error = nipc_shelf_response_builder_generation(things, 1);
+    (void)context, (void)who;
+    for (int id = -MOST; id <= MOST && error == NIPC_OK; id++) {
+        nipc_shelf_things_kept_t thing = NIPC_SHELF_THINGS_KEPT_INIT;
+        thing.id = id;
+        thing.kind = 7;
+        thing.state = id % 2 == 0 ? NIPC_SHELF_STATE_SORTED : NIPC_SHELF_STATE_MIXED;
+        thing.title = nipc_str("title");
+        error = nipc_shelf_response_builder_item(things, &thing);
+    }
+    return error;
+}
+
+/* A cache finds things by numbers, signed ones and those of both kinds of enumerations, and by a string. */
+static void shelves_are_searched(void)
+{
+    char run_dir[] = "/tmp/netipc-toy-XXXXXX";
+    nipc_managed_server_t server = NIPC_SERVER_INIT;
+    nipc_shelf_cache_t cache = NIPC_CACHE_INIT;
+    nipc_shelf_cache_guard_t guard = {0};
+    nipc_shelf_things_kept_view_t thing;
+    const nipc_str_t title = nipc_str("title");
+    CHECK(mkdtemp(run_dir) != NULL);
+    CHECK(nipc_shelf_server_init(&server, run_dir, NULL, 1, show_things, NULL) == NIPC_OK);
+    CHECK(nipc_server_start(&server) == NIPC_OK);
+    CHECK(nipc_shelf_cache_init(&cache, run_dir, NIPC_SHELF_SERVICE, NULL) == NIPC_OK);
+    CHECK(nipc_shelf_cache_refresh(&cache) == NIPC_OK);
+    CHECK(nipc_shelf_cache_read_lock(&cache, &guard) == NIPC_OK);
+    CHECK(nipc_shelf_cache_count(&guard) == 2 * MOST + 1);
+    for (int id = -MOST; id <= MOST; id++) {
+        nipc_shelf_state_t state = id % 2 == 0 ? NIPC_SHELF_STATE_SORTED : NIPC_SHELF_STATE_MIXED;
+        nipc_shelf_state_t other = id % 2 == 0 ? NIPC_SHELF_STATE_MIXED : NIPC_SHELF_STATE_SORTED;
+        CHECK(nipc_shelf_cache_get(&guard, id, 7, state, title, &thing) == NIPC_OK && thing.id == id);
+        CHECK(nipc_shelf_cache_get(&guard, id, 7, other, title, &thing) == NIPC_ERR_NOT_FOUND);
+        CHECK(nipc_shelf_cache_get(&guard, id, 8, state, title, &thing) == NIPC_ERR_NOT_FOUND);
+        CHECK(nipc_shelf_cache_get(&guard, id, 7, state, nipc_str("tit"), &thing) == NIPC_ERR_NOT_FOUND);
+    }
+    CHECK(nipc_shelf_cache_read_unlock(&guard) == NIPC_OK);
+    CHECK(nipc_shelf_cache_close(&cache) == NIPC_OK);
+    CHECK(nipc_server_destroy(&server) == NIPC_OK);
+    char lock[64];
+    snprintf(lock, sizeof(lock), "%s/%s.lock", run_dir, NIPC_SHELF_SERVICE);
+    CHECK(unlink(lock) == 0 && rmdir(run_dir) == 0);
 }
 
 int main(void)
@@ -151,6 +204,7 @@ int main(void)
     badges();
     valves();
     shelves();
+    shelves_are_searched();
     puts("all toys came back");
     return 0;
 }

@@ -199,11 +199,7 @@ pub unsafe extern "C" fn nipc_listener_close(listener: *mut nipc_listener_t) -> 
     // SAFETY: as `boundary` says: what the header asks of callers.
     unsafe {
         boundary(|caller| {
-            let in_use = caller.object(listener)?.listener.lock()?;
-            let closed = caller.close(listener)?;
-            drop(in_use);
-            drop(closed);
-            Ok(())
+            caller.close_if(listener, |inner| inner.listener.lock().map(std::mem::forget)).map(drop)
         })
     }
 }

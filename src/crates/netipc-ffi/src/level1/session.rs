@@ -15,14 +15,14 @@ use super::wait::{deadline, poll_timeout_ms};
 use crate::boundary::{Caller, boundary};
 use crate::error::{nipc_error, nipc_error_t};
 use crate::failure::Failure;
-use crate::object::{Exclusive, Vacant, object};
+use crate::object::{self, Exclusive, Vacant, object};
 use crate::status::{self, nipc_peer_t, nipc_terms_t};
 
 /// A session with a peer. Zeroed (`= NIPC_SESSION_INIT`) it is closed; nipc_session_connect() and a
 /// listener's accept make it live. May lie on the stack, may be moved, must not be copied.
 ///
 /// Threads: any number may send at once, messages leave whole; one may receive beside them, a second
-/// one gets NIPC_ERR_IN_USE, and so it is for nipc_session_try_send(). Everything else is for any
+/// one gets NIPC_ERR_IN_USE, and so it is for nipc_session_try_send() and for draining. Everything else is for any
 /// thread, but for one after (or while) the session is closed.
 #[repr(C)]
 pub struct nipc_session_t {
@@ -315,7 +315,7 @@ pub unsafe extern "C" fn nipc_session_peer_gone(
 /// leaves, so that the answer is not overtaken by a reset. Close the session then, whatever came of it.
 ///
 /// NIPC_ERR_TIMED_OUT where the peer stays, NIPC_ERR_LIMIT where it sends too much, NIPC_ERR_ABORTED,
-/// NIPC_ERR_SYSTEM.
+/// NIPC_ERR_SYSTEM. One thread at a time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nipc_session_drain(
     session: *mut nipc_session_t,
@@ -325,6 +325,7 @@ pub unsafe extern "C" fn nipc_session_drain(
     unsafe {
         boundary(|caller| {
             let inner = caller.object(session)?;
+            let _alone = inner.drain.lock()?;
             drained(inner.session.drain(deadline(timeout_ms), &inner.abort)?)
         })
     }
@@ -367,17 +368,21 @@ pub unsafe extern "C" fn nipc_session_abort_clear(session: *const nipc_session_t
 /// what was sent. No other thread may be about to use it.
 ///
 /// NIPC_ERR_NOT_INITIALIZED for one that is closed or zeroed, which is harmless; NIPC_ERR_IN_USE, with
-/// the session unchanged, while another thread receives.
+/// the session unchanged, while another thread receives, sends or drains.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nipc_session_close(session: *mut nipc_session_t) -> nipc_error_t {
     // SAFETY: as `boundary` says: what the header asks of callers.
     unsafe {
         boundary(|caller| {
-            let in_use = caller.object(session)?.inbox.lock()?;
-            let closed = caller.close(session)?;
-            drop(in_use);
-            drop(closed);
-            Ok(())
+            let may = |inner: &SessionInner| {
+                let taken = (inner.inbox.lock()?, inner.unsent.lock()?, inner.drain.lock()?);
+                if inner.session.is_sending() {
+                    return Err(object::in_use());
+                }
+                std::mem::forget(taken);
+                Ok(())
+            };
+            caller.close_if(session, may).map(drop)
         })
     }
 }

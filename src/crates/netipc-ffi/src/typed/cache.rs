@@ -276,9 +276,5 @@ pub(crate) fn close<S: Snapshot, C: Object<Inner = CacheInner<S>>>(
     caller: Caller<'_>,
     cache: *mut C,
 ) -> Result<(), Failure> {
-    let in_use = caller.object(cache)?.cache.lock()?;
-    let closed = caller.close(cache)?;
-    drop(in_use);
-    drop(closed);
-    Ok(())
+    caller.close_if(cache, |inner| inner.cache.lock().map(std::mem::forget)).map(drop)
 }

@@ -15,7 +15,7 @@ pub const METHOD: u16 = 4;
 /// `Status` of the schema.
 ///
 /// Closed: other values are rejected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub enum Status {
     /// `known`.
@@ -62,6 +62,14 @@ impl Status {
             Self::PayloadExceeded => "payload-exceeded",
             Self::OversizedItem => "oversized-item",
         }
+    }
+}
+
+impl core::hash::Hash for Status {
+    /// As its number: a cache may be searched in another language, by the same hash.
+    #[inline]
+    fn hash<H: core::hash::Hasher>(&self, hasher: &mut H) {
+        core::hash::Hash::hash(&self.to_wire(), hasher);
     }
 }
 

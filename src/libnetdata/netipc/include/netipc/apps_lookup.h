@@ -371,7 +371,7 @@ nipc_error_t nipc_apps_lookup_response_builder_unknown(nipc_apps_lookup_response
  */
 static inline bool nipc_apps_lookup_response_builder_is_full(
     const nipc_apps_lookup_response_builder_t *builder) {
-    return builder != NULL && builder->is_full_ != 0;
+    return builder != NULL && builder->opaque_[0] == UINT64_C(0x62dabe8d59d3dbb6) && builder->is_full_ != 0;
 }
 /**
  * Ends a response that nipc_apps_lookup_response_builder_init() began, and answers its length in bytes. The builder is

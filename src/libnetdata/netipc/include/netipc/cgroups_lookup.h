@@ -324,7 +324,7 @@ nipc_error_t nipc_cgroups_lookup_response_builder_unknown_permanent(
  */
 static inline bool nipc_cgroups_lookup_response_builder_is_full(
     const nipc_cgroups_lookup_response_builder_t *builder) {
-    return builder != NULL && builder->is_full_ != 0;
+    return builder != NULL && builder->opaque_[0] == UINT64_C(0xf1140be7b6164207) && builder->is_full_ != 0;
 }
 /**
  * Ends a response that nipc_cgroups_lookup_response_builder_init() began, and answers its length in bytes. The builder is

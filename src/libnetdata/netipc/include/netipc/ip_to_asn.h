@@ -285,7 +285,7 @@ nipc_error_t nipc_ip_to_asn_response_builder_unknown(nipc_ip_to_asn_response_bui
  * NIPC_IP_TO_ASN_STATUS_PAYLOAD_EXCEEDED. False for a builder that is none.
  */
 static inline bool nipc_ip_to_asn_response_builder_is_full(const nipc_ip_to_asn_response_builder_t *builder) {
-    return builder != NULL && builder->is_full_ != 0;
+    return builder != NULL && builder->opaque_[0] == UINT64_C(0xf3d7aaf0fbe61e45) && builder->is_full_ != 0;
 }
 /**
  * Ends a response that nipc_ip_to_asn_response_builder_init() began, and answers its length in bytes. The builder is

@@ -570,7 +570,7 @@ typedef struct nipc_listener_config_t {
 // listener's accept make it live. May lie on the stack, may be moved, must not be copied.
 //
 // Threads: any number may send at once, messages leave whole; one may receive beside them, a second
-// one gets NIPC_ERR_IN_USE, and so it is for nipc_session_try_send(). Everything else is for any
+// one gets NIPC_ERR_IN_USE, and so it is for nipc_session_try_send() and for draining. Everything else is for any
 // thread, but for one after (or while) the session is closed.
 typedef struct nipc_session_t {
     uint64_t tag_;
@@ -1048,7 +1048,7 @@ nipc_error_t nipc_session_peer_gone(const struct nipc_session_t *session, bool *
 // leaves, so that the answer is not overtaken by a reset. Close the session then, whatever came of it.
 //
 // NIPC_ERR_TIMED_OUT where the peer stays, NIPC_ERR_LIMIT where it sends too much, NIPC_ERR_ABORTED,
-// NIPC_ERR_SYSTEM.
+// NIPC_ERR_SYSTEM. One thread at a time.
 nipc_error_t nipc_session_drain(struct nipc_session_t *session,
                                 uint32_t timeout_ms);
 
@@ -1073,7 +1073,7 @@ nipc_error_t nipc_session_abort_clear(const struct nipc_session_t *session);
 // what was sent. No other thread may be about to use it.
 //
 // NIPC_ERR_NOT_INITIALIZED for one that is closed or zeroed, which is harmless; NIPC_ERR_IN_USE, with
-// the session unchanged, while another thread receives.
+// the session unchanged, while another thread receives, sends or drains.
 nipc_error_t nipc_session_close(struct nipc_session_t *session);
 
 #ifdef __cplusplus

@@ -114,15 +114,12 @@ pub(super) fn identity(service: &Service, records: &[Body<'_>]) -> Vec<Value> {
 }
 
 /// Whether headers can find an item by themselves: what is hashed is numbers alone, where the first part of an
-/// identity is a number. The values of a closed enumeration are hashed as no number.
+/// identity is a number. The values of an enumeration are hashed as their numbers.
 pub(super) fn is_found_here(service: &Service, records: &[Body<'_>]) -> bool {
     let item = records.iter().find(|body| matches!(body.role, Role::Item));
     let Some(item) = item.filter(|_| service.shape == Shape::Snapshot) else { return false };
     let first = item.record.identity.first().map(|id| item.record.field(*id));
-    first.is_some_and(|first| {
-        fields::scalar(first).is_some()
-            && fields::enumeration(item, first).is_none_or(|each| each.open)
-    })
+    first.is_some_and(|first| fields::scalar(first).is_some())
 }
 
 /// The response's generation alone, as a record with nothing else.

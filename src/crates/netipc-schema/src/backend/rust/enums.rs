@@ -30,7 +30,7 @@ fn closed(enumeration: &Enum) -> TokenStream {
     });
     quote! {
         #docs
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(#scalar)]
         pub enum #name { #(#variants),* }
 
@@ -51,6 +51,14 @@ fn closed(enumeration: &Enum) -> TokenStream {
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { #(#names),* }
+            }
+        }
+
+        impl core::hash::Hash for #name {
+            /// As its number: a cache may be searched in another language, by the same hash.
+            #[inline]
+            fn hash<H: core::hash::Hasher>(&self, hasher: &mut H) {
+                core::hash::Hash::hash(&self.to_wire(), hasher);
             }
         }
 
