@@ -150,7 +150,7 @@ static inline nipc_error_t nipc_labels_view_get(const nipc_labels_view_t *labels
 /* Mixes a number of an identity into the hash by which a cache finds it. */
 static inline uint64_t nipc_cache_mix(uint64_t hash, uint64_t number)
 {
-    return (((hash << 32) | (hash >> 32)) ^ number) * UINT64_C(0x9e3779b97f4a7c15);
+    return (((hash << 32) | (hash >> 32)) ^ number) * UINT64_C(0x9e3779b185ebca87);
 }
 
 /* Where a search in a cache is. */

@@ -58,7 +58,7 @@ pub struct Slot {
 }
 
 /// A table whose numbers are those of quick hashes, for who searches it in another language: a number is
-/// mixed into a hash by `hash = (rotate_left(hash, 32) ^ number) * 0x9e3779b97f4a7c15`, from 0 on, and the
+/// mixed into a hash by `hash = (rotate_left(hash, 32) ^ number) * 0x9e3779b185ebca87`, from 0 on, and the
 /// slot to begin with is `hash >> shift`.
 #[derive(Clone, Copy, Debug)]
 pub struct QuickTable<'a> {
@@ -236,8 +236,10 @@ struct QuickHasher {
     has_number: bool,
 }
 
-/// 2^64 divided by the golden ratio: spreads numbers that follow each other evenly.
-const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+/// 2^64 divided by the golden ratio in its upper bits: spreads numbers that follow each other evenly. In its
+/// lower ones a prime (of xxHash): numbers that a producer multiplied by the golden ratio, as hashes often
+/// are, would stick together if they were multiplied by the same once more.
+const SPREAD: u64 = 0x9e37_79b1_85eb_ca87;
 
 impl QuickHasher {
     #[inline(always)]

@@ -212,7 +212,7 @@ func (r *RegionChannel) Receive(room Room, socket *PacketChannel, wait *Wait) (l
 			return n, err
 		}
 	}
-	start := w.letOthersFirst(now(), false)
+	start := w.letOthersFirst(now())
 	length, err = r.rest(room, socket, wait)
 	if err == nil {
 		w.slept(now() - start)

@@ -3,6 +3,7 @@
 package sys
 
 import (
+	"math"
 	"runtime"
 	"testing"
 	"time"
@@ -10,31 +11,38 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestOnlyWhoSleepsShortlyAndAloneHolds(t *testing.T) {
+func TestOnlyWhoSleepsForMomentsAndAloneHolds(t *testing.T) {
 	const short, medium = int64(shortSleep) - 1, int64(mediumSleep) - 1
 	for _, c := range []struct {
-		name                     string
-		sleep                    int64
-		alone, canPark, disturbs bool
-		processors               int
-		way                      restWay
+		name                            string
+		sleep                           int64
+		alone, canPark, disturbs, turns bool
+		processors                      int
+		way                             restWay
 	}{
-		{"short", short, true, true, false, 2, holds},
-		{"short, in shared memory", short, true, false, false, 2, holds},
-		{"short, beside others", short, false, true, false, 2, blocks},
-		{"short, where others work", short, true, true, true, 2, blocks},
-		{"medium", int64(shortSleep), true, true, false, 1, parks},
-		{"medium, in shared memory", medium, true, false, false, 1, holds},
-		{"medium, in shared memory, beside others", medium, false, false, false, 1, parks},
-		{"medium, in shared memory, where others work", medium, true, false, true, 1, parks},
-		{"medium, in shared memory, with a processor to spare", medium, true, false, false, 2, parks},
-		{"long, in shared memory", int64(mediumSleep), true, false, false, 1, parks},
-		{"one that was never set up", 0, true, false, false, 1, parks},
+		{"short", short, true, true, false, false, 2, holds},
+		{"short, when others had their turn", short, true, true, false, true, 2, holds},
+		{"short, in shared memory", short, true, false, false, false, 2, holds},
+		{"short, beside others", short, false, true, false, false, 2, blocks},
+		{"short, where others work", short, true, true, true, false, 2, blocks},
+		{"medium", int64(shortSleep), true, true, false, false, 1, holds},
+		{"medium, with a processor to spare", medium, true, true, false, false, 2, holds},
+		{"medium, when others had their turn", medium, true, true, false, true, 2, parks},
+		{"medium, beside others", medium, false, true, false, false, 2, parks},
+		{"medium, where others work", medium, true, true, true, false, 2, parks},
+		{"medium, in shared memory", medium, true, false, false, false, 1, holds},
+		{"medium, in shared memory, when others had their turn", medium, true, false, false, true, 1, holds},
+		{"medium, in shared memory, beside others", medium, false, false, false, false, 1, parks},
+		{"medium, in shared memory, where others work", medium, true, false, true, false, 1, parks},
+		{"medium, in shared memory, with a processor to spare", medium, true, false, false, false, 2, parks},
+		{"long", int64(mediumSleep), true, true, false, false, 1, parks},
+		{"long, in shared memory", int64(mediumSleep), true, false, false, false, 1, parks},
+		{"one that was never set up", 0, true, false, false, false, 1, parks},
 	} {
 		at := now()
 		r := newResting()
 		// Others were let first a moment ago: nobody is, in this test.
-		r.sleep, r.processors, r.asked = c.sleep, c.processors, at
+		r.sleep, r.processors, r.asked, r.othersTurn = c.sleep, c.processors, at, c.turns
 		if c.disturbs {
 			r.others.turnsTaken(at, spinCrowded+1)
 		}
@@ -57,6 +65,7 @@ func TestWhoHoldsLetsOthersFirstOnceInAWhile(t *testing.T) {
 	lastToSleep.Store(r.number)
 	// Go's scheduler may take the one who let others first for the next of them, have work of its own, or take one
 	// that works off its processor at once: so there are more of them than one.
+	// And once is not enough.
 	const tries = 100
 	for try := 0; try < tries && r.others.isGone(r.asked); try++ {
 		go func() {
@@ -65,13 +74,17 @@ func TestWhoHoldsLetsOthersFirstOnceInAWhile(t *testing.T) {
 			}
 		}()
 		at := now()
-		r.asked, r.others = at-int64(othersFirstEvery), crowd{}
-		r.letOthersFirst(at, true)
+		r.asked, r.others = at-int64(othersFirstSpared), crowd{}
+		tookLong := r.tookLong
+		r.letOthersFirst(at)
+		if !tookLong && !r.others.isGone(r.asked) {
+			t.Fatal("one turn that others took is enough")
+		}
 	}
-	if way := r.way(true); way == holds {
+	if way := r.way(true); way == holds || !r.tookLong {
 		t.Fatalf("with others who work, it is %d", way)
 	}
-	if soon := r.asked + int64(othersFirstEvery) - 1; r.letOthersFirst(soon, true) != soon {
+	if soon := r.asked + int64(othersFirstEvery) - 1; r.letOthersFirst(soon) != soon {
 		t.Fatal("others are let first again at once")
 	}
 	if r.others.until-r.asked != spinCrowdedPause {
@@ -124,6 +137,31 @@ func TestThePollerKnowsOfASocketOnlyWhileSomebodyParks(t *testing.T) {
 		}
 		if b.recv.listed != c.listed {
 			t.Fatalf("after a sleep of %d ns on average: listed: %v", c.sleep, b.recv.listed)
+		}
+	}
+}
+
+func TestWhoHoldsForLongerParksWhenOthersHadTheirTurn(t *testing.T) {
+	a, b := channels(t)
+	b.SpinAtMost(NeverSpin)
+	buffer := make([]byte, 10)
+	const never = math.MinInt64 / 2
+	later := now() + int64(time.Hour)
+	for i, c := range []struct {
+		// asked is when others had their last turn.
+		asked  int64
+		listed bool
+	}{{never, true}, {later, false}, {never, true}, {later, false}} {
+		b.waiting.sleep, b.waiting.asked, b.waiting.others = int64(shortSleep), c.asked, crowd{}
+		lastToSleep.Store(b.waiting.number)
+		if err := a.Send([]byte("abc"), nil, within(soon)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := b.Recv(buffer, within(soon)); n != 3 || err != nil {
+			t.Fatal(n, err)
+		}
+		if b.recv.listed != c.listed {
+			t.Fatalf("at sleep %d, the poller knows of the socket: %v", i, b.recv.listed)
 		}
 	}
 }

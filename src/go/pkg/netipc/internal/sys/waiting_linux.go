@@ -34,7 +34,7 @@ func (c *PacketChannel) await(buffer []byte, wait *Wait) (int, error) {
 			return n, err
 		}
 	}
-	start := w.letOthersFirst(now(), true)
+	start := w.letOthersFirst(now())
 	n, err := c.rest(buffer, wait)
 	if err == nil {
 		w.slept(now() - start)
