@@ -2,7 +2,8 @@
 //!
 //! A handler that never returns must not hang whoever stops the server, and joining has no deadline. So a
 //! thread reports that nothing is left for it but its exit, which is waited for with a deadline, and is joined
-//! only then (what a program has done at a thread's end is waited for, too): by who stops the server, or by who starts the next thread. After a stop that succeeded none is left.
+//! only then: by who stops the server, or by who starts the next thread. What a program has done at a thread's
+//! end is waited for, too. After a stop that succeeded none is left.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
