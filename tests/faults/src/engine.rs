@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netipc_bench::Failure;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,17 @@ pub(crate) struct Cell {
     pub(crate) took_us: Vec<u64>,
     /// Calls that were answered rightly meanwhile.
     pub(crate) right: u64,
+    /// The longest turn, or end of a stage: for who watches a run.
+    #[serde(skip)]
+    pub(crate) longest: Longest,
+}
+
+/// What took longest between two sides.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Longest {
+    pub(crate) took: Duration,
+    /// The turn's number.
+    pub(crate) turn: u32,
 }
 
 /// What came of a fault.
@@ -43,6 +54,15 @@ pub(crate) struct Played {
     pub(crate) is_full: bool,
 }
 
+impl Cell {
+    /// Its last turn, or what ended its stage, took so long.
+    fn took(&mut self, took: Duration) {
+        if took > self.longest.took {
+            self.longest = Longest { took, turn: self.times };
+        }
+    }
+}
+
 impl Played {
     pub(crate) fn times(&self) -> u32 {
         self.cells.iter().map(|cell| cell.times).sum()
@@ -50,6 +70,13 @@ impl Played {
 
     pub(crate) fn failed(&self) -> u32 {
         self.cells.iter().map(|cell| cell.failed).sum()
+    }
+
+    /// What took longest, in words.
+    pub(crate) fn longest(&self) -> Option<String> {
+        let cell = self.cells.iter().max_by_key(|cell| cell.longest.took)?;
+        let Longest { took, turn } = cell.longest;
+        Some(format!("{:.1} s between {}, turn {turn}", took.as_secs_f64(), cell.sides))
     }
 
     /// The median and the longest of what was timed.
@@ -153,8 +180,15 @@ pub(crate) fn check_itself(drivers: &Drivers) -> Result<(), Failure> {
 }
 
 fn play_between(drivers: &Drivers, fault: &Fault, sides: Sides, turns: u32) -> Cell {
-    let mut cell =
-        Cell { sides, times: 0, failed: 0, words: Vec::new(), took_us: Vec::new(), right: 0 };
+    let mut cell = Cell {
+        sides,
+        times: 0,
+        failed: 0,
+        words: Vec::new(),
+        took_us: Vec::new(),
+        right: 0,
+        longest: Longest::default(),
+    };
     while cell.times < turns && cell.failed < MOST_FAILURES {
         if let Err(failure) = play_on_a_stage(drivers, fault, turns, &mut cell) {
             let words = failure.to_string();
@@ -184,13 +218,17 @@ fn play_on_a_stage(
     let mut stage = Stage::new(drivers, cell.sides, seed)?;
     while cell.times < turns {
         cell.times += 1;
+        let start = Instant::now();
         let turn = (fault.turn)(&mut stage);
+        cell.took(start.elapsed());
         cell.right += std::mem::take(&mut stage.right);
         if let Some(took) = turn? {
             cell.took_us.push(took.as_micros() as u64);
         }
     }
+    let start = Instant::now();
     let finished = stage.finish();
+    cell.took(start.elapsed());
     cell.right += stage.right;
     finished
 }

@@ -114,6 +114,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         arguments.only.is_empty() || arguments.only.iter().any(|only| fault.name.contains(only))
     };
     let mut new = Vec::new();
+    let began = Instant::now();
     for fault in table.iter().filter(is_wanted) {
         let counts = fault.counts;
         let usual = if arguments.full { counts.full } else { counts.quick };
@@ -128,7 +129,12 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             }
         };
         let seconds = start.elapsed().as_secs_f64();
-        println!("{}: {} times in {seconds:.1} s: {result}", fault.name, played.times());
+        let longest = played.longest().unwrap_or_default();
+        println!(
+            "{}: {} times in {seconds:.1} s (the longest: {longest}): {result}",
+            fault.name,
+            played.times()
+        );
         if is_new {
             new.push(fault.name);
         }
@@ -142,6 +148,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     } else {
         is_of_this_table(&arguments.report, &table)?;
     }
+    println!("all of it took {:.1} s", began.elapsed().as_secs_f64());
     if new.is_empty() {
         Ok(())
     } else {

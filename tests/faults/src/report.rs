@@ -17,7 +17,7 @@ Real processes of three languages, a client that calls on and on and verifies ev
 harm done to them again and again: each row is a fault, what must hold in spite of it, and how often that was
 tried ([how](../tests/faults/README.md)). A turn passes where no answer is wrong, nothing crashes or hangs,
 who was not harmed is served all the time, calls are answered again afterwards, and in the end nobody holds a
-descriptor, a thread, a region, a file or memory more than before. `tools/faults` does the same with fewer turns. Each
+descriptor, a thread, a region, a file or memory more than before. `make test` does the same with fewer turns. Each
 row is the last full run of its fault.
 ";
 

@@ -5,14 +5,14 @@ mod client_support;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use client_support::scripted::{Peer, Server};
+use client_support::scripted::{Grant, Peer, Server};
 use client_support::services::Increment;
 use client_support::{Place, TestClock, timed, within};
 use netipc::client::{CallClient, CallError, ClientConfig, ClientState, NextTry};
-use netipc::{Fault, Header, Profile, Profiles};
+use netipc::{Fault, Header, Profile, Profiles, Status};
 
 const SERVICE: &str = "shared";
 const BOTH: Profiles = Profiles(0x03);
@@ -43,7 +43,7 @@ fn echo(_: &Header, payload: &[u8]) -> Vec<u8> {
 fn a_region_that_cannot_be_attached_costs_no_session_and_is_not_asked_for_again_soon() {
     let place = Place::new();
     let (say, offers) = mpsc::channel();
-    let say = std::sync::Mutex::new(say);
+    let say = Mutex::new(say);
     let server = Server::start(&place.endpoint(SERVICE), move |_, mut peer: Peer| {
         let hello = peer.hello();
         say.lock().expect("no panic").send(hello.supported).expect("the test listens");
@@ -119,7 +119,7 @@ fn a_server_that_leaves_in_the_midst_of_a_call_is_noticed_and_replaced() {
     within(DEATH_NOTICED, || {
         let place = Place::new();
         let (say, left) = mpsc::channel();
-        let say = std::sync::Mutex::new(say);
+        let say = Mutex::new(say);
         let server = Server::start(&place.endpoint(SERVICE), move |number, mut peer: Peer| {
             let session = peer.accept();
             if number == 0 {
@@ -146,7 +146,7 @@ fn a_server_that_leaves_in_the_midst_of_a_call_is_noticed_and_replaced() {
 fn a_refresh_sees_that_the_server_has_left() {
     let place = Place::new();
     let (say, left) = mpsc::channel();
-    let say = std::sync::Mutex::new(say);
+    let say = Mutex::new(say);
     let server = Server::start(&place.endpoint(SERVICE), move |number, mut peer: Peer| {
         let session = peer.accept();
         if number > 0 {
@@ -194,6 +194,170 @@ fn a_server_that_breaks_the_region_is_a_violation_and_not_asked_again() {
         assert!(status.reason.expect("a reason").contains("broke the shared region"));
         server.stop();
     }
+}
+
+/// How sessions over shared memory come to nothing.
+#[derive(Clone, Copy, Debug)]
+enum Harm {
+    /// The region is cut off once the request has come.
+    Cut,
+    /// The region is gone, and the socket closed, before the client looks for it.
+    Vanish,
+    /// The server takes the request, and closes.
+    Leave,
+    /// The same after an answer.
+    CutLater,
+}
+
+/// A server whose sessions over shared memory are harmed while `harm` says how: given their number from 0 on.
+/// It tells what each client offers, and serves where it harms nobody.
+fn harmed(
+    place: &Place,
+    harm: impl Fn(usize) -> Option<Harm> + Send + Sync + 'static,
+) -> (Server, mpsc::Receiver<Profiles>) {
+    let (say, offers) = mpsc::channel();
+    let say = Mutex::new(say);
+    let server = Server::start(&place.endpoint(SERVICE), move |number, mut peer: Peer| {
+        let hello = peer.hello();
+        say.lock().expect("no panic").send(hello.supported).expect("the test listens");
+        let session_id = number as u64 + 1;
+        let shared = hello.supported.contains(Profiles::SHM_HYBRID);
+        let harm = harm(number).filter(|_| shared);
+        if let Some(Harm::Vanish) = harm {
+            return peer.promise_region(&hello, session_id);
+        }
+        let session = peer.ack(&hello, Grant { session_id, ..Grant::default() });
+        if let Some(Harm::CutLater) = harm {
+            let (header, payload) = peer.request(&session).expect("a request");
+            peer.answer(&session, &header, &payload);
+        }
+        match harm {
+            None => peer.serve(&session, echo),
+            Some(Harm::Leave) => drop(peer.request(&session)),
+            Some(_) => {
+                peer.request(&session).expect("a request");
+                let path = peer.region_path(session_id);
+                let file = OpenOptions::new().write(true).open(path).expect("our own");
+                file.set_len(0).expect("cut off");
+                peer.hold();
+            }
+        }
+    });
+    (server, offers)
+}
+
+/// Refreshes and calls until a call is answered.
+fn until_answered(client: &mut CallClient<Increment>, clock: &TestClock) {
+    const MOST_CALLS: usize = 10;
+    for _ in 0..MOST_CALLS {
+        clock.advance_ms(1_000);
+        client.refresh();
+        if increment(client, 7) == Ok(7) {
+            return;
+        }
+    }
+    panic!("not answered: {:?}", client.status());
+}
+
+#[test]
+fn whoever_breaks_every_region_at_once_keeps_nobody_from_being_served() {
+    for harm in [Harm::Cut, Harm::Vanish, Harm::Leave] {
+        let place = Place::new();
+        let (server, offers) = harmed(&place, move |_| Some(harm));
+        let clock = TestClock::default();
+        let mut client = client(&place, &clock);
+        for _ in 0..2 {
+            until_answered(&mut client, &clock);
+            let session = client.status().session.expect("a session");
+            assert_eq!(session.terms.profile, Profile::BASELINE);
+            let reason = session.profile_reason;
+            assert!(reason.contains("ended before their first answer"), "{reason}");
+            // The next one is offered shared memory again.
+            client.close();
+            let offered: Vec<_> = offers.try_iter().collect();
+            assert_eq!(offered, [BOTH, BOTH, BOTH, Profiles::BASELINE], "{harm:?}");
+        }
+        server.stop();
+    }
+}
+
+#[test]
+fn regions_that_break_after_an_answer_are_replaced_by_others() {
+    const ROUNDS: usize = 10;
+    let place = Place::new();
+    let (server, offers) = harmed(&place, |_| Some(Harm::CutLater));
+    let clock = TestClock::default();
+    let mut client = client(&place, &clock);
+    for _ in 0..ROUNDS {
+        until_answered(&mut client, &clock);
+        assert!(increment(&mut client, 1).is_err(), "it is cut off");
+    }
+    assert!(offers.try_iter().all(|offered| offered == BOTH));
+    server.stop();
+}
+
+#[test]
+fn two_sessions_in_a_row_that_come_to_nothing_cost_nobody_shared_memory() {
+    let place = Place::new();
+    // Nor do they with one before them that broke after an answer.
+    let pattern = [Harm::Vanish, Harm::Vanish, Harm::CutLater];
+    let (server, offers) = harmed(&place, move |number| Some(pattern[number % pattern.len()]));
+    let clock = TestClock::default();
+    let mut client = client(&place, &clock);
+    for _ in 0..3 {
+        until_answered(&mut client, &clock);
+        let session = client.status().session.expect("a session");
+        assert_eq!(session.terms.profile, Profile::SHM_HYBRID);
+        assert!(increment(&mut client, 1).is_err(), "it is cut off");
+    }
+    assert_eq!(offers.try_iter().collect::<Vec<_>>(), [BOTH; 9]);
+    server.stop();
+}
+
+#[test]
+fn one_session_over_the_socket_is_enough_asked_or_not() {
+    let place = Place::new();
+    let (server, offers) = harmed(&place, |_| Some(Harm::Vanish));
+    let clock = TestClock::default();
+    let mut client = client(&place, &clock);
+    for _ in 0..5 {
+        client.refresh();
+        client.close();
+        clock.advance_ms(1_000);
+    }
+    assert_eq!(offers.try_iter().collect::<Vec<_>>(), [BOTH, BOTH, BOTH, Profiles::BASELINE, BOTH]);
+    server.stop();
+}
+
+#[test]
+fn a_server_of_nothing_but_shared_memory_is_offered_it_again_at_once() {
+    let place = Place::new();
+    let (say, offers) = mpsc::channel();
+    let say = Mutex::new(say);
+    let server = Server::start(&place.endpoint(SERVICE), move |number, mut peer: Peer| {
+        let hello = peer.hello();
+        say.lock().expect("no panic").send(hello.supported).expect("the test listens");
+        if !hello.supported.contains(Profiles::SHM_HYBRID) {
+            return peer.refuse(Status::UNSUPPORTED);
+        }
+        if number < 3 {
+            return peer.promise_region(&hello, 9);
+        }
+        let session = peer.ack(&hello, Grant::default());
+        peer.serve(&session, echo);
+    });
+    let clock = TestClock::default();
+    let mut client = client(&place, &clock);
+    for _ in 0..3 {
+        assert_eq!(client.state(), ClientState::Disconnected);
+        client.refresh();
+        clock.advance_ms(1_000);
+    }
+    client.refresh();
+    assert_eq!(increment(&mut client, 7), Ok(7));
+    let offered: Vec<_> = offers.try_iter().collect();
+    assert_eq!(offered, [BOTH, BOTH, BOTH, Profiles::BASELINE, BOTH]);
+    server.stop();
 }
 
 #[test]

@@ -18,7 +18,7 @@ use netipc_proto::retry::{ClientState, Met, NextTry, Retry};
 use super::config::{CONNECT_TIMEOUT, ClientConfig, ServiceInfo};
 use super::environment::Environment;
 use super::error::{CallError, Items};
-use super::shared_memory::SharedMemory;
+use super::shared_memory::{SharedMemory, WhyNot};
 use super::status::{ClientCounters, ClientStatus, Reason, SessionStatus, profile_reason};
 use crate::codec::DecodeError;
 use crate::events::{Event, Level, Side};
@@ -34,6 +34,8 @@ pub(super) struct Live {
     last_id: u64,
     /// Whether anything was answered on it.
     answered: bool,
+    /// Why it was offered no shared memory, if it was not.
+    not_shared: Option<WhyNot>,
 }
 
 /// Why there is no session after an attempt to get one.
@@ -181,19 +183,31 @@ impl Link {
         };
         self.state = ClientState::Connecting;
         loop {
+            let not_shared = self.shared_memory.why_not(self.environment.now_ms());
             let error = match self.attempt(deadline) {
                 Ok(session) => {
-                    self.connected(session);
+                    self.connected(session, not_shared);
                     return Ok(());
                 }
                 Err(error) => error,
             };
             self.counters.failed_connects += 1;
-            if let ConnectError::Region(error) = error {
+            match error {
                 // The session was granted: what fails is its shared memory. Offered no more for a
                 // while, so that this is tried once.
-                self.shared_memory.failed(error, self.environment.now_ms());
-                continue;
+                ConnectError::Region(error) => {
+                    self.shared_memory.failed(error, self.environment.now_ms());
+                    continue;
+                }
+                // This server takes nothing else. Offered again, so that this is tried once.
+                ConnectError::Refused(Refusal::Rejected(Status::UNSUPPORTED))
+                    if not_shared == Some(WhyNot::Fruitless) =>
+                {
+                    self.shared_memory.row_ended();
+                    continue;
+                }
+                ConnectError::RegionVanished => self.shared_memory.fruitless(),
+                _ => {}
             }
             let after = match error {
                 ConnectError::Refused(Refusal::Rejected(Status::LIMIT_EXCEEDED)) => {
@@ -226,6 +240,7 @@ impl Link {
         {
             live.answered = true;
             self.retry.answered();
+            self.shared_memory.row_ended();
         }
     }
 
@@ -236,6 +251,10 @@ impl Link {
         // A session that was asked nothing tells nothing of a server that is full: its provider may
         // just have been restarted.
         let asked_in_vain = live.last_id > 0 && !live.answered;
+        let broke = matches!(reason, Reason::Call(CallError::BrokenRegion(_)));
+        if asked_in_vain && (left || broke) && live.session.profile().is_shared_memory() {
+            self.shared_memory.fruitless();
+        }
         let met = if left && asked_in_vain { Met::ClosedEarly } else { Met::SessionLost };
         self.met(met);
         let detail = reason.in_words(NextTry::AtOnce);
@@ -293,12 +312,7 @@ impl Link {
             SessionStatus {
                 id: session.id(),
                 terms: *session.terms(),
-                profile_reason: profile_reason(
-                    profile,
-                    offered,
-                    server_supported,
-                    self.shared_memory.why_not(now_ms),
-                ),
+                profile_reason: profile_reason(profile, offered, server_supported, live.not_shared),
                 server_supported,
                 peer: *session.peer(),
             }
@@ -332,12 +346,14 @@ impl Link {
         Session::connect(&self.endpoint, &proposal, deadline, &abort)
     }
 
-    fn connected(&mut self, session: Session) {
+    fn connected(&mut self, session: Session, not_shared: Option<WhyNot>) {
         self.proposals.accepted();
         if session.profile().is_shared_memory() {
             self.shared_memory.works();
+        } else {
+            self.shared_memory.row_ended();
         }
-        self.live = Some(Live { session, last_id: 0, answered: false });
+        self.live = Some(Live { session, last_id: 0, answered: false, not_shared });
         self.state = ClientState::Ready;
         self.next_try = NextTry::AtOnce;
         self.reason = None;

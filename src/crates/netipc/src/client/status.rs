@@ -5,7 +5,8 @@ use std::time::Duration;
 use netipc_proto::retry::{ClientState, NextTry};
 
 use super::error::{CallError, CallErrorKind};
-use crate::{AttachError, ConnectError, PeerIdentity, Profile, Profiles, Terms};
+use super::shared_memory::WhyNot;
+use crate::{ConnectError, PeerIdentity, Profile, Profiles, Terms};
 
 /// What a client is, why, and what it has done so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,10 +153,10 @@ pub(super) fn profile_reason(
     selected: Profile,
     offered: Profiles,
     server: Profiles,
-    given_up: Option<&AttachError>,
+    not_shared: Option<WhyNot>,
 ) -> String {
-    if let (Profile::BASELINE, Some(why)) = (selected, given_up) {
-        return format!("shared memory is not offered for a while, it could not be used: {why}");
+    if let (Profile::BASELINE, Some(why)) = (selected, not_shared) {
+        return why.to_string();
     }
     let offered = Profiles(offered.0 | Profiles::BASELINE.0);
     let better = |profiles: Profiles| profiles.highest().is_some_and(|p| p.bit() > selected.bit());
@@ -173,6 +174,7 @@ pub(super) fn profile_reason(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::AttachError;
 
     #[test]
     fn a_profile_is_explained_by_who_lacks_a_better_one() {
@@ -183,9 +185,14 @@ mod tests {
         assert!(why(baseline, both).starts_with("the server could use 0x03"));
         assert!(why(both, baseline).starts_with("this client offers 0x03, the server can use"));
         assert!(why(both, both).contains("could not make a region"));
-        let failed = AttachError::Denied;
         assert!(profile_reason(Profile::SHM_HYBRID, both, both, None).contains("neither"));
-        let reason = profile_reason(Profile::BASELINE, both, both, Some(&failed));
-        assert!(reason.ends_with(&failed.to_string()), "{reason}");
+        let failed = AttachError::Denied;
+        for (not_shared, words) in [
+            (WhyNot::Unusable(failed), failed.to_string()),
+            (WhyNot::Fruitless, "ended before their first answer".to_owned()),
+        ] {
+            let reason = profile_reason(Profile::BASELINE, both, both, Some(not_shared));
+            assert!(reason.ends_with(&words), "{reason}");
+        }
     }
 }

@@ -80,9 +80,9 @@ func (c ErrorCounters) Total() uint64 {
 }
 
 // profileReason is why a session has the profile that it has, and no better one.
-func profileReason(selected protocol.Profile, offered, server protocol.Profiles, givenUp error) string {
-	if givenUp != nil && selected == protocol.ProfileBaseline {
-		return fmt.Sprintf("shared memory is not offered for a while, it could not be used: %v", givenUp)
+func profileReason(selected protocol.Profile, offered, server protocol.Profiles, notShared error) string {
+	if notShared != nil && selected == protocol.ProfileBaseline {
+		return notShared.Error()
 	}
 	offered |= protocol.ProfilesBaseline
 	better := func(profiles protocol.Profiles) bool {

@@ -23,7 +23,7 @@ func TestSharedMemoryThatFailedIsOfferedAgainLaterEachTime(t *testing.T) {
 	for _, pause := range []uint64{10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000} {
 		memory.failed(why, now)
 		now += pause - 1
-		if memory.offer(bothProfiles, now) != protocol.ProfilesBaseline || memory.whyNot(now) != why {
+		if memory.offer(bothProfiles, now) != protocol.ProfilesBaseline || !errors.Is(memory.whyNot(now), why) {
 			t.Fatalf("it is offered before %d ms", pause)
 		}
 		now++
@@ -37,12 +37,41 @@ func TestSharedMemoryThatFailedIsOfferedAgainLaterEachTime(t *testing.T) {
 	}
 }
 
+func TestSessionsInARowThatComeToNothingCostTheNextOneSharedMemory(t *testing.T) {
+	var memory sharedMemory
+	for range 3 {
+		for range mostFruitless - 1 {
+			if memory.cameToNothing(); memory.offer(bothProfiles, 0) != bothProfiles {
+				t.Fatal("it is given up early")
+			}
+		}
+		// Whoever does not get the next session either tries again.
+		for range 2 {
+			memory.cameToNothing()
+			if memory.offer(bothProfiles, 0) != protocol.ProfilesBaseline || memory.whyNot(0) != errFruitless {
+				t.Fatal("it is offered all the same")
+			}
+		}
+		// What cannot be used is the reason before what came to nothing.
+		why := errors.New("denied")
+		if memory.failed(why, 0); !errors.Is(memory.whyNot(9_999), why) || memory.whyNot(10_000) != errFruitless {
+			t.Fatal(memory.whyNot(9_999), memory.whyNot(10_000))
+		}
+		if memory.works(); memory.whyNot(0) != errFruitless {
+			t.Fatal(memory.whyNot(0))
+		}
+		if memory.rowEnded(); memory.offer(bothProfiles, 0) != bothProfiles {
+			t.Fatal("it is not offered again")
+		}
+	}
+}
+
 func TestAProfileIsExplainedByWhoLacksABetterOne(t *testing.T) {
 	baseline := protocol.ProfilesBaseline
 	for _, c := range []struct {
 		selected        protocol.Profile
 		offered, server protocol.Profiles
-		givenUp         error
+		notShared       error
 		want            string
 	}{
 		{protocol.ProfileBaseline, baseline, baseline, nil, "neither"},
@@ -51,9 +80,9 @@ func TestAProfileIsExplainedByWhoLacksABetterOne(t *testing.T) {
 		{protocol.ProfileBaseline, bothProfiles, baseline, nil, "this client offers 0x03, the server can use"},
 		{protocol.ProfileBaseline, bothProfiles, bothProfiles, nil, "could not make a region"},
 		{protocol.ProfileShmHybrid, bothProfiles, bothProfiles, nil, "neither"},
-		{protocol.ProfileBaseline, bothProfiles, bothProfiles, errors.New("denied"), "could not be used: denied"},
+		{protocol.ProfileBaseline, bothProfiles, bothProfiles, errors.New("denied"), "denied"},
 	} {
-		if why := profileReason(c.selected, c.offered, c.server, c.givenUp); !strings.Contains(why, c.want) {
+		if why := profileReason(c.selected, c.offered, c.server, c.notShared); !strings.Contains(why, c.want) {
 			t.Errorf("%q, want %q", why, c.want)
 		}
 	}

@@ -41,6 +41,8 @@ type link struct {
 	lastID uint64
 	// answered tells whether anything was answered on it.
 	answered bool
+	// notShared is why it was offered no shared memory, if it was not.
+	notShared error
 }
 
 // environment is time and chance, as [protocol.Retry] wants them. Deadlines of calls are not its affair.
@@ -110,7 +112,8 @@ func (l *link) wait(ctx context.Context, deadline transport.Deadline) transport.
 func (l *link) mayTry() bool { return l.retry.MayTry(l.environment.nowMs()) }
 
 // connect gets a session in place of the one there is, if any. Limits that are refused, and may be lower,
-// are proposed lower at once; shared memory that cannot be used is not offered again. It fails with errRequestTooLarge, and otherwise with what it met.
+// are proposed lower at once; shared memory that cannot be used is not offered again. It fails with
+// errRequestTooLarge, and otherwise with what it met.
 func (l *link) connect(wait transport.Wait) error {
 	l.drop()
 	before := l.state
@@ -119,23 +122,18 @@ func (l *link) connect(wait transport.Wait) error {
 	}
 	l.state = protocol.StateConnecting
 	for {
+		notShared := l.shared.whyNot(l.environment.nowMs())
 		session, err := transport.Connect(l.endpoint, l.proposal(), wait)
 		if err == nil {
-			l.connected(session)
+			l.connected(session, notShared)
 			return nil
 		}
 		l.counters.FailedConnects++
-		var unusable *transport.SharedMemoryError
-		if errors.As(err, &unusable) && !unusable.Vanished && !errors.Is(err, ErrAborted) {
-			// The session was granted: what fails is its shared memory. Offered no more for a while, so
-			// that this is tried once.
-			l.shared.failed(err, l.environment.nowMs())
+		if l.offersOtherwise(err, notShared) {
 			continue
 		}
 		after := protocol.RefusedGiveUp
-		var refusal *protocol.Refusal
-		if errors.As(err, &refusal) && refusal.Kind == protocol.RefusalRejected &&
-			refusal.Status == protocol.StatusLimitExceeded {
+		if isRefusal(err, protocol.StatusLimitExceeded) {
 			after = l.proposals.Refused()
 		}
 		if after == protocol.RefusedProposeAgain {
@@ -157,6 +155,34 @@ func (l *link) connect(wait transport.Wait) error {
 	}
 }
 
+// offersOtherwise tells whether, after a connection that failed with err, another set of profiles is offered at
+// once.
+func (l *link) offersOtherwise(err, notShared error) bool {
+	var unusable *transport.SharedMemoryError
+	switch {
+	case errors.As(err, &unusable) && !errors.Is(err, ErrAborted):
+		if unusable.Vanished {
+			l.shared.cameToNothing()
+			return false
+		}
+		// The session was granted: what fails is its shared memory. Offered no more for a while, so that this
+		// is tried once.
+		l.shared.failed(err, l.environment.nowMs())
+		return true
+	case notShared == errFruitless && isRefusal(err, protocol.StatusUnsupported):
+		// This server takes nothing else. Offered again, so that this is tried once.
+		l.shared.rowEnded()
+		return true
+	}
+	return false
+}
+
+// isRefusal tells whether the server refused by this status.
+func isRefusal(err error, status protocol.Status) bool {
+	var refusal *protocol.Refusal
+	return errors.As(err, &refusal) && refusal.Kind == protocol.RefusalRejected && refusal.Status == status
+}
+
 func (l *link) proposal() *transport.Proposal {
 	c := &l.config
 	return &transport.Proposal{
@@ -169,13 +195,15 @@ func (l *link) proposal() *transport.Proposal {
 	}
 }
 
-func (l *link) connected(session *transport.Session) {
+func (l *link) connected(session *transport.Session, notShared error) {
 	l.proposals.Accepted()
 	if session.Terms().Profile.IsSharedMemory() {
 		l.shared.works()
+	} else {
+		l.shared.rowEnded()
 	}
 	l.session, l.inbox = session, session.NewInbox()
-	l.lastID, l.answered = 0, false
+	l.lastID, l.answered, l.notShared = 0, false, notShared
 	l.state, l.nextTry, l.reason = protocol.StateReady, protocol.NextTryAtOnce, nil
 	l.counters.Connects++
 	l.log(slog.LevelDebug, "session", slog.Uint64("id", session.ID()),
@@ -202,6 +230,7 @@ func (l *link) gotAnswer() {
 	if l.session != nil && !l.answered {
 		l.answered = true
 		l.retry.Answered()
+		l.shared.rowEnded()
 	}
 }
 
@@ -214,6 +243,10 @@ func (l *link) lost(reason error) {
 	// A session that was asked nothing tells nothing of a server that is full: its provider may just
 	// have been restarted.
 	askedInVain := l.lastID > 0 && !l.answered
+	var broke *transport.BreachError
+	if askedInVain && (left || errors.As(reason, &broke)) && l.session.Terms().Profile.IsSharedMemory() {
+		l.shared.cameToNothing()
+	}
 	l.drop()
 	met := protocol.Met{What: protocol.MetSessionLost}
 	if left && askedInVain {
@@ -265,10 +298,9 @@ func (l *link) status() ClientStatus {
 		terms := *l.session.Terms()
 		server := l.session.ServerSupported()
 		status.Session = &SessionStatus{
-			ID:    l.session.ID(),
-			Terms: terms,
-			ProfileReason: profileReason(terms.Profile, l.config.SupportedProfiles, server,
-				l.shared.whyNot(l.environment.nowMs())),
+			ID:              l.session.ID(),
+			Terms:           terms,
+			ProfileReason:   profileReason(terms.Profile, l.config.SupportedProfiles, server, l.notShared),
 			ServerSupported: server,
 			Peer:            l.session.Peer(),
 		}
