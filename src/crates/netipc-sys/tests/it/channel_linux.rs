@@ -2,6 +2,7 @@
 
 use std::io::IoSlice;
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use netipc_sys::{PACKET_OVERHEAD_BYTES, RecvError, SendError};
 use rustix::net::SendFlags;
@@ -57,6 +58,38 @@ fn descriptors_that_a_peer_passes_are_not_taken() {
     // Had the server taken the copy of the client's end, this would not close the connection.
     drop(client);
     assert_eq!(server.recv(&mut [0; 8], long(), &abort()), Err(RecvError::Closed));
+}
+
+/// Whoever looks at that very moment: tried so often that one look in many thousands would show.
+#[test]
+fn what_was_sent_right_before_a_close_comes_before_it() {
+    const ROUNDS: usize = 20_000;
+    /// On a machine that is busy fewer rounds are enough.
+    const ENOUGH: Duration = Duration::from_secs(3);
+    let (leaving, left) = std::sync::mpsc::sync_channel(0);
+    let leaver = std::thread::spawn(move || {
+        for channel in left {
+            send(&channel, b"last").expect("sent");
+        }
+    });
+    let start = Instant::now();
+    for round in 0..ROUNDS {
+        let (client, server) = pair();
+        leaving.send(server).expect("it takes them");
+        let mut packet = [0; 8];
+        let received = loop {
+            match client.try_recv(&mut packet) {
+                Ok(None) => std::thread::yield_now(),
+                received => break received,
+            }
+        };
+        assert_eq!(received, Ok(Some(4)), "in round {round}");
+        if start.elapsed() > ENOUGH {
+            break;
+        }
+    }
+    drop(leaving);
+    leaver.join().expect("no panic");
 }
 
 #[test]
