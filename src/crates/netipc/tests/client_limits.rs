@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use client_support::scripted::{Grant, Peer, Server, Session};
 use client_support::services::StringReverse;
-use client_support::{LATENESS, Place, offering, over_each, timed, within};
+use client_support::{LATENESS, Place, make_ready, offering, over_each, timed, within};
 use netipc::Status;
 use netipc::client::{CallClient, CallError, ClientConfig, ClientState, GrowthEnd};
 use netipc_proto::growth::doubled;
@@ -17,8 +17,7 @@ const SERVICE: &str = "limits";
 
 fn ready(place: &Place, config: ClientConfig) -> CallClient<StringReverse> {
     let mut client = CallClient::new(place.endpoint(SERVICE), offering(config));
-    client.refresh();
-    assert!(client.ready(), "{:?}", client.status());
+    make_ready(&mut client);
     client
 }
 
@@ -333,14 +332,18 @@ fn the_time_of_growing_is_the_calls() {
     over_each(|| {
         within(TIMEOUT + LATENESS, || {
             let place = Place::new();
-            let server = Server::start(&place.endpoint(SERVICE), |number, mut peer| {
-                if number > 2 {
+            let asked = AtomicU32::new(0);
+            let server = Server::start(&place.endpoint(SERVICE), move |_, mut peer| {
+                if asked.load(Ordering::SeqCst) > 2 {
                     return peer.hold();
                 }
-                let session = peer.accept_with(Grant::responses_of(1024 << number));
-                let (header, _) = peer.request(&session).expect("a request");
-                peer.fail(&header, Status::LIMIT_EXCEEDED);
-                peer.hold();
+                let session =
+                    peer.accept_with(Grant::responses_of(1024 << asked.load(Ordering::SeqCst)));
+                if let Some((header, _)) = peer.request(&session) {
+                    asked.fetch_add(1, Ordering::SeqCst);
+                    peer.fail(&header, Status::LIMIT_EXCEEDED);
+                    peer.hold();
+                }
             });
             let call_timeout_ms = TIMEOUT.as_millis() as u64;
             let config = ClientConfig { call_timeout_ms, ..ClientConfig::default() };

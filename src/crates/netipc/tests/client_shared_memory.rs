@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use client_support::scripted::{Grant, Peer, Server};
 use client_support::services::Increment;
-use client_support::{Place, TestClock, timed, within};
+use client_support::{Place, TestClock, make_ready, timed, within};
 use netipc::client::{CallClient, CallError, ClientConfig, ClientState, NextTry};
 use netipc::{Fault, Header, Profile, Profiles, Status};
 
@@ -374,7 +374,7 @@ fn a_call_over_shared_memory_returns_by_its_timeout() {
             ..ClientConfig::default()
         };
         let mut client = CallClient::<Increment>::new(place.endpoint(SERVICE), config);
-        client.refresh();
+        make_ready(&mut client);
         let (result, took) = timed(|| increment(&mut client, 1));
         assert_eq!(result, Err(CallError::TimedOut));
         assert!(took >= Duration::from_millis(60), "{took:?}");

@@ -7,6 +7,8 @@
 //!
 //! - receiving takes that report and reads on: it yields every packet that the peer sent, then
 //!   [`RecvError::Closed`]. There is no "reset" to handle.
+//! - the kernel tells of the close, too, where packet and close came while it looked: receiving
+//!   looks once more.
 //! - sending to a peer that closed is [`SendError::PeerGone`]. A client that gets it **receives
 //!   once more** before it judges: the server's final answer (a refusal, say) may be queued.
 //! - a server that has sent a final answer calls [`PacketChannel::drain`] before it lets go, so
@@ -164,9 +166,14 @@ impl PacketChannel {
         let max = buffer.len();
         // With TRUNC the kernel returns the packet's real length, whatever fits.
         let flags = flags | RecvFlags::TRUNC;
-        let mut was_reset = false;
+        let (mut was_reset, mut was_closed) = (false, false);
         loop {
             return match recv(&self.socket, &mut *buffer, flags) {
+                // The kernel looks for a packet, and then for a close: both may have come in between.
+                Ok((_, 0)) if !was_closed && self.peer_gone() == Ok(true) => {
+                    was_closed = true;
+                    continue;
+                }
                 Ok((_, 0)) => Err(RecvError::Closed),
                 Ok((_, len)) if len > max => Err(RecvError::TooLong { len, max }),
                 Ok((_, len)) => Ok(Some(len)),

@@ -2,11 +2,12 @@
 
 use std::io::IoSlice;
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
-use netipc_sys::{PACKET_OVERHEAD_BYTES, RecvError, SendError};
+use netipc_sys::{PACKET_OVERHEAD_BYTES, RecvError, SendError, TrySend, connect};
 use rustix::net::SendFlags;
 
-use crate::support::{abort, long, pair, recv, send};
+use crate::support::{Place, abort, accept, bind, long, pair, recv, send};
 
 #[test]
 fn the_largest_packet_goes_through_and_one_more_byte_says_so() {
@@ -57,6 +58,44 @@ fn descriptors_that_a_peer_passes_are_not_taken() {
     // Had the server taken the copy of the client's end, this would not close the connection.
     drop(client);
     assert_eq!(server.recv(&mut [0; 8], long(), &abort()), Err(RecvError::Closed));
+}
+
+/// Whoever looks at that very moment: tried so often that one look in many thousands would show.
+#[test]
+fn what_was_sent_right_before_a_close_comes_before_it() {
+    const ROUNDS: usize = 1_000;
+    const PAIRS: usize = 50;
+    /// On a busy machine fewer rounds have to be enough.
+    const ENOUGH: Duration = Duration::from_secs(4);
+    let place = Place::new();
+    let listener = bind(&place.socket());
+    let pair = |_| {
+        let client = connect(&place.socket(), long(), &abort()).expect("connected");
+        (client, accept(&listener))
+    };
+    let start = Instant::now();
+    for round in (0..ROUNDS).take_while(|_| start.elapsed() < ENOUGH) {
+        let (clients, servers): (Vec<_>, Vec<_>) = (0..PAIRS).map(pair).unzip();
+        let leaver = std::thread::spawn(move || {
+            for server in &servers {
+                assert_eq!(server.try_send(&[IoSlice::new(b"last")]), Ok(TrySend::Sent));
+                server.finish_sending();
+            }
+            servers
+        });
+        // As soon as one has left the next does, and this looks at it all the while.
+        for client in &clients {
+            let mut packet = [0; 8];
+            let received = loop {
+                match client.try_recv(&mut packet) {
+                    Ok(None) => std::hint::spin_loop(),
+                    received => break received,
+                }
+            };
+            assert_eq!(received, Ok(Some(4)), "in round {round}");
+        }
+        leaver.join().expect("no panic");
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 
 use crate::support::raw::{RawRegion, RawServer, packet, region_path};
 use crate::support::{
-    Echo, HEADER_BYTES, Place, Transport, abort, asleep_in, bytes, echoed, long, request,
+    Echo, HEADER_BYTES, Place, Transport, abort, asleep_in, bytes, echoed, long, request, within,
 };
 
 const SHARED: Transport = Transport::SharedMemory;
@@ -292,28 +292,34 @@ fn a_region_that_is_cut_off_ends_its_session_at_both_ends_and_no_other() {
 
 #[test]
 fn whoever_leaves_is_noticed_by_who_waits() {
-    let (client, server) = SHARED.pair(LIMIT);
-    let waiting =
-        asleep_in(move || server.receive(&mut server.inbox(), Deadline::never(), &abort()).err());
-    let start = Instant::now();
-    drop(client);
-    assert_eq!(waiting.join().expect("no panic"), Some(ReceiveError::Closed));
-    assert!(start.elapsed() < DEATH_NOTICED, "{:?}", start.elapsed());
-
-    let place = Place::new();
-    let raw = RawServer::start(&place);
-    let endpoint = place.endpoint.clone();
-    let client =
-        asleep_in(move || Session::connect(&endpoint, &SHARED.proposal(LIMIT), long(), &abort()));
-    let region = raw.agree_region(&place);
-    let client = client.join().expect("no panic").expect("a session");
-    let waiting =
-        asleep_in(move || client.receive(&mut client.inbox(), Deadline::never(), &abort()).err());
-    let start = Instant::now();
-    // The socket alone tells of it: the region's words do not change.
-    drop(region.socket);
-    assert_eq!(waiting.join().expect("no panic"), Some(ReceiveError::Closed));
-    assert!(start.elapsed() < DEATH_NOTICED, "{:?}", start.elapsed());
+    within(DEATH_NOTICED, || {
+        let (client, server) = SHARED.pair(LIMIT);
+        let receive =
+            move || server.receive(&mut server.inbox(), Deadline::never(), &abort()).err();
+        let waiting = asleep_in(receive);
+        let start = Instant::now();
+        drop(client);
+        assert_eq!(waiting.join().expect("no panic"), Some(ReceiveError::Closed));
+        start.elapsed()
+    });
+    within(DEATH_NOTICED, || {
+        let place = Place::new();
+        let raw = RawServer::start(&place);
+        let endpoint = place.endpoint.clone();
+        let connect =
+            move || Session::connect(&endpoint, &SHARED.proposal(LIMIT), long(), &abort());
+        let client = asleep_in(connect);
+        let region = raw.agree_region(&place);
+        let client = client.join().expect("no panic").expect("a session");
+        let receive =
+            move || client.receive(&mut client.inbox(), Deadline::never(), &abort()).err();
+        let waiting = asleep_in(receive);
+        let start = Instant::now();
+        // The socket alone tells of it: the region's words do not change.
+        drop(region.socket);
+        assert_eq!(waiting.join().expect("no panic"), Some(ReceiveError::Closed));
+        start.elapsed()
+    });
 }
 
 #[test]

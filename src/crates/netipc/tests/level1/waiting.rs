@@ -15,7 +15,7 @@ use crate::support::raw::{Raw, RawServer, hello, packet};
 use crate::support::sleeps_of_this_thread;
 use crate::support::{
     Echo, LATENESS, Place, SHORT, abort, asleep_in, bytes, config, echoed, ends_at_its_deadline,
-    ends_on_abort, long, over_each, pair, pair_of, proposal, quiet, request,
+    ends_on_abort, long, over_each, pair, pair_of, proposal, quiet, request, within,
 };
 
 const MEGABYTE: u32 = 1 << 20;
@@ -243,7 +243,8 @@ fn a_message_that_does_not_go_on_ends_the_session() {
     let received = waiting.receive(&mut waited, Deadline::never(), &abort());
     assert_eq!(received, Err(ReceiveError::ChunkGap));
     let took = since.elapsed();
-    assert!(took >= CHUNK_GAP_TIMEOUT && took < CHUNK_GAP_TIMEOUT + 4 * LATENESS, "{took:?}");
+    // How late is the machine's affair, but not a second gap.
+    assert!(took >= CHUNK_GAP_TIMEOUT && took < 2 * CHUNK_GAP_TIMEOUT, "{took:?}");
     assert_eq!(waiting.receive(&mut waited, long(), &abort()), Err(ReceiveError::Ended));
 
     // A readiness loop that looks is told as well; but what is there is never too late.
@@ -437,12 +438,14 @@ fn after_a_final_answer_a_peer_may_take_its_time_and_no_more() {
 #[test]
 fn a_peer_that_dies_is_noticed_at_once() {
     let echo = Echo::start(&config(100));
-    let raw = Raw::session(&echo.place.endpoint, &hello(100));
     let healthy = echo.place.connect(&Proposal { packet_size: 4096, ..proposal(100) });
-    let start = Instant::now();
-    drop(raw);
-    assert_eq!(echo.next_end(), ReceiveError::Closed);
-    assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+    within(2 * LATENESS, || {
+        let raw = Raw::session(&echo.place.endpoint, &hello(100));
+        let start = Instant::now();
+        drop(raw);
+        assert_eq!(echo.next_end(), ReceiveError::Closed);
+        start.elapsed()
+    });
     // In the midst of a message it is another thing.
     let raw = Raw::session(&echo.place.endpoint, &hello(100));
     raw.send(&packet(&request(1, b"abc"), b"abc"));

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 pub(crate) const METHOD: u16 = 0x0777;
 /// Long enough for a slow machine, short enough to fail a test.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(if cfg!(windows) { 60 } else { 20 });
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A handler made of a closure, for calls that may be batched.
 pub(crate) struct Handler<F> {

@@ -136,9 +136,7 @@ func (r *conformance) run() {
 		if r.cache != nil {
 			_ = r.cache.Close()
 		}
-		if err := r.server.Stop(); err != nil {
-			r.t.Error(err)
-		}
+		stop(r.t, r.server)
 	})
 	for index, step := range r.c.Steps {
 		r.step(fmt.Sprintf("step %d, %s", index, step.Do), step)

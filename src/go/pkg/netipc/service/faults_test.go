@@ -125,12 +125,16 @@ func TestAClientThatDoesNotReadHurtsNobodyElse(t *testing.T) {
 	}
 	// More requests than the socket and the server hold answers: it stops reading.
 	id := uint64(0)
-	for raw.tryWrite(t, protocol.RequestHeader(stringreverse.Method, id+1, uint32(len(payload))), payload) {
-		id++
+	takesMore := func() bool {
+		return raw.tryWrite(t, protocol.RequestHeader(stringreverse.Method, id+1, uint32(len(payload))), payload)
 	}
-	if id < service.DefaultMaxInFlight {
-		t.Fatalf("it took only %d requests", id)
-	}
+	// A busy machine may leave the server no time to read, for a while.
+	eventually(t, "it has taken what it may", func() bool {
+		for takesMore() {
+			id++
+		}
+		return id >= service.DefaultMaxInFlight
+	})
 	good := ready(t, stringreverse.NewClient(endpoint, service.ClientConfig{}))
 	for range 50 {
 		within(t, time.Second+slack, func() {

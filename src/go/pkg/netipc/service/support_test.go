@@ -61,12 +61,16 @@ func start(t testing.TB, server *service.Server, err error) *service.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := server.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { stop(t, server) })
 	return server
+}
+
+// stop stops a server, whatever time a busy machine needs for its files.
+func stop(t testing.TB, server *service.Server) {
+	t.Helper()
+	if err := server.StopWithin(patience); err != nil {
+		t.Error(err)
+	}
 }
 
 func addOne(_ *service.Context, request increment.RequestView, response *increment.ResponseBuilder) error {

@@ -16,6 +16,8 @@ import (
 //
 //   - receiving takes that report and reads on: it yields every packet that the peer sent, then
 //     [ErrClosed]. There is no "reset" to handle.
+//   - the kernel tells of the close, too, where packet and close came while it looked: receiving looks
+//     once more.
 //   - sending to a peer that closed is [ErrPeerGone]. A client that gets it receives once more before
 //     it judges: the server's final answer (a refusal, say) may be queued.
 //   - a server that has sent a final answer drains before it lets go, so that the answer is not
@@ -209,13 +211,18 @@ func (c *PacketChannel) tryRecv(buffer []byte) (int, error) {
 
 // received says what a receive came to; zero when there was nothing.
 func (c *PacketChannel) received(n int, errno syscall.Errno, buffer []byte) (int, error) {
-	wasReset := false
+	wasReset, wasClosed := false, false
 	for {
 		switch {
 		case errno == 0 && n > 0:
 			return n, nil
 		case errno == 0:
-			return 0, ErrClosed
+			// The kernel looks for a packet, and then for a close: both may have come in between.
+			gone, err := c.peerGone()
+			if wasClosed || !gone || err != nil {
+				return 0, ErrClosed
+			}
+			wasClosed = true
 		case errno == unix.EAGAIN:
 			return 0, nil
 		case errno == unix.EINTR:
@@ -295,6 +302,10 @@ func (c *PacketChannel) PeerGone() (bool, error) {
 		return true, nil
 	}
 	defer c.leave()
+	return c.peerGone()
+}
+
+func (c *PacketChannel) peerGone() (bool, error) {
 	look := [1]unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLRDHUP}}
 	for {
 		_, err := unix.Poll(look[:], 0)

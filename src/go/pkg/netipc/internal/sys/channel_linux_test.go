@@ -18,6 +18,41 @@ func TestNotMoreGoroutinesBlockThanMay(t *testing.T) {
 	}
 }
 
+// Whoever looks at that very moment: tried so often that one look in many thousands would show.
+func TestWhatWasSentRightBeforeACloseComesBeforeIt(t *testing.T) {
+	const rounds = 20_000
+	leaving := make(chan *PacketChannel)
+	go func() {
+		for channel := range leaving {
+			if _, err := channel.TrySend([]byte("last"), nil); err != nil {
+				t.Error(err)
+			}
+			_ = channel.Close()
+		}
+	}()
+	defer close(leaving)
+	buffer := make([]byte, 8)
+	for round := range rounds {
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, errA := newPacketChannel(fds[0])
+		b, errB := newPacketChannel(fds[1])
+		if errA != nil || errB != nil {
+			t.Fatal(errA, errB)
+		}
+		leaving <- b
+		n := 0
+		for n == 0 && err == nil {
+			n, err = a.TryRecv(buffer)
+		}
+		if _ = a.Close(); n != 4 || err != nil {
+			t.Fatalf("round %d: %d, %v", round, n, err)
+		}
+	}
+}
+
 func TestEverythingIsCloseOnExec(t *testing.T) {
 	path := shortDir(t) + "/svc.sock"
 	listener := bound(t, path)
