@@ -14,14 +14,14 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use netipc_sys::{Deadline, Interest, SysError, WaitSet, Waker, WatchMode};
+use netipc_sys::{Interest, SysError, WaitSet, Waker, WatchMode};
 
 use super::permits::Permits;
 use super::served::{Served, Service};
 use super::status::{End, Totals};
+use super::threads::Threads;
 use super::work::{Job, Work};
 use crate::Session;
 
@@ -344,60 +344,5 @@ impl Place {
     fn get(&self) -> Hold {
         let token = self.token.load(Ordering::SeqCst);
         Hold { token, waits: self.waits.load(Ordering::Relaxed) }
-    }
-}
-
-/// The threads of a server, to be waited for.
-#[derive(Debug, Default)]
-pub(super) struct Threads {
-    alive: Mutex<usize>,
-    changed: Condvar,
-    /// Why the event loop ended, if not because it was told to.
-    failure: OnceLock<SysError>,
-}
-
-impl Threads {
-    /// Counts a thread until the guard is dropped.
-    pub(super) fn enter(engine: &Arc<Engine>) -> Alive {
-        *engine.threads.alive.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        Alive(Arc::clone(engine))
-    }
-
-    /// The event loop has ended.
-    pub(super) fn ended_with(&self, outcome: Result<(), SysError>) {
-        if let Err(error) = outcome {
-            let _first = self.failure.set(error);
-        }
-    }
-
-    pub(super) fn failure(&self) -> Option<SysError> {
-        self.failure.get().copied()
-    }
-
-    /// Waits until all have ended, or the time is over; answers how many have not.
-    pub(super) fn wait(&self, timeout: Option<Duration>) -> usize {
-        let deadline = timeout.map_or(Deadline::never(), Deadline::after);
-        let mut alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
-        while *alive > 0 && !deadline.has_passed() {
-            alive = match deadline.remaining() {
-                None => self.changed.wait(alive).unwrap_or_else(PoisonError::into_inner),
-                Some(left) => {
-                    self.changed.wait_timeout(alive, left).unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-        }
-        *alive
-    }
-}
-
-/// A thread that lives.
-#[derive(Debug)]
-pub(super) struct Alive(Arc<Engine>);
-
-impl Drop for Alive {
-    fn drop(&mut self) {
-        let threads = &self.0.threads;
-        *threads.alive.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        threads.changed.notify_all();
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread;
 use std::time::Duration;
 
 use netipc_proto::growth::{DEFAULT_RESPONSE_CEILING_BYTES, starting_limit};
@@ -10,10 +9,11 @@ use netipc_sys::{Abort, SysError};
 
 use super::config::{DRAIN_TIMEOUT, STOP_TIMEOUT, ServerConfig, worker_count};
 use super::dispatch::Dispatch;
-use super::engine::{Engine, Phase, Threads};
+use super::engine::{Engine, Phase};
 use super::event_loop::EventLoop;
 use super::served::{Service, sessions};
 use super::status::{Counters, ServerStatus};
+use super::threads::Threads;
 use super::worker;
 use crate::{Endpoint, HandshakeCounters, ListenError, Listener, ListenerConfig};
 
@@ -122,10 +122,8 @@ impl Host {
     pub fn spawn(self) -> Result<RunningHost, ServerError> {
         let (running, event_loop) = self.start()?;
         let engine = Arc::clone(&running.engine);
-        let alive = Threads::enter(&engine);
         // Should there be no thread, dropping `running` ends the workers.
-        start_thread("netipc-loop".to_owned(), move || {
-            let _alive = alive;
+        Threads::start(&running.engine, "netipc-loop".to_owned(), move || {
             engine.threads.ended_with(event_loop.run(None));
         })?;
         Ok(running)
@@ -149,9 +147,7 @@ impl Host {
         let running = RunningHost { engine, handshakes };
         for index in 0..running.engine.worker_count() {
             let engine = Arc::clone(&running.engine);
-            let alive = Threads::enter(&engine);
-            start_thread(format!("netipc-work-{index}"), move || {
-                let _alive = alive;
+            Threads::start(&running.engine, format!("netipc-work-{index}"), move || {
                 if let Some(place) = engine.places.get(index) {
                     worker::run(&engine, place);
                 }
@@ -159,23 +155,6 @@ impl Host {
         }
         Ok((running, event_loop))
     }
-}
-
-/// The stack of each thread, said here so that the standard library does not look for it in the environment.
-const STACK_BYTES: usize = 2 << 20;
-
-pub(super) fn start_thread(
-    name: String,
-    body: impl FnOnce() + Send + 'static,
-) -> Result<(), ServerError> {
-    // Detached: a handler that never returns must not hang whoever stops the server, so threads
-    // are waited for with a deadline, which joining does not have.
-    let thread = thread::Builder::new().name(name).stack_size(STACK_BYTES);
-    let body = || {
-        netipc_sys::unblock_faults();
-        body();
-    };
-    thread.spawn(body).map(drop).map_err(ServerError::Thread)
 }
 
 /// Services that run. Dropping it stops them.
@@ -187,7 +166,8 @@ pub struct RunningHost {
 
 impl RunningHost {
     /// Stops: gives the endpoints back, ends sessions, drops requests that no handler has begun,
-    /// and waits up to 2 s for handlers that run, whose answers are still sent if there is room.
+    /// and waits up to 2 s for handlers that run, whose answers are still sent if there is room. Once it has
+    /// succeeded no thread of the services is left.
     /// May be called from any thread, more than once; from within a handler it cannot succeed.
     ///
     /// # Errors

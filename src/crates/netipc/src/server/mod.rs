@@ -40,6 +40,7 @@ mod permits;
 mod region_thread;
 mod served;
 mod status;
+mod threads;
 mod typed;
 mod work;
 mod worker;

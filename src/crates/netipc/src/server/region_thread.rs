@@ -13,10 +13,10 @@
 
 use std::sync::Arc;
 
-use super::engine::{Engine, Phase, Threads};
-use super::host::start_thread;
+use super::engine::{Engine, Phase};
 use super::served::Served;
 use super::status::End;
+use super::threads::Threads;
 use super::worker::{Scratch, answer_received, receive};
 use crate::{Inbox, ReceiveError, Session};
 
@@ -24,11 +24,8 @@ use crate::{Inbox, ReceiveError, Session};
 /// the client that the server is busy (spec section 4).
 pub(super) fn start(engine: &Arc<Engine>, served: &Arc<Served>) {
     let (for_thread, of_thread) = (Arc::clone(engine), Arc::clone(served));
-    let alive = Threads::enter(engine);
-    let started = start_thread(format!("netipc-shm-{}", served.session.id()), move || {
-        let _alive = alive;
-        run(&for_thread, &of_thread);
-    });
+    let name = format!("netipc-shm-{}", served.session.id());
+    let started = Threads::start(engine, name, move || run(&for_thread, &of_thread));
     if started.is_err() {
         engine.end(served, End::Failed);
     }

@@ -1,5 +1,8 @@
 //! Stopping and draining, whatever clients and handlers do.
 
+use std::cell::OnceCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use netipc::server::{
@@ -205,5 +208,39 @@ fn starting_and_stopping_again_and_again_leaves_nothing() {
             server.drain().expect("drained");
             client.expect_close();
         }
+    });
+}
+
+/// What a thread that ran a handler has left to do when it ends.
+struct Farewell(Arc<AtomicUsize>);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        // Long enough for who does not wait to be ahead.
+        const YIELDS: usize = 10_000;
+        (0..YIELDS).for_each(|_| std::thread::yield_now());
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+thread_local! {
+    static FAREWELL: OnceCell<Farewell> = const { OnceCell::new() };
+}
+
+#[test]
+fn once_stopped_no_thread_of_the_servers_is_left() {
+    over_each(|| {
+        let (place, said) = (Place::new(), Arc::new(AtomicUsize::new(0)));
+        let for_thread = Arc::clone(&said);
+        let greet = handler(move |_context, request, response| {
+            FAREWELL.with(|farewell| {
+                farewell.get_or_init(|| Farewell(Arc::clone(&for_thread)));
+            });
+            reply(request, response)
+        });
+        let server = place.serve(ServerConfig::default(), greet);
+        assert_eq!(place.client().call(b"hello").1, b"hello");
+        server.stop().expect("stopped");
+        assert_eq!(said.load(Ordering::SeqCst), 1, "the thread has ended");
     });
 }

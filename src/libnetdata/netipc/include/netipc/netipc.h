@@ -789,7 +789,7 @@ nipc_error_t nipc_server_run(struct nipc_managed_server_t *server);
 
 // Stops: gives the endpoint back, ends sessions, drops requests that no handler has begun, and waits
 // up to 2 s for handlers that run. Any thread, more than once; not from within a handler, where it
-// cannot succeed. Status and counts stay.
+// cannot succeed. Status and counts stay; no thread of the server's does.
 //
 // NIPC_ERR_HANDLERS_RUNNING: nobody is served any more, but what handlers use must stay. Call again.
 nipc_error_t nipc_server_stop(const struct nipc_managed_server_t *server);
