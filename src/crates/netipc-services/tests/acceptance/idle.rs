@@ -19,6 +19,7 @@ const DIR_ENV: &str = "NETIPC_TEST_DIR";
 const SIDE_ENV: &str = "NETIPC_TEST_SIDE";
 const READY: &str = "idle";
 const WATCHED: Duration = Duration::from_secs(5);
+const LOOKS: usize = 3;
 /// Whoever was busy a moment ago is looked at once more, and then no more.
 const SETTLED: Duration = Duration::from_millis(500);
 
@@ -42,21 +43,25 @@ fn an_idle_server_and_its_clients_make_no_system_call() {
     let (server, clients) = (start("server"), start("clients"));
     quiet(SETTLED);
     let processes = [server.0.id(), clients.0.id()];
-    match strace(&processes, &place) {
-        Some(lines) => {
-            let threads: usize = processes.iter().map(|id| switches(*id).len()).sum();
-            println!("strace of {threads} threads over {WATCHED:?}:\n{}", lines.join("\n"));
-            // The call that each sleeps in all the while is shown as it was found: not returned.
-            assert_eq!(lines.len(), threads, "as many as sleep");
-            let asleep = |line: &String| line.contains("unfinished") || line.contains("detached");
-            assert!(lines.iter().all(asleep), "none has returned");
-        }
-        None => {
-            let before = processes.map(switches);
-            quiet(WATCHED);
-            assert_eq!(processes.map(switches), before, "nobody was woken");
-        }
-    }
+    // Whatever has a period shows in every look; what a busy machine had not come to yet shows in the first.
+    assert!(
+        (0..LOOKS).any(|_| are_idle(&processes, &place)),
+        "{LOOKS} times somebody did something"
+    );
+}
+
+/// Whether none of the threads of these processes does anything for as long as they are watched.
+fn are_idle(processes: &[u32; 2], place: &Place) -> bool {
+    let Some(lines) = strace(processes, place) else {
+        let before = processes.map(switches);
+        quiet(WATCHED);
+        return processes.map(switches) == before;
+    };
+    let threads: usize = processes.iter().map(|id| switches(*id).len()).sum();
+    println!("strace of {threads} threads over {WATCHED:?}:\n{}", lines.join("\n"));
+    // The call that each sleeps in all the while is shown as it was found: not returned.
+    let asleep = |line: &String| line.contains("unfinished") || line.contains("detached");
+    lines.len() == threads && lines.iter().all(asleep)
 }
 
 fn be_idle(dir: &Path, side: &str) {

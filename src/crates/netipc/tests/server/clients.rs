@@ -32,6 +32,10 @@ fn stop_reading(client: &Client, requests: u64) {
 /// under Wine, too.
 const HEALTHY_CALLS: usize = if cfg!(windows) { 50 } else { 500 };
 
+/// How soon BUSY is said, and how often it may come later on a machine that is busy with other things.
+const SOON: Duration = Duration::from_secs(if cfg!(windows) { 3 } else { 1 });
+const LATE_AT_MOST: u32 = 5;
+
 #[test]
 fn a_full_server_says_busy_at_once_and_has_room_as_soon_as_a_client_leaves() {
     over_each(|| {
@@ -40,20 +44,19 @@ fn a_full_server_says_busy_at_once_and_has_room_as_soon_as_a_client_leaves() {
         let server = place.serve(config, echo());
         let mut stays = place.client();
         let mut leaves = Some(place.client());
+        let mut late = 0;
         for round in 1..=50 {
             let started = Instant::now();
             let error = place.try_client(&proposal()).map(|_| ()).expect_err("full");
             assert_eq!(error.met(), Some(Met::Rejected(Status::BUSY)), "{error}");
-            assert!(
-                started.elapsed() < Duration::from_secs(if cfg!(windows) { 3 } else { 1 }),
-                "BUSY is said at once"
-            );
+            late += u32::from(started.elapsed() > SOON);
             eventually("BUSY is counted", || server.status().handshakes.busy == round);
             // Whoever closes first and connects then is never told that its own session is in the way.
             drop(leaves.take());
             leaves = Some(place.client());
             assert_eq!(stays.call(b"here").1, b"here");
         }
+        assert!(late <= LATE_AT_MOST, "BUSY is said at once: {late} times it was not");
         // A client has its session a moment before that counts.
         eventually("two sessions", || server.status().sessions == 2);
     });

@@ -262,15 +262,24 @@ fn an_idle_server_makes_no_system_call() {
     });
 }
 
-/// That none of these threads does anything for 5 s.
+/// That none of these threads does anything for 5 s. Whatever has a period shows in every look; what a busy machine
+/// had not come to yet shows in the first.
 fn makes_no_system_call(threads: &[String]) {
-    let before = switches(threads);
-    // Being traced is itself a switch, so the counts are for where nothing traces.
-    match trace(threads, Duration::from_secs(5)) {
-        // The one that each of them sleeps in all the while, shown as it was found.
-        Some(calls) => assert_eq!(calls, threads.len(), "calls of {} threads", threads.len()),
-        None => assert_eq!(switches(threads), before),
-    }
+    const LOOKS: usize = 3;
+    let is_quiet = |_| {
+        let before = switches(threads);
+        // Being traced is itself a switch, so the counts are for where nothing traces.
+        match trace(threads, Duration::from_secs(5)) {
+            // The one that each of them sleeps in all the while, shown as it was found.
+            Some(calls) => calls == threads.len(),
+            None => switches(threads) == before,
+        }
+    };
+    assert!(
+        (0..LOOKS).any(is_quiet),
+        "{LOOKS} times one of {} threads did something",
+        threads.len()
+    );
 }
 
 /// How many system calls these threads are in, or begin, in that time; `None` where there is no
