@@ -1,6 +1,9 @@
 //! One cell: processes are started, a client asks, and what both ends counted is compared.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -56,6 +59,18 @@ struct Stage<'a> {
     row: &'a Row,
     offers: &'a Offers,
     run_dir: &'a Path,
+    /// What servers that a runner runs say on standard error, to be shown in the end.
+    words: RefCell<Vec<File>>,
+}
+
+impl Drop for Stage<'_> {
+    fn drop(&mut self) {
+        for file in self.words.get_mut() {
+            if let Ok(words) = said(file) {
+                eprint!("{words}");
+            }
+        }
+    }
 }
 
 /// Plays a row for a pair. Answers how many items were verified.
@@ -66,7 +81,7 @@ pub(crate) fn play(
     pair: Pair<'_>,
 ) -> Result<u64, Failure> {
     let run_dir = run_dir()?;
-    let stage = Stage { drivers, row, offers, run_dir: run_dir.path() };
+    let stage = Stage { drivers, row, offers, run_dir: run_dir.path(), words: RefCell::default() };
     match row.play {
         Play::Pair | Play::Pipeline | Play::Split => stage.pair(pair),
         Play::Back | Play::CacheBack => stage.back(pair),
@@ -81,7 +96,7 @@ pub(crate) fn play_wrong(
     pair: Pair<'_>,
 ) -> Result<(), Failure> {
     let run_dir = run_dir()?;
-    let stage = Stage { drivers, row, offers, run_dir: run_dir.path() };
+    let stage = Stage { drivers, row, offers, run_dir: run_dir.path(), words: RefCell::default() };
     let mut server =
         stage.server(pair.server, FIRST_GENERATION, &["--wrong-after", RIGHT_BEFORE_WRONG])?;
     let mut client = stage.client(pair.client, Stdio::null())?;
@@ -101,7 +116,7 @@ pub(crate) fn play_race(
     pair: Pair<'_>,
 ) -> Result<(), Failure> {
     let run_dir = run_dir()?;
-    let stage = Stage { drivers, row, offers, run_dir: run_dir.path() };
+    let stage = Stage { drivers, row, offers, run_dir: run_dir.path(), words: RefCell::default() };
     let languages = [pair.client, pair.server];
     let mut servers = Vec::new();
     for language in languages {
@@ -194,9 +209,38 @@ impl Stage<'_> {
     }
 
     fn server(&self, language: &str, generation: u64, more: &[&str]) -> Result<Driver, Failure> {
+        if self.drivers.runner.is_some()
+            && let Some(server) = self.server_by_runner(language, generation, more)?
+        {
+            return Ok(server);
+        }
         let mut server = self.start_server(language, generation, more, Stdio::inherit())?;
         server.expect_ready()?;
         Ok(server)
+    }
+
+    /// A server that a runner runs; none where the runner has ended without starting it, as Wine does now and then
+    /// (docs/platform/windows.md): a driver that fails says why.
+    fn server_by_runner(
+        &self,
+        language: &str,
+        generation: u64,
+        more: &[&str],
+    ) -> Result<Option<Driver>, Failure> {
+        let mut words = tempfile::tempfile()?;
+        let complaints = words.try_clone()?.into();
+        let mut server = self.start_server(language, generation, more, complaints)?;
+        let failure = server.expect_ready().err();
+        let was_silent = failure.is_some() && said(&mut words)?.is_empty();
+        self.words.borrow_mut().push(words);
+        match failure {
+            None => Ok(Some(server)),
+            Some(failure) if was_silent && server.has_ended()?.is_some() => {
+                eprintln!("started again, for it has not said a word: {failure}");
+                Ok(None)
+            }
+            Some(failure) => Err(failure),
+        }
     }
 
     fn start_server(
@@ -232,6 +276,14 @@ impl Stage<'_> {
             .arg(self.run_dir);
         Ok(command)
     }
+}
+
+/// All that is in the file.
+fn said(file: &mut File) -> Result<String, Failure> {
+    let mut words = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut words)?;
+    Ok(String::from_utf8_lossy(&words).into_owned())
 }
 
 /// Has a client make its turns, each answer being of this generation.
