@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(330);
 const SERVICE: &str = "interop";
 /// The generation of the first server; each that comes after it has the next.
 const FIRST_GENERATION: u64 = 42;
+/// What every driver says where an answer is not what it must be.
+const WRONG: &str = "wrong answer";
 /// The answers that are right before the wrong ones.
 const RIGHT_BEFORE_WRONG: &str = "0";
 
@@ -99,12 +101,17 @@ pub(crate) fn play_wrong(
     let stage = Stage { drivers, row, offers, run_dir: run_dir.path(), words: RefCell::default() };
     let mut server =
         stage.server(pair.server, FIRST_GENERATION, &["--wrong-after", RIGHT_BEFORE_WRONG])?;
-    let mut client = stage.client(pair.client, Stdio::null())?;
+    let mut words = tempfile::tempfile()?;
+    let mut client = stage.client(pair.client, words.try_clone()?.into())?;
     client.say(GO)?;
     if client.hear().is_ok() {
         return Err("the client has taken a wrong answer".into());
     }
     drop(client);
+    let words = said(&mut words)?;
+    if !words.contains(WRONG) {
+        return Err(format!("the client ended for another reason than {WRONG:?}: {words}").into());
+    }
     server.end()
 }
 
