@@ -167,11 +167,7 @@ pub unsafe extern "C" fn nipc_client_abort_clear(client: *const nipc_client_ctx_
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nipc_client_close(client: *mut nipc_client_ctx_t) -> nipc_error_t {
     // SAFETY: as `boundary` says: what the header asks of callers.
-    unsafe {
-        boundary(|caller| {
-            caller.close_if(client, |inner| inner.client.lock().map(std::mem::forget)).map(drop)
-        })
-    }
+    unsafe { boundary(|caller| caller.close_if(client, |inner| inner.client.lock()).map(drop)) }
 }
 
 #[cold]

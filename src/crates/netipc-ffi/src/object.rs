@@ -3,11 +3,15 @@
 //! ```text
 //!   C struct { tag_, inner_ } ──▶ Arc<Inner>
 //!     zeroed: closed      tag set: live      anything else: never zeroed, refused
+//!
+//!   tag_:   closer, 1 bit │ users, 15 bits │ kind, 48 bits
 //! ```
 //!
-//! Zeroed is valid and closed; the struct may be moved, for nothing points at it, and not copied, for
-//! closing one copy frees what the other points at. What `Inner` is made of keeps threads apart: a
-//! client is behind a lock that nobody waits for, a server may be called from anywhere.
+//! Zeroed is valid and closed; the struct may be moved, for nothing points at it but calls that count as
+//! its users, and not copied, for closing one copy frees what the other points at. What `Inner` is made
+//! of keeps threads apart: a client is behind a lock that nobody waits for, a server may be called from
+//! anywhere. Of a session, which many threads use at once, the tag itself counts the calls: a count in
+//! `Inner` would be freed between a thread's look at the tag and its count.
 
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
@@ -24,7 +28,7 @@ use crate::failure::Failure;
 /// # Safety
 /// The struct is `repr(C)` and has exactly the fields of [`Words`].
 pub(crate) unsafe trait Object {
-    /// Tells its kind apart from other objects, and from memory that was never zeroed.
+    /// Tells its kind apart from other objects, and from memory that was never zeroed. Of [`KIND`] alone.
     const TAG: u64;
     /// What to call it in words.
     const NAME: &'static str;
@@ -45,8 +49,22 @@ pub(crate) const OBJECT_BYTES: usize = 16;
 
 const _: () = assert!(size_of::<Words>() == OBJECT_BYTES && align_of::<Words>() == 8);
 
-/// The tag of an object of any kind that a thread is closing.
-const CLOSING: u64 = u64::from_be_bytes(*b"NIPCclos");
+/// The bits of a tag that tell what the object is. The others are zero while nobody uses or closes it.
+pub(crate) const KIND: u64 = (1 << 48) - 1;
+
+/// One call of those that [`Caller::using`] counts.
+const USER: u64 = 1 << 48;
+
+/// As many of them as can be counted.
+const MOST_USERS: u64 = USER * 0x7FFF;
+
+/// A thread looks whether it may close the object, which is live meanwhile.
+const CLOSER: u64 = 1 << 63;
+
+const _: () = assert!(KIND | MOST_USERS | CLOSER == u64::MAX);
+
+/// The tag of an object of any kind that is as good as closed.
+const CLOSING: u64 = u64::from_be_bytes(*b"NIPCclos") & KIND;
 
 /// Makes a C struct of two words an [`Object`].
 macro_rules! object {
@@ -56,7 +74,7 @@ macro_rules! object {
         // SAFETY: the size and alignment are those of two words, as was just asserted, and the
         // struct is declared with the two fields of `Words`, `repr(C)`.
         unsafe impl $crate::object::Object for $type {
-            const TAG: u64 = u64::from_be_bytes(*$tag);
+            const TAG: u64 = u64::from_be_bytes(*$tag) & $crate::object::KIND;
             const NAME: &'static str = $name;
             type Inner = $inner;
         }
@@ -72,6 +90,37 @@ impl<'c> Caller<'c> {
         live::<O>(words)?;
         let inner = words.inner.load(Ordering::Relaxed).cast::<O::Inner>();
         self.in_ref(inner, O::NAME)
+    }
+
+    /// [`object`](Self::object) that nobody closes meanwhile: for calls that any number of threads make at
+    /// once. Whoever comes with the closing is either counted before it, which refuses it, or told that
+    /// the object is not live, without a look at what it kept.
+    #[inline(always)]
+    pub(crate) fn using<O: Object>(self, object: *const O) -> Result<Using<'c, O::Inner>, Failure> {
+        let words = self.words(object)?;
+        let mut tag = words.tag.load(Ordering::Relaxed);
+        loop {
+            if tag & KIND != O::TAG {
+                return Err(closed::<O>());
+            }
+            if tag & MOST_USERS == MOST_USERS {
+                return Err(in_use());
+            }
+            // Against the Release in `Vacant::fill`; what changes the tag of a live object goes on from that.
+            let counted = words.tag.compare_exchange_weak(
+                tag,
+                tag + USER,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            );
+            match counted {
+                Ok(_) => break,
+                Err(now) => tag = now,
+            }
+        }
+        let counted = Counted(&words.tag);
+        let inner = words.inner.load(Ordering::Relaxed).cast::<O::Inner>();
+        Ok(Using { inner: self.in_ref(inner, O::NAME)?, _counted: counted })
     }
 
     /// [`object`](Self::object) to be kept beyond the call's own look at it: for calls that wait while
@@ -90,7 +139,7 @@ impl<'c> Caller<'c> {
         let words = self.words(object)?;
         match words.tag.load(Ordering::Acquire) {
             0 => Ok(Vacant { words, object: std::marker::PhantomData }),
-            tag if tag == O::TAG || tag == CLOSING => Err(Failure::new(
+            tag if tag & KIND == O::TAG || tag == CLOSING => Err(Failure::new(
                 nipc_error::NIPC_ERR_ALREADY_INITIALIZED,
                 format!("the {} is live already: close it first", O::NAME),
             )),
@@ -101,29 +150,40 @@ impl<'c> Caller<'c> {
         }
     }
 
-    /// Closes a live object: what it kept is the caller's of this.
+    /// Closes a live object that no call is [`using`](Self::using): what it kept is the caller's of this.
     pub(crate) fn close<O: Object>(self, object: *mut O) -> Result<Arc<O::Inner>, Failure> {
         self.close_if(object, |_inner| Ok(()))
     }
 
-    /// Closes a live object if `may` allows it. Meanwhile it is closed for everybody else, so that of
-    /// several threads that close it at once one alone looks at what it keeps. What `may` takes it never
-    /// gives back, so that a thread which had just found the object live comes too late.
-    pub(crate) fn close_if<O: Object>(
+    /// Closes a live object if `hold` can take what keeps other threads out, and `NIPC_ERR_IN_USE` if
+    /// calls are [`using`](Self::using) it. What was taken is never given back, unless closing fails:
+    /// the object was live all the time then, and nobody has seen anything else.
+    ///
+    /// Of several threads that close at once one alone looks at what is kept; the others are told
+    /// `NIPC_ERR_IN_USE`. A thread that saw the object live and is not counted may look at what is freed:
+    /// the header asks that there be none.
+    pub(crate) fn close_if<O: Object, H>(
         self,
         object: *mut O,
-        may: impl FnOnce(&O::Inner) -> Result<(), Failure>,
+        hold: impl FnOnce(&'c O::Inner) -> Result<H, Failure>,
     ) -> Result<Arc<O::Inner>, Failure> {
         let words = self.words(object)?;
-        // What it kept is seen, for the tag was set after it: Acquire, against the Release in `fill`.
-        let won = words.tag.compare_exchange(O::TAG, CLOSING, Ordering::Acquire, Ordering::Relaxed);
-        won.map_err(|_| closed::<O>())?;
+        // What is kept is seen as `Vacant::fill`, and a closer that gave up, left it: Acquire, against both
+        // their Release.
+        words
+            .tag
+            .compare_exchange(O::TAG, O::TAG | CLOSER, Ordering::Acquire, Ordering::Relaxed)
+            .map_err(|tag| if tag & KIND == O::TAG { in_use() } else { closed::<O>() })?;
+        let closer = Closer(&words.tag);
         let inner = words.inner.load(Ordering::Relaxed).cast::<O::Inner>();
-        if let Err(failure) = may(self.in_ref(inner, O::NAME)?) {
-            // Against the Acquire of whoever is next, as in `fill`.
-            words.tag.store(O::TAG, Ordering::Release);
-            return Err(failure);
-        }
+        let held = hold(self.in_ref(inner, O::NAME)?)?;
+        // Fails where a call has come meanwhile. Those that came and went have let go of what is kept: Acquire,
+        // against the Release of `Counted::drop`.
+        words
+            .tag
+            .compare_exchange(O::TAG | CLOSER, CLOSING, Ordering::Acquire, Ordering::Relaxed)
+            .map_err(|_| in_use())?;
+        std::mem::forget((held, closer));
         words.inner.store(std::ptr::null_mut(), Ordering::Relaxed);
         // Against the Acquire in `vacant`.
         words.tag.store(0, Ordering::Release);
@@ -139,6 +199,43 @@ impl<'c> Caller<'c> {
     }
 }
 
+/// What an object keeps, which is not closed before this is dropped.
+pub(crate) struct Using<'c, I> {
+    inner: &'c I,
+    _counted: Counted<'c>,
+}
+
+impl<I> Deref for Using<'_, I> {
+    type Target = I;
+
+    #[inline(always)]
+    fn deref(&self) -> &I {
+        self.inner
+    }
+}
+
+/// One call that uses an object.
+struct Counted<'c>(&'c AtomicU64);
+
+impl Drop for Counted<'_> {
+    /// The last that a call does with the object, also where a panic unwinds.
+    #[inline(always)]
+    fn drop(&mut self) {
+        // Against the Acquire in `close_if`, which frees what this call has looked at.
+        self.0.fetch_sub(USER, Ordering::Release);
+    }
+}
+
+/// The one that looks whether it may close an object. Dropped, it may not.
+struct Closer<'c>(&'c AtomicU64);
+
+impl Drop for Closer<'_> {
+    fn drop(&mut self) {
+        // Against the Acquire of who closes next, and frees what this one has looked at.
+        self.0.fetch_and(!CLOSER, Ordering::Release);
+    }
+}
+
 /// An object that is closed.
 pub(crate) struct Vacant<'c, O> {
     words: &'c Words,
@@ -150,7 +247,7 @@ impl<O: Object> Vacant<'_, O> {
     pub(crate) fn fill(self, inner: O::Inner) {
         let inner = Arc::into_raw(Arc::new(inner)).cast_mut();
         self.words.inner.store(inner.cast(), Ordering::Relaxed);
-        // Against the Acquire of `live` and `close`: whoever sees the tag sees what is kept.
+        // Against the Acquire of `live`, `using` and `close_if`: whoever sees the tag sees what is kept.
         self.words.tag.store(O::TAG, Ordering::Release);
     }
 }
@@ -158,7 +255,7 @@ impl<O: Object> Vacant<'_, O> {
 #[inline(always)]
 fn live<O: Object>(words: &Words) -> Result<(), Failure> {
     // Against the Release in `Vacant::fill`.
-    if words.tag.load(Ordering::Acquire) == O::TAG { Ok(()) } else { Err(closed::<O>()) }
+    if words.tag.load(Ordering::Acquire) & KIND == O::TAG { Ok(()) } else { Err(closed::<O>()) }
 }
 
 #[cold]
@@ -274,37 +371,161 @@ mod tests {
         assert_eq!(Arc::strong_count(&kept), 1, "nothing leaks");
     }
 
+    const NOT_LIVE: i32 = nipc_error::NIPC_ERR_NOT_INITIALIZED.code();
+    const IN_USE: i32 = nipc_error::NIPC_ERR_IN_USE.code();
+
+    /// An object that threads share, and what it keeps.
+    fn shared_thing() -> (Words, Arc<str>) {
+        let (thing, kept) =
+            (Words { tag: AtomicU64::new(0), inner: AtomicPtr::default() }, "kept".into());
+        let filled = run(|c| c.vacant(at(&thing)).map(|vacant| vacant.fill(Arc::clone(&kept))));
+        assert_eq!(filled, 0);
+        (thing, kept)
+    }
+
+    fn at(thing: &Words) -> *mut thing_t {
+        std::ptr::from_ref(thing).cast::<thing_t>().cast_mut()
+    }
+
+    /// Closes as a thread does that can be stopped in the middle: between the two waits.
+    fn close_slowly(thing: &Words, looks: &Barrier, goes_on: &Barrier, may: bool) -> i32 {
+        run(|c| {
+            let hold = |_: &_| {
+                looks.wait();
+                goes_on.wait();
+                if may { Ok(()) } else { Err(in_use()) }
+            };
+            c.close_if(at(thing), hold).map(drop)
+        })
+    }
+
     #[test]
     fn of_threads_that_close_at_once_one_alone_looks_at_what_is_kept() {
-        let kept: Arc<str> = "kept".into();
-        let thing = Words { tag: AtomicU64::new(0), inner: AtomicPtr::default() };
-        let at = || (&raw const thing).cast::<thing_t>().cast_mut();
-        let not_live = nipc_error::NIPC_ERR_NOT_INITIALIZED.code();
-        assert_eq!(run(|c| c.vacant(at()).map(|vacant| vacant.fill(Arc::clone(&kept)))), 0);
-        let refused = run(|c| c.close_if(at(), |_| Err(in_use())).map(drop));
-        assert_eq!(refused, nipc_error::NIPC_ERR_IN_USE.code());
-        assert_eq!(run(|c| c.object(at()).map(drop)), 0, "it is as it was");
+        let (thing, kept) = shared_thing();
         let (looks, goes_on) = (Barrier::new(2), Barrier::new(2));
         std::thread::scope(|scope| {
-            let first = scope.spawn(|| {
-                let may = |_: &_| {
-                    looks.wait();
-                    goes_on.wait();
-                    Ok(())
-                };
-                run(|c| c.close_if((&raw const thing).cast::<thing_t>().cast_mut(), may).map(drop))
-            });
+            let first = scope.spawn(|| close_slowly(&thing, &looks, &goes_on, true));
             looks.wait();
-            let second = run(|c| c.close_if(at(), |_| panic!("it is the other's")).map(drop));
-            let used = run(|c| c.object(at()).map(drop));
-            let made = run(|c| c.vacant(at()).map(drop));
+            let second = run(|c| {
+                c.close_if(at(&thing), |_| -> Result<(), _> { panic!("it is the other's") })
+                    .map(drop)
+            });
+            let made = run(|c| c.vacant(at(&thing)).map(drop));
             goes_on.wait();
-            assert_eq!((second, used), (not_live, not_live));
+            assert_eq!(second, IN_USE);
             assert_eq!(made, nipc_error::NIPC_ERR_ALREADY_INITIALIZED.code());
             assert_eq!(first.join().expect("no panic"), 0);
         });
         assert_eq!(Arc::strong_count(&kept), 1, "nothing leaks");
-        assert_eq!(run(|c| c.vacant(at()).map(drop)), 0);
+        assert_eq!(run(|c| c.close(at(&thing)).map(drop)), NOT_LIVE);
+        assert_eq!(run(|c| c.vacant(at(&thing)).map(drop)), 0);
+    }
+
+    #[test]
+    fn an_object_whose_closing_is_refused_was_live_all_the_time() {
+        let (thing, kept) = shared_thing();
+        let (looks, goes_on) = (Barrier::new(2), Barrier::new(2));
+        std::thread::scope(|scope| {
+            let closing = scope.spawn(|| close_slowly(&thing, &looks, &goes_on, false));
+            looks.wait();
+            let looked = run(|c| c.object(at(&thing)).map(drop));
+            let used = run(|c| c.using(at(&thing)).map(drop));
+            goes_on.wait();
+            assert_eq!((looked, used), (0, 0));
+            assert_eq!(closing.join().expect("no panic"), IN_USE);
+        });
+        assert_eq!(run(|c| c.close(at(&thing)).map(drop)), 0, "nobody else closes it");
+        assert_eq!(Arc::strong_count(&kept), 1, "nothing leaks");
+    }
+
+    #[test]
+    fn what_a_call_uses_is_not_closed() {
+        let (thing, kept) = shared_thing();
+        let close = || run(|c| c.close(at(&thing)).map(drop));
+        let within = run(|c| {
+            let (first, second) = (c.using(at(&thing))?, c.using(at(&thing))?);
+            assert_eq!(close(), IN_USE);
+            drop(first);
+            assert_eq!(close(), IN_USE);
+            assert_eq!(run(|c| c.object(at(&thing)).map(drop)), 0, "it is live");
+            assert_eq!(&**second, "kept");
+            Ok(())
+        });
+        assert_eq!(within, 0);
+        let panicked = run(|c| c.using(at(&thing)).map(|_used| panic!("with it")));
+        assert_eq!(panicked, nipc_error::NIPC_ERR_PANIC.code());
+        // A call that comes when the closing has begun.
+        let (looks, goes_on) = (Barrier::new(2), Barrier::new(2));
+        std::thread::scope(|scope| {
+            let closing = scope.spawn(|| close_slowly(&thing, &looks, &goes_on, true));
+            looks.wait();
+            let within = run(|c| {
+                let _used = c.using(at(&thing))?;
+                goes_on.wait();
+                assert_eq!(closing.join().expect("no panic"), IN_USE);
+                Ok(())
+            });
+            assert_eq!(within, 0);
+        });
+        assert_eq!(Arc::strong_count(&kept), 2);
+        assert_eq!(close(), 0);
+        assert_eq!(Arc::strong_count(&kept), 1, "nothing leaks");
+        assert_eq!(run(|c| c.using(at(&thing)).map(drop)), NOT_LIVE);
+    }
+
+    #[test]
+    fn calls_and_a_closing_that_meet_are_ordered() {
+        const ROUNDS: usize = 200;
+        const USERS: usize = 2;
+        const CALLS: usize = 20;
+        for _ in 0..ROUNDS {
+            let (thing, kept) = shared_thing();
+            let begin = Barrier::new(USERS + 1);
+            let close_until_done = || {
+                begin.wait();
+                loop {
+                    match run(|c| c.close(at(&thing)).map(drop)) {
+                        IN_USE => std::thread::yield_now(),
+                        closed => break closed,
+                    }
+                }
+            };
+            let use_until_closed = || {
+                begin.wait();
+                let used = || {
+                    run(|c| {
+                        let used = c.using(at(&thing))?;
+                        std::thread::yield_now();
+                        assert_eq!(Arc::strong_count(&used), 2, "it was freed");
+                        Ok(())
+                    })
+                };
+                // As many as that, for a closing that only ever meets calls is only ever refused.
+                (0..CALLS).map(|_| used()).find(|outcome| *outcome != 0).unwrap_or(NOT_LIVE)
+            };
+            std::thread::scope(|scope| {
+                let users = [(); USERS].map(|()| scope.spawn(use_until_closed));
+                assert_eq!(close_until_done(), 0);
+                for user in users {
+                    assert_eq!(user.join().expect("no panic"), NOT_LIVE);
+                }
+            });
+            assert_eq!(Arc::strong_count(&kept), 1, "nothing leaks");
+        }
+    }
+
+    #[test]
+    fn more_calls_at_once_than_can_be_counted_are_refused() {
+        let (thing, _kept) = shared_thing();
+        thing.tag.fetch_add(MOST_USERS - USER, Ordering::Relaxed);
+        let within = run(|c| {
+            let _last = c.using(at(&thing))?;
+            assert_eq!(run(|c| c.using(at(&thing)).map(drop)), IN_USE);
+            Ok(())
+        });
+        assert_eq!(within, 0);
+        thing.tag.fetch_sub(MOST_USERS - USER, Ordering::Relaxed);
+        assert_eq!(run(|c| c.close(at(&thing)).map(drop)), 0);
     }
 
     #[test]

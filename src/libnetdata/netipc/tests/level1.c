@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <sched.h>
+#include <stdatomic.h>
 
 #ifndef _WIN32
 #include <fcntl.h>
@@ -286,13 +287,25 @@ static void sessions_are_shut_down_and_drained_without_waiting(void)
 
 #define LONG_BYTES (1u << 20) /* more than any socket holds, and than one look takes of such packets */
 #define PACKET_BYTES 4096u
+#define CLOSING_ROUNDS 20 /* of threads that meet as they happen to */
+
+static void *connect_for_long_over(nipc_session_t *session, uint32_t profile)
+{
+    nipc_proposal_t proposal = NIPC_PROPOSAL_INIT;
+    proposal.supported_profiles = NIPC_PROFILE_BASELINE | profile;
+    proposal.max_request_payload_bytes = LONG_BYTES;
+    CHECK_OK(nipc_session_connect(session, run_dir, SERVICE, &proposal, SOON_MS, NULL));
+    return NULL;
+}
 
 static void *connect_for_long(void *argument)
 {
-    nipc_proposal_t proposal = NIPC_PROPOSAL_INIT;
-    proposal.max_request_payload_bytes = LONG_BYTES;
-    CHECK_OK(nipc_session_connect((nipc_session_t *)argument, run_dir, SERVICE, &proposal, SOON_MS, NULL));
-    return NULL;
+    return connect_for_long_over((nipc_session_t *)argument, NIPC_PROFILE_BASELINE);
+}
+
+static void *connect_for_long_shm(void *argument)
+{
+    return connect_for_long_over((nipc_session_t *)argument, NIPC_PROFILE_SHM_HYBRID);
 }
 
 static void *send_long(void *argument)
@@ -352,6 +365,99 @@ static void a_session_that_sends_or_drains_is_not_closed(void)
     CHECK_OK(nipc_listener_close(&listener));
 }
 
+/* A connected session whose client sends long messages, over `profile`. */
+static void connect_long(nipc_listener_t *listener, uint32_t profile, nipc_session_t *server, nipc_session_t *client)
+{
+    nipc_listener_config_t config = NIPC_LISTENER_CONFIG_INIT;
+    config.supported_profiles = NIPC_PROFILE_BASELINE | profile;
+    config.max_request_payload_bytes = LONG_BYTES;
+    CHECK_OK(nipc_listener_init(listener, run_dir, SERVICE, &config));
+    pthread_t connecting = start_thread(profile == NIPC_PROFILE_BASELINE ? connect_for_long : connect_for_long_shm, client);
+    CHECK_OK(nipc_listener_accept(listener, SOON_MS, server));
+    pthread_join(connecting, NULL);
+}
+
+struct sender {
+    nipc_session_t *session;
+    atomic_bool begins;
+};
+
+/* Sends a message whole, or finds the session closed: never anything between. */
+static void *send_or_find_it_closed(void *argument)
+{
+    static char payload[LONG_BYTES];
+    struct sender *sender = (struct sender *)argument;
+    nipc_header_t header = nipc_header_request(METHOD, 1, LONG_BYTES);
+    atomic_store(&sender->begins, true);
+    nipc_error_t error = nipc_session_send(sender->session, &header, payload, sizeof payload, SOON_MS);
+    CHECK(error == NIPC_OK || error == NIPC_ERR_NOT_INITIALIZED);
+    return NULL;
+}
+
+static pthread_t start_sender(struct sender *sender)
+{
+    pthread_t thread = start_thread(send_or_find_it_closed, sender);
+    while (!atomic_load(&sender->begins)) {
+        sched_yield();
+    }
+    return thread;
+}
+
+static void close_when_unused(nipc_session_t *session)
+{
+    nipc_error_t error;
+    while ((error = nipc_session_close(session)) != NIPC_OK) {
+        CHECK(error == NIPC_ERR_IN_USE);
+        sched_yield();
+    }
+}
+
+/* In shared memory nobody waits, and a thread writes for a while. */
+static void a_region_is_not_closed_under_a_thread_that_writes(void)
+{
+    for (int round = 0; round < CLOSING_ROUNDS; round++) {
+        nipc_listener_t listener = NIPC_LISTENER_INIT;
+        nipc_session_t server = NIPC_SESSION_INIT, client = NIPC_SESSION_INIT;
+        connect_long(&listener, NIPC_PROFILE_SHM_HYBRID, &server, &client);
+        struct sender sender = {.session = &client};
+        pthread_t sending = start_sender(&sender);
+        close_when_unused(&client);
+        pthread_join(sending, NULL);
+        CHECK_OK(nipc_session_close(&server));
+        CHECK_OK(nipc_listener_close(&listener));
+    }
+}
+
+static void *receive_all(void *argument)
+{
+    nipc_message_view_t message;
+    nipc_error_t error;
+    while ((error = nipc_session_receive((nipc_session_t *)argument, SOON_MS, &message)) == NIPC_OK) {
+        CHECK(message.payload_len == LONG_BYTES);
+    }
+    CHECK(error == NIPC_ERR_CLOSED);
+    return NULL;
+}
+
+/* One thread sends, and another waits for its turn: between the two nobody has it. */
+static void a_session_is_not_closed_between_two_that_send(void)
+{
+    for (int round = 0; round < CLOSING_ROUNDS; round++) {
+        nipc_listener_t listener = NIPC_LISTENER_INIT;
+        nipc_session_t server = NIPC_SESSION_INIT, client = NIPC_SESSION_INIT;
+        connect_long(&listener, NIPC_PROFILE_BASELINE, &server, &client);
+        struct sender first = {.session = &client}, second = {.session = &client};
+        pthread_t senders[] = {start_sender(&first), start_sender(&second)};
+        pthread_t receiving = start_thread(receive_all, &server);
+        close_when_unused(&client);
+        pthread_join(senders[0], NULL);
+        pthread_join(senders[1], NULL);
+        pthread_join(receiving, NULL);
+        CHECK_OK(nipc_session_close(&server));
+        CHECK_OK(nipc_listener_close(&listener));
+    }
+}
+
 int main(void)
 {
     run_dir = make_run_dir();
@@ -366,6 +472,8 @@ int main(void)
     an_abort_ends_a_connect();
     sessions_are_shut_down_and_drained_without_waiting();
     a_session_that_sends_or_drains_is_not_closed();
+    a_region_is_not_closed_under_a_thread_that_writes();
+    a_session_is_not_closed_between_two_that_send();
     remove_run_dir(run_dir, (const char *const[]){SERVICE, NULL});
     return EXIT_SUCCESS;
 }

@@ -197,11 +197,7 @@ pub unsafe extern "C" fn nipc_listener_abort_clear(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nipc_listener_close(listener: *mut nipc_listener_t) -> nipc_error_t {
     // SAFETY: as `boundary` says: what the header asks of callers.
-    unsafe {
-        boundary(|caller| {
-            caller.close_if(listener, |inner| inner.listener.lock().map(std::mem::forget)).map(drop)
-        })
-    }
+    unsafe { boundary(|caller| caller.close_if(listener, |inner| inner.listener.lock()).map(drop)) }
 }
 
 /// What a loop could wait for, there is none of here.

@@ -15,15 +15,16 @@ use super::wait::{deadline, poll_timeout_ms};
 use crate::boundary::{Caller, boundary};
 use crate::error::{nipc_error, nipc_error_t};
 use crate::failure::Failure;
-use crate::object::{self, Exclusive, Vacant, object};
+use crate::object::{Exclusive, Vacant, object};
 use crate::status::{self, nipc_peer_t, nipc_terms_t};
 
 /// A session with a peer. Zeroed (`= NIPC_SESSION_INIT`) it is closed; nipc_session_connect() and a
-/// listener's accept make it live. May lie on the stack, may be moved, must not be copied.
+/// listener's accept make it live. May lie on the stack, may be moved while no thread is in a call with it, must
+/// not be copied.
 ///
 /// Threads: any number may send at once, messages leave whole; one may receive beside them, a second
 /// one gets NIPC_ERR_IN_USE, and so it is for nipc_session_try_send() and for draining. Everything else is for any
-/// thread, but for one after (or while) the session is closed.
+/// thread. While one is in a call, no other closes the session: it is told NIPC_ERR_IN_USE.
 #[repr(C)]
 pub struct nipc_session_t {
     tag_: u64,
@@ -120,8 +121,8 @@ pub unsafe extern "C" fn nipc_session_fd(
     unsafe {
         boundary(|caller| {
             let out = caller.out(fd, "fd")?;
-            let session = &caller.object(session)?.session;
-            out.write(descriptor_number(session).ok_or_else(no_descriptor)?);
+            let inner = caller.using(session)?;
+            out.write(descriptor_number(&inner.session).ok_or_else(no_descriptor)?);
             Ok(())
         })
     }
@@ -146,7 +147,7 @@ pub unsafe extern "C" fn nipc_session_send(
     // SAFETY: as `boundary` says: what the header asks of callers.
     unsafe {
         boundary(|caller| {
-            let inner = caller.object(session)?;
+            let inner = caller.using(session)?;
             // Of the thread that began it, or one that it told: nothing else hangs on it.
             if inner.is_unsent.load(Ordering::Relaxed) {
                 return Err(another_message());
@@ -174,7 +175,7 @@ pub unsafe extern "C" fn nipc_session_try_send(
     // SAFETY: as `boundary` says: what the header asks of callers.
     unsafe {
         boundary(|caller| {
-            let inner = caller.object(session)?;
+            let inner = caller.using(session)?;
             let header = caller.in_ref(header, "header")?.header()?;
             inner.try_send(&header, caller.in_bytes(payload, payload_len, "payload")?)
         })
@@ -195,7 +196,7 @@ pub unsafe extern "C" fn nipc_session_receive(
     // SAFETY: as `boundary` says: what the header asks of callers.
     unsafe {
         boundary(|caller| {
-            let (inner, out) = (caller.object(session)?, caller.out(message, "message")?);
+            let (inner, out) = (caller.using(session)?, caller.out(message, "message")?);
             let mut inbox = inner.inbox.lock()?;
             let until = deadline(timeout_ms);
             let message = inner.session.receive(&mut inbox, until, &inner.abort)?;
@@ -215,7 +216,7 @@ pub unsafe extern "C" fn nipc_session_try_receive(
     // SAFETY: as `boundary` says: what the header asks of callers.
     unsafe {
         boundary(|caller| {
-            let (inner, out) = (caller.object(session)?, caller.out(message, "message")?);
+            let (inner, out) = (caller.using(session)?, caller.out(message, "message")?);
             let mut inbox = inner.inbox.lock()?;
             let message = inner.session.try_receive(&mut inbox)?;
             let nothing = || nothing_now("no message is there as a whole");
@@ -236,7 +237,8 @@ pub unsafe extern "C" fn nipc_session_next_deadline_ms(
     unsafe {
         boundary(|caller| {
             let out = caller.out(timeout_ms, "timeout_ms")?;
-            let began = caller.object(session)?.inbox.lock()?.partial_since();
+            let inner = caller.using(session)?;
+            let began = inner.inbox.lock()?.partial_since();
             let next = began.map_or(Deadline::never(), |since| {
                 Deadline::after(CHUNK_GAP_TIMEOUT.saturating_sub(since.elapsed()))
             });
@@ -257,7 +259,7 @@ pub unsafe extern "C" fn nipc_session_in_flight_limit(
     unsafe {
         boundary(|caller| {
             let out = caller.out(limit, "limit")?;
-            out.write(caller.object(session)?.session.in_flight_limit());
+            out.write(caller.using(session)?.session.in_flight_limit());
             Ok(())
         })
     }
@@ -272,7 +274,8 @@ pub unsafe extern "C" fn nipc_session_terms(
     // SAFETY: as `boundary` says: what the header asks of callers.
     unsafe {
         boundary(|caller| {
-            let (out, session) = (caller.out(terms, "terms")?, &caller.object(session)?.session);
+            let (out, inner) = (caller.out(terms, "terms")?, caller.using(session)?);
+            let session = &inner.session;
             out.write(status::terms(session.terms(), session.server_supported().0, session.id()));
             Ok(())
         })
@@ -289,7 +292,7 @@ pub unsafe extern "C" fn nipc_session_peer(
     unsafe {
         boundary(|caller| {
             let out = caller.out(peer, "peer")?;
-            out.write(status::peer(caller.object(session)?.session.peer()));
+            out.write(status::peer(caller.using(session)?.session.peer()));
             Ok(())
         })
     }
@@ -305,7 +308,7 @@ pub unsafe extern "C" fn nipc_session_peer_gone(
     unsafe {
         boundary(|caller| {
             let out = caller.out(gone, "gone")?;
-            out.write(caller.object(session)?.session.peer_gone()?);
+            out.write(caller.using(session)?.session.peer_gone()?);
             Ok(())
         })
     }
@@ -324,7 +327,7 @@ pub unsafe extern "C" fn nipc_session_drain(
     // SAFETY: as `boundary` says: what the header asks of callers.
     unsafe {
         boundary(|caller| {
-            let inner = caller.object(session)?;
+            let inner = caller.using(session)?;
             let _alone = inner.drain.lock()?;
             drained(inner.session.drain(deadline(timeout_ms), &inner.abort)?)
         })
@@ -338,7 +341,7 @@ pub unsafe extern "C" fn nipc_session_drain(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nipc_session_try_drain(session: *const nipc_session_t) -> nipc_error_t {
     // SAFETY: as `boundary` says: what the header asks of callers.
-    unsafe { boundary(|caller| caller.object(session)?.try_drain()) }
+    unsafe { boundary(|caller| caller.using(session)?.try_drain()) }
 }
 
 /// Ends the session for good: calls that wait return, later ones tell NIPC_ERR_CLOSED or NIPC_ERR_CALLER, and
@@ -346,7 +349,7 @@ pub unsafe extern "C" fn nipc_session_try_drain(session: *const nipc_session_t) 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nipc_session_shutdown(session: *const nipc_session_t) -> nipc_error_t {
     // SAFETY: as `boundary` says: what the header asks of callers.
-    unsafe { boundary(|caller| caller.object(session).map(|session| session.session.shutdown())) }
+    unsafe { boundary(|caller| caller.using(session).map(|session| session.session.shutdown())) }
 }
 
 /// Ends calls that wait, and refuses later ones until it is cleared. Any thread; not for signal
@@ -354,37 +357,26 @@ pub unsafe extern "C" fn nipc_session_shutdown(session: *const nipc_session_t) -
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nipc_session_abort(session: *const nipc_session_t) -> nipc_error_t {
     // SAFETY: as `boundary` says: what the header asks of callers.
-    unsafe { boundary(|caller| caller.object(session).map(|session| session.abort.trigger())) }
+    unsafe { boundary(|caller| caller.using(session).map(|session| session.abort.trigger())) }
 }
 
 /// Lets the session work again. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nipc_session_abort_clear(session: *const nipc_session_t) -> nipc_error_t {
     // SAFETY: as `boundary` says: what the header asks of callers.
-    unsafe { boundary(|caller| caller.object(session).map(|session| session.abort.clear())) }
+    unsafe { boundary(|caller| caller.using(session).map(|session| session.abort.clear())) }
 }
 
 /// Closes the connection, and frees what the session holds: its last message ends. The peer still gets
-/// what was sent. No other thread may be about to use it.
+/// what was sent. A thread that calls with the session later is told NIPC_ERR_NOT_INITIALIZED, while the struct
+/// itself is there.
 ///
 /// NIPC_ERR_NOT_INITIALIZED for one that is closed or zeroed, which is harmless; NIPC_ERR_IN_USE, with
-/// the session unchanged, while another thread receives, sends or drains.
+/// the session unchanged, while another thread is in any call with it, be it for a moment.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nipc_session_close(session: *mut nipc_session_t) -> nipc_error_t {
     // SAFETY: as `boundary` says: what the header asks of callers.
-    unsafe {
-        boundary(|caller| {
-            let may = |inner: &SessionInner| {
-                let taken = (inner.inbox.lock()?, inner.unsent.lock()?, inner.drain.lock()?);
-                if inner.session.is_sending() {
-                    return Err(object::in_use());
-                }
-                std::mem::forget(taken);
-                Ok(())
-            };
-            caller.close_if(session, may).map(drop)
-        })
-    }
+    unsafe { boundary(|caller| caller.close(session).map(drop)) }
 }
 
 impl nipc_session_t {

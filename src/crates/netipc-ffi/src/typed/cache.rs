@@ -276,5 +276,5 @@ pub(crate) fn close<S: Snapshot, C: Object<Inner = CacheInner<S>>>(
     caller: Caller<'_>,
     cache: *mut C,
 ) -> Result<(), Failure> {
-    caller.close_if(cache, |inner| inner.cache.lock().map(std::mem::forget)).map(drop)
+    caller.close_if(cache, |inner| inner.cache.lock()).map(drop)
 }

@@ -161,16 +161,6 @@ impl Session {
         }
     }
 
-    /// Whether a thread is in [`send`](Self::send) now and may wait there: for who is about to close the
-    /// session in a language that cannot tell. On shared memory nobody waits.
-    #[must_use]
-    pub fn is_sending(&self) -> bool {
-        match &self.transport {
-            Transport::Socket(socket) => socket.is_sending(),
-            Transport::Region(_) => false,
-        }
-    }
-
     /// An empty inbox for this session.
     #[must_use]
     pub fn inbox(&self) -> Inbox {

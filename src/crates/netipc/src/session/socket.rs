@@ -64,11 +64,6 @@ impl Socket {
         Ok(())
     }
 
-    /// Whether a thread sends now, or waits for room.
-    pub(super) fn is_sending(&self) -> bool {
-        self.turn.is_held()
-    }
-
     #[inline]
     fn send_packet(
         &self,

@@ -29,11 +29,6 @@ impl SendTurn {
         }
     }
 
-    /// Whether it is somebody's turn now.
-    pub(super) fn is_held(&self) -> bool {
-        self.held.load(Ordering::SeqCst)
-    }
-
     #[inline]
     fn try_take(&self) -> Option<Held<'_>> {
         // Sequentially consistent with `waiting`: either this sees the release, or the releasing
