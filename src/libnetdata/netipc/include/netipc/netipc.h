@@ -18,7 +18,8 @@
  * object may be moved, and must not be copied. On a closed one every function returns
  * NIPC_ERR_NOT_INITIALIZED, closing included, which is harmless.
  *
- * Arguments. What is passed in is borrowed for the time of the call, but for the context of a handler.
+ * Arguments. What is passed in is borrowed for the time of the call, but for the context of a handler
+ * and that of nipc_log_set().
  * NULL is refused, unless said otherwise. Texts without a length end in NUL.
  *
  * Views are borrowed: those of a client's answer until the client's next use or its close, those of a
@@ -32,7 +33,9 @@
  *
  * Handlers of servers run on threads of the server's, with stacks of 2 MiB and the signal mask of the thread that
  * started the server, but for SIGBUS. They return: they throw no exception past themselves, which would end the
- * process, jump past no frame of the library's (longjmp), and neither exit nor cancel their thread.
+ * process, jump past no frame of the library's (longjmp), and neither exit nor cancel their thread. The same holds
+ * for the function of nipc_log_set(). A server is stopped neither from what runs at a thread's end
+ * (pthread_key_create()) nor, on Windows, from DllMain(): its threads could not end.
  *
  * The library reads no environment variable, makes no process, and prints nothing, but for a defect of its
  * own, which it contains and tells on stderr as well, with a backtrace where RUST_BACKTRACE asks for one. What
@@ -567,11 +570,12 @@ typedef struct nipc_listener_config_t {
 } nipc_listener_config_t;
 
 // A session with a peer. Zeroed (`= NIPC_SESSION_INIT`) it is closed; nipc_session_connect() and a
-// listener's accept make it live. May lie on the stack, may be moved, must not be copied.
+// listener's accept make it live. May lie on the stack, may be moved while no thread is in a call with it, must
+// not be copied.
 //
 // Threads: any number may send at once, messages leave whole; one may receive beside them, a second
 // one gets NIPC_ERR_IN_USE, and so it is for nipc_session_try_send() and for draining. Everything else is for any
-// thread, but for one after (or while) the session is closed.
+// thread. While one is in a call, no other closes the session: it is told NIPC_ERR_IN_USE.
 typedef struct nipc_session_t {
     uint64_t tag_;
     void *inner_;
@@ -1071,10 +1075,11 @@ nipc_error_t nipc_session_abort(const struct nipc_session_t *session);
 nipc_error_t nipc_session_abort_clear(const struct nipc_session_t *session);
 
 // Closes the connection, and frees what the session holds: its last message ends. The peer still gets
-// what was sent. No other thread may be about to use it.
+// what was sent. A thread that calls with the session later is told NIPC_ERR_NOT_INITIALIZED, while the struct
+// itself is there.
 //
 // NIPC_ERR_NOT_INITIALIZED for one that is closed or zeroed, which is harmless; NIPC_ERR_IN_USE, with
-// the session unchanged, while another thread receives, sends or drains.
+// the session unchanged, while another thread is in any call with it, be it for a moment.
 nipc_error_t nipc_session_close(struct nipc_session_t *session);
 
 #ifdef __cplusplus
