@@ -18,7 +18,8 @@
  * object may be moved, and must not be copied. On a closed one every function returns
  * NIPC_ERR_NOT_INITIALIZED, closing included, which is harmless.
  *
- * Arguments. What is passed in is borrowed for the time of the call, but for the context of a handler.
+ * Arguments. What is passed in is borrowed for the time of the call, but for the context of a handler
+ * and that of nipc_log_set().
  * NULL is refused, unless said otherwise. Texts without a length end in NUL.
  *
  * Views are borrowed: those of a client's answer until the client's next use or its close, those of a
@@ -32,7 +33,9 @@
  *
  * Handlers of servers run on threads of the server's, with stacks of 2 MiB and the signal mask of the thread that
  * started the server, but for SIGBUS. They return: they throw no exception past themselves, which would end the
- * process, jump past no frame of the library's (longjmp), and neither exit nor cancel their thread.
+ * process, jump past no frame of the library's (longjmp), and neither exit nor cancel their thread. The same holds
+ * for the function of nipc_log_set(). A server is stopped neither from what runs at a thread's end
+ * (pthread_key_create()) nor, on Windows, from DllMain(): its threads could not end.
  *
  * The library reads no environment variable, makes no process, and prints nothing, but for a defect of its
  * own, which it contains and tells on stderr as well, with a backtrace where RUST_BACKTRACE asks for one. What
@@ -498,8 +501,8 @@ typedef int32_t nipc_log_level_t;
 // line, cut after NIPC_TEXT_BYTES; valid until the function returns.
 //
 // Called by the thread that it happens to, several at once: a caller of a client's, or a server's threads, which
-// others wait for. So it returns soon, and neither stops, drains nor destroys a server. Events of what it calls
-// of the library itself are not told.
+// others wait for. So it returns soon, makes no call of the library's that waits, and neither stops, drains nor
+// destroys a server; events of what it calls are not told. Whoever calls nipc_log_set() holds no lock that it takes.
 typedef void (*nipc_log_fn)(void *context, nipc_log_level_t level, const char *text);
 
 // Ends calls that wait, from another thread. Zeroed (`= NIPC_ABORT_INIT`) it is closed. May be moved, must not
