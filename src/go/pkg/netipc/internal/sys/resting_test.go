@@ -133,19 +133,31 @@ func TestAPeerThatIsLateOnceIsHeldForStill(t *testing.T) {
 }
 
 func TestHoldsThatEndWithoutAMessageAreLearntOf(t *testing.T) {
-	_, b := channels(t)
-	b.SpinAtMost(NeverSpin)
-	// A signal of Go's own may end one early, and a busy machine leave no time for one.
-	const tries = 50
-	for try := 0; try < tries && b.waiting.paid == 0; try++ {
-		b.waiting.sleep = 1
-		lastToSleep.Store(b.waiting.number)
-		if _, err := b.Recv(make([]byte, 10), within(blockingSlice+2*kernelTick)); err != ErrTimedOut {
-			t.Fatal(err)
+	_, socket := channels(t)
+	region, _, _ := someRegion(t)
+	socket.SpinAtMost(NeverSpin)
+	region.SpinAtMost(NeverSpin)
+	buffer := make([]byte, 10)
+	for _, c := range []struct {
+		name    string
+		waiting *waiting
+		receive func(*Wait) (int, error)
+	}{
+		{"a socket", &socket.waiting, func(wait *Wait) (int, error) { return socket.Recv(buffer, wait) }},
+		{"shared memory", &region.waiting, func(wait *Wait) (int, error) { return region.Receive(someRoom(buffer), nil, wait) }},
+	} {
+		// A signal of Go's own may end one early, and a busy machine leave no time for one.
+		const tries = 50
+		for try := 0; try < tries && c.waiting.paid == 0; try++ {
+			c.waiting.sleep = 1
+			lastToSleep.Store(c.waiting.number)
+			if _, err := c.receive(within(blockingSlice + 2*kernelTick)); err != ErrTimedOut {
+				t.Fatal(c.name, err)
+			}
 		}
-	}
-	if b.waiting.paid <= b.waiting.began+heldLongShare*int64(longSleep) {
-		t.Fatalf("a hold from %d in vain is paid for at %d", b.waiting.began, b.waiting.paid)
+		if c.waiting.paid <= c.waiting.began+heldLongShare*int64(longSleep) {
+			t.Errorf("%s: a hold from %d in vain is paid for at %d", c.name, c.waiting.began, c.waiting.paid)
+		}
 	}
 }
 
