@@ -25,9 +25,10 @@ import (
 // session whose sleeps are not short, if it can, parks itself then. And a session holds only while it is the only
 // one of its process that sleeps.
 //
-// An average says nothing of the sleep that comes: a peer that calls a few times and then falls silent, again and
-// again, has a short one, and whoever holds keeps the processor for nothing in each silence. So long holds are paid
-// for: a session that has held for long does not until so many times as long has passed.
+// An average says nothing of the sleep that comes: a peer that calls once or twice and then falls silent, again and
+// again, has a medium one, and whoever holds keeps the processor for nothing in each silence. So long holds are paid
+// for: a session that has held for long does not until so many times as long has passed. While sleeps are short it may
+// all the same: on a CPU that others want as well messages are often late, and to block there halves the rate.
 
 const (
 	// shortSleep is up to where a sleep is short, on average: the tick of Go's monitor. Nobody blocks for longer who
@@ -41,8 +42,8 @@ const (
 	// blockingSlice is how long a goroutine holds or blocks at most, and up to a tick of the kernel longer: how late
 	// it notices an abort.
 	blockingSlice = 4 * time.Millisecond
-	// heldLongShare is the part of the time that is held in sleeps longer than longSleep, at most: one in so many,
-	// and one blockingSlice, so that a peer that is late once is held for.
+	// heldLongShare is the part of the time that sessions whose sleeps are not short hold in sleeps longer than
+	// longSleep, at most: one in so many, and one blockingSlice, so that a peer that is late once is held for.
 	heldLongShare = 16
 	// sleepWeight is the weight of the last sleep in the average: one in so many.
 	sleepWeight = 8
@@ -118,8 +119,8 @@ func (r *resting) way(canPark bool) restWay {
 	}
 	short := r.sleep < int64(shortSleep)
 	// Those who are parked are heard of when somebody parks.
-	mediumToo := canPark && !r.othersTurn || !canPark && r.processors == 1
-	if alone && r.others.isGone(r.asked) && r.hasPaid() && (short || mediumToo) {
+	mediumToo := r.hasPaid() && (canPark && !r.othersTurn || !canPark && r.processors == 1)
+	if alone && r.others.isGone(r.asked) && (short || mediumToo) {
 		return holds
 	}
 	if short {
