@@ -33,8 +33,8 @@ pub enum nipc_log_level_kind {
 /// line, cut after NIPC_TEXT_BYTES; valid until the function returns.
 ///
 /// Called by the thread that it happens to, several at once: a caller of a client's, or a server's threads, which
-/// others wait for. So it returns soon, and neither stops, drains nor destroys a server. Events of what it calls
-/// of the library itself are not told.
+/// others wait for. So it returns soon, makes no call of the library's that waits, and neither stops, drains nor
+/// destroys a server; events of what it calls are not told. Whoever calls nipc_log_set() holds no lock that it takes.
 pub type nipc_log_fn = Option<
     unsafe extern "C-unwind" fn(context: *mut c_void, level: nipc_log_level_t, text: *const c_char),
 >;
@@ -63,8 +63,8 @@ pub unsafe extern "C" fn nipc_log_set(
                 return Err(Failure::new(nipc_error::NIPC_ERR_IN_USE, words));
             }
             let mut sink = SINK.write().unwrap_or_else(PoisonError::into_inner);
-            *sink = function.map(|function| Sink { function, context });
-            // Relaxed: who reads an older one asks the lock, or misses an event of this moment.
+            *sink = function.map(|function| Sink { level, function, context });
+            // Relaxed: who reads an older one looks again under the lock, or misses an event of this moment.
             LEVEL.store(if function.is_some() { level } else { NONE }, Ordering::Relaxed);
             drop(sink);
             // Once is enough, and it stays.
@@ -90,6 +90,8 @@ thread_local! {
 
 /// A function of C's, and the context that it is called with.
 struct Sink {
+    /// The least grave level that it is told of.
+    level: nipc_log_level_t,
     function: unsafe extern "C-unwind" fn(*mut c_void, nipc_log_level_t, *const c_char),
     context: *mut c_void,
 }
@@ -107,7 +109,9 @@ fn tell(event: &Event<'_>) {
     }
     let text: [c_char; NIPC_TEXT_BYTES] = cut_text(&[&event.to_string()]);
     let sink = SINK.read().unwrap_or_else(PoisonError::into_inner);
-    if let Some(sink) = &*sink {
+    if let Some(sink) = &*sink
+        && level <= sink.level
+    {
         let _telling = Telling::begin();
         // SAFETY: the header tells what the function may do; the text is valid until it returns.
         unsafe { (sink.function)(sink.context, level, text.as_ptr()) };

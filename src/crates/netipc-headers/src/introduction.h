@@ -18,7 +18,8 @@
  * object may be moved, and must not be copied. On a closed one every function returns
  * NIPC_ERR_NOT_INITIALIZED, closing included, which is harmless.
  *
- * Arguments. What is passed in is borrowed for the time of the call, but for the context of a handler.
+ * Arguments. What is passed in is borrowed for the time of the call, but for the context of a handler
+ * and that of nipc_log_set().
  * NULL is refused, unless said otherwise. Texts without a length end in NUL.
  *
  * Views are borrowed: those of a client's answer until the client's next use or its close, those of a
@@ -32,7 +33,9 @@
  *
  * Handlers of servers run on threads of the server's, with stacks of 2 MiB and the signal mask of the thread that
  * started the server, but for SIGBUS. They return: they throw no exception past themselves, which would end the
- * process, jump past no frame of the library's (longjmp), and neither exit nor cancel their thread.
+ * process, jump past no frame of the library's (longjmp), and neither exit nor cancel their thread. The same holds
+ * for the function of nipc_log_set(). A server is stopped neither from what runs at a thread's end
+ * (pthread_key_create()) nor, on Windows, from DllMain(): its threads could not end.
  *
  * The library reads no environment variable, makes no process, and prints nothing, but for a defect of its
  * own, which it contains and tells on stderr as well, with a backtrace where RUST_BACKTRACE asks for one. What

@@ -14,7 +14,8 @@
 //! With the feature `tracing` each is an event of that crate's, of the target `netipc::client` or
 //! `netipc::server`. Beside that, a process can have one [`observe`]r.
 
-use std::fmt;
+use std::fmt::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 /// How much an event matters, the gravest first.
@@ -39,7 +40,8 @@ pub enum Side {
     Server,
 }
 
-/// Something that happened. Its `Display` is a line of a log.
+/// Something that happened. Its `Display` is a line of a log: what would steer a terminal or begin another line is
+/// escaped, for a peer may have had a hand in the words of an error.
 #[derive(Clone, Copy)]
 pub struct Event<'a> {
     /// How much it matters.
@@ -57,7 +59,8 @@ pub struct Event<'a> {
 }
 
 /// What is called with each event, by the thread that it happens to: by a client's caller, or by threads of a
-/// server's that others wait for. It returns soon, and does not stop or drain the server.
+/// server's that others wait for. It returns soon, makes no call that waits, and does not stop or drain the server.
+/// A panic of its own ends there, as one of a subscriber's does.
 pub type Observer = fn(&Event<'_>);
 
 static OBSERVER: OnceLock<Observer> = OnceLock::new();
@@ -69,11 +72,14 @@ pub fn observe(observer: Observer) -> bool {
 
 impl Event<'_> {
     pub(crate) fn tell(&self) {
-        #[cfg(feature = "tracing")]
-        self.trace();
-        if let Some(observer) = OBSERVER.get() {
-            observer(self);
-        }
+        // It happens to threads that others hang on. Nothing of an event is used afterwards.
+        let _contained = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(feature = "tracing")]
+            self.trace();
+            if let Some(observer) = OBSERVER.get() {
+                observer(self);
+            }
+        }));
     }
 
     #[cfg(feature = "tracing")]
@@ -86,9 +92,9 @@ impl Event<'_> {
                 tracing::event!(
                     target: $target,
                     tracing::Level::$level,
-                    $place = %self.place,
+                    $place = %OneLine(self.place),
                     session_id = self.session_id,
-                    detail = %self.detail,
+                    detail = %OneLine(&self.detail),
                     "{}", self.what
                 )
             };
@@ -112,14 +118,14 @@ impl fmt::Display for Event<'_> {
             Side::Client => "client of",
             Side::Server => "server of",
         };
-        write!(f, "netipc {side} {}: {}", self.place, self.what)?;
+        write!(f, "netipc {side} {}: {}", OneLine(self.place), self.what)?;
         if self.session_id != 0 {
             write!(f, " {}", self.session_id)?;
         }
         // Whether there is any is not known before it is written.
         match self.detail.as_str() {
             Some("") => Ok(()),
-            _ => write!(f, ": {}", self.detail),
+            _ => write!(f, ": {}", OneLine(&self.detail)),
         }
     }
 }
@@ -127,5 +133,50 @@ impl fmt::Display for Event<'_> {
 impl fmt::Debug for Event<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}: {self}", self.level)
+    }
+}
+
+/// What it shows, without control characters: they are written as Rust's literals have them.
+struct OneLine<'a>(&'a dyn fmt::Display);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(Escaping(f), "{}", self.0)
+    }
+}
+
+struct Escaping<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for piece in text.split_inclusive(char::is_control) {
+            let plain = piece.trim_end_matches(char::is_control);
+            self.0.write_str(plain)?;
+            for control in piece.chars().skip(plain.chars().count()) {
+                write!(self.0, "{}", control.escape_default())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_whatever_it_is_about() {
+        let event = Event {
+            level: Level::Warn,
+            side: Side::Server,
+            place: &"a\u{1b}[2Jb",
+            session_id: 7,
+            what: "handler failed",
+            detail: format_args!("no {}", "app\r\n\nä\0"),
+        };
+        let line = r"netipc server of a\u{1b}[2Jb: handler failed 7: no app\r\n\nä\u{0}";
+        assert_eq!(event.to_string(), line);
+        let brief = Event { session_id: 0, detail: format_args!(""), ..event };
+        assert_eq!(brief.to_string(), r"netipc server of a\u{1b}[2Jb: handler failed");
     }
 }

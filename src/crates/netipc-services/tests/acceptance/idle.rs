@@ -19,7 +19,7 @@ const DIR_ENV: &str = "NETIPC_TEST_DIR";
 const SIDE_ENV: &str = "NETIPC_TEST_SIDE";
 const READY: &str = "idle";
 const WATCHED: Duration = Duration::from_secs(5);
-const LOOKS: usize = 3;
+const TRIES: usize = 3;
 /// Whoever was busy a moment ago is looked at once more, and then no more.
 const SETTLED: Duration = Duration::from_millis(500);
 
@@ -43,11 +43,10 @@ fn an_idle_server_and_its_clients_make_no_system_call() {
     let (server, clients) = (start("server"), start("clients"));
     quiet(SETTLED);
     let processes = [server.0.id(), clients.0.id()];
-    // Whatever has a period shows in every look; what a busy machine had not come to yet shows in the first.
-    assert!(
-        (0..LOOKS).any(|_| are_idle(&processes, &place)),
-        "{LOOKS} times somebody did something"
-    );
+    // Whatever has a period shows in one of two looks in a row, up to a period of both together; what a busy machine
+    // had not come to yet shows in the first.
+    let quiet_twice = |_| are_idle(&processes, &place) && are_idle(&processes, &place);
+    assert!((0..TRIES).any(quiet_twice), "{TRIES} times somebody did something");
 }
 
 /// Whether none of the threads of these processes does anything for as long as they are watched.
@@ -98,7 +97,8 @@ fn strace(processes: &[u32], place: &Place) -> Option<Vec<String>> {
     let id = strace.id().to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill").success());
     strace.wait().expect("it ends");
-    let text = std::fs::read_to_string(file).expect("its output");
+    // Where a busy machine has not let it begin there is none, which is a look that was not quiet.
+    let text = std::fs::read_to_string(file).unwrap_or_default();
     Some(text.lines().map(str::to_owned).collect())
 }
 

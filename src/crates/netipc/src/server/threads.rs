@@ -2,8 +2,8 @@
 //!
 //! A handler that never returns must not hang whoever stops the server, and joining has no deadline. So a
 //! thread reports that nothing is left for it but its exit, which is waited for with a deadline, and is joined
-//! only then: by who stops the server, or by who starts the next thread. What a program has done at a thread's
-//! end is waited for, too. After a stop that succeeded none is left.
+//! only then: by the next thread that leaves, and the last one by who stops the server. What a program has done
+//! at a thread's end is waited for, too. After a stop that succeeded none is left.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -30,19 +30,8 @@ pub(super) struct Threads {
 #[derive(Debug, Default)]
 struct Roll {
     alive: HashMap<ThreadId, JoinHandle<()>>,
-    /// Nothing is left for these but their exit.
-    ending: Vec<JoinHandle<()>>,
-}
-
-impl Roll {
-    /// Under the lock, which no thread that is `ending` takes again: whoever has seen that nobody is alive, or
-    /// waits for the lock to see it, finds all of them gone.
-    fn join_ending(&mut self) {
-        for thread in self.ending.drain(..) {
-            // A panic has been reported where it happened.
-            let _panicked = thread.join();
-        }
-    }
+    /// The last that has left: nothing is left for it but to join the one before it, and its exit.
+    leaving: Option<JoinHandle<()>>,
 }
 
 impl Threads {
@@ -55,7 +44,6 @@ impl Threads {
         let for_thread = Arc::clone(engine);
         // Held until the thread is on the roll, so that it cannot leave before.
         let mut roll = engine.threads.roll();
-        roll.join_ending();
         let thread = thread::Builder::new().name(name).stack_size(STACK_BYTES);
         let started = thread.spawn(move || {
             let _alive = Alive(for_thread);
@@ -90,7 +78,9 @@ impl Threads {
                 }
             };
         }
-        roll.join_ending();
+        // Under the lock, which no thread that has left takes again: who waits for the lock to see that nobody is
+        // alive finds it gone, too.
+        join(roll.leaving.take());
         roll.alive.len()
     }
 
@@ -107,10 +97,17 @@ impl Drop for Alive {
     fn drop(&mut self) {
         let threads = &self.0.threads;
         let mut roll = threads.roll();
-        if let Some(thread) = roll.alive.remove(&thread::current().id()) {
-            roll.ending.push(thread);
-        }
+        let own = roll.alive.remove(&thread::current().id());
+        let earlier = std::mem::replace(&mut roll.leaving, own);
         drop(roll);
         threads.changed.notify_all();
+        join(earlier);
+    }
+}
+
+fn join(thread: Option<JoinHandle<()>>) {
+    if let Some(thread) = thread {
+        // A panic has been reported where it happened.
+        let _panicked = thread.join();
     }
 }

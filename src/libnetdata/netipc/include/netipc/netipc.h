@@ -501,8 +501,8 @@ typedef int32_t nipc_log_level_t;
 // line, cut after NIPC_TEXT_BYTES; valid until the function returns.
 //
 // Called by the thread that it happens to, several at once: a caller of a client's, or a server's threads, which
-// others wait for. So it returns soon, and neither stops, drains nor destroys a server. Events of what it calls
-// of the library itself are not told.
+// others wait for. So it returns soon, makes no call of the library's that waits, and neither stops, drains nor
+// destroys a server; events of what it calls are not told. Whoever calls nipc_log_set() holds no lock that it takes.
 typedef void (*nipc_log_fn)(void *context, nipc_log_level_t level, const char *text);
 
 // Ends calls that wait, from another thread. Zeroed (`= NIPC_ABORT_INIT`) it is closed. May be moved, must not

@@ -30,9 +30,6 @@ const (
 	// joinedBytes is up to where copying a packet's pieces together costs less than telling the kernel
 	// of two.
 	joinedBytes = 1024
-	// blockingSlice is how long a blocking receive may sleep, and up to kernelTick longer: how late it
-	// notices an abort.
-	blockingSlice = 4 * time.Millisecond
 	// kernelTick is the longest tick of a kernel's clock.
 	kernelTick = 10 * time.Millisecond
 )

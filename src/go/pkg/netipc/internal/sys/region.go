@@ -212,10 +212,10 @@ func (r *RegionChannel) Receive(room Room, socket *PacketChannel, wait *Wait) (l
 			return n, err
 		}
 	}
-	start := w.letOthersFirst(now())
+	w.letOthersFirst(now())
 	length, err = r.rest(room, socket, wait)
 	if err == nil {
-		w.slept(now() - start)
+		w.slept(now())
 	}
 	return length, err
 }
@@ -294,7 +294,11 @@ func (r *RegionChannel) sleep(socket *PacketChannel, wait *Wait, way restWay) er
 				return err
 			}
 		}
-		if err := r.doze(heard, own, first, way, socket != nil, wait); err != nil {
+		err := r.doze(heard, own, first, way, socket != nil, wait)
+		if way == holds {
+			r.waiting.held(now())
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -24,6 +24,11 @@ import (
 // to do nobody holds for some time. Whoever else is parked waits as well where there is no processor beside; so a
 // session whose sleeps are not short, if it can, parks itself then. And a session holds only while it is the only
 // one of its process that sleeps.
+//
+// An average says nothing of the sleep that comes: a peer that calls once or twice and then falls silent, again and
+// again, has a medium one, and whoever holds keeps the processor for nothing in each silence. So long holds are paid
+// for: a session that has held for long does not until so many times as long has passed. While sleeps are short it may
+// all the same: on a CPU that others want as well messages are often late, and to block there halves the rate.
 
 const (
 	// shortSleep is up to where a sleep is short, on average: the tick of Go's monitor. Nobody blocks for longer who
@@ -34,6 +39,12 @@ const (
 	// longSleep is what a sleep counts at most, so that a long one is soon forgotten. A new session
 	// starts with it.
 	longSleep = 200 * time.Microsecond
+	// blockingSlice is how long a goroutine holds or blocks at most, and up to a tick of the kernel longer: how late
+	// it notices an abort.
+	blockingSlice = 4 * time.Millisecond
+	// heldLongShare is the part of the time that sessions whose sleeps are not short hold in sleeps longer than
+	// longSleep, at most: one in so many, and one blockingSlice, so that a peer that is late once is held for.
+	heldLongShare = 16
 	// sleepWeight is the weight of the last sleep in the average: one in so many.
 	sleepWeight = 8
 	// othersFirstEvery is how often, at most, who sleeps shortly lets the process's other goroutines run where no
@@ -55,6 +66,8 @@ const (
 type resting struct {
 	// sleep is the average of recent sleeps, in nanoseconds.
 	sleep int64
+	// began is when the last sleep did, and paid when all that was held for long is paid for.
+	began, paid int64
 	// number is the session's own.
 	number uint64
 	// asked is when the other goroutines were let first, others what came of it, and processors how many
@@ -72,18 +85,20 @@ var lastToSleep, numbers atomic.Uint64
 func newResting() resting { return resting{sleep: int64(longSleep), number: numbers.Add(1)} }
 
 // letOthersFirst lets the process's other goroutines run, if none did for a while: who answers in turns, or holds,
-// gives its processor to nobody else. It answers the time.
-func (r *resting) letOthersFirst(at int64) int64 {
+// gives its processor to nobody else. Then a sleep begins.
+func (r *resting) letOthersFirst(at int64) {
+	r.began = at
 	every := othersFirstSpared
 	if r.processors == 1 {
 		every = othersFirstEvery
 	}
 	r.othersTurn = r.mayHold() && at-r.asked >= int64(every)
 	if !r.othersTurn {
-		return at
+		return
 	}
 	runtime.Gosched()
 	r.asked, r.processors = now(), runtime.GOMAXPROCS(0)
+	r.began = r.asked
 	// Once may be the kernel's doing, which gave the CPU to another process; twice in a row are those others.
 	took := r.asked - at
 	long := took > spinCrowded
@@ -91,7 +106,6 @@ func (r *resting) letOthersFirst(at int64) int64 {
 		r.others.turnsTaken(r.asked, took)
 	}
 	r.tookLong = long
-	return r.asked
 }
 
 // mayHold tells whether sleeps are short enough.
@@ -105,7 +119,7 @@ func (r *resting) way(canPark bool) restWay {
 	}
 	short := r.sleep < int64(shortSleep)
 	// Those who are parked are heard of when somebody parks.
-	mediumToo := canPark && !r.othersTurn || !canPark && r.processors == 1
+	mediumToo := r.hasPaid() && (canPark && !r.othersTurn || !canPark && r.processors == 1)
 	if alone && r.others.isGone(r.asked) && (short || mediumToo) {
 		return holds
 	}
@@ -125,11 +139,21 @@ func (r *resting) isAlone() bool {
 	return false
 }
 
+// hasPaid tells whether what was held for long is paid for, but for the last time.
+func (r *resting) hasPaid() bool { return r.began >= r.paid-heldLongShare*int64(blockingSlice) }
+
+// held is called when a hold has ended, whatever came of it.
+func (r *resting) held(at int64) {
+	if took := at - r.began; took > int64(longSleep) {
+		r.paid = max(r.paid, r.began) + heldLongShare*took
+	}
+}
+
 // slept is called when a sleep has ended with a message.
-func (r *resting) slept(nanoseconds int64) {
+func (r *resting) slept(at int64) {
 	if r.sleep == 0 {
 		return
 	}
-	r.sleep += (min(nanoseconds, int64(longSleep)) - r.sleep) / sleepWeight
+	r.sleep += (min(at-r.began, int64(longSleep)) - r.sleep) / sleepWeight
 	r.sleep = max(r.sleep, 1)
 }

@@ -5,6 +5,7 @@ package sys
 import (
 	"math"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -58,6 +59,111 @@ func TestOnlyWhoSleepsForMomentsAndAloneHolds(t *testing.T) {
 	}
 }
 
+// sleepsOf has a session sleep for these times, one after the other, as often as there is time for. It answers what
+// part of the time it held in sleeps that were long, and what part of its sleeps it held in.
+func sleepsOf(sleeps []time.Duration, canPark bool, during time.Duration) (heldLong, holding float64) {
+	r := newResting()
+	r.processors, r.sleep = 1, 1
+	lastToSleep.Store(r.number)
+	started := now()
+	ends := started + int64(during)
+	var long, count, held int64
+	at := started
+	for ; at < ends; count++ {
+		sleep := int64(sleeps[count%int64(len(sleeps))])
+		// Nobody is let first, in this test.
+		r.asked = at
+		r.letOthersFirst(at)
+		if r.way(canPark) == holds {
+			held++
+			most := min(sleep, int64(blockingSlice))
+			if most > int64(longSleep) {
+				long += most
+			}
+			r.held(at + most)
+		}
+		at += sleep
+		r.slept(at)
+	}
+	return float64(long) / float64(at-started), float64(held) / float64(count)
+}
+
+func TestWhoseSleepsAreNotShortHoldsForLongAPartOfTheTimeAtMost(t *testing.T) {
+	const us, ms = time.Microsecond, time.Millisecond
+	const during = 10 * time.Second
+	// The time paid for, and the one that is held for before.
+	most := 1.0/heldLongShare + float64(2*blockingSlice)/float64(during)
+	for _, c := range []struct {
+		name   string
+		sleeps []time.Duration
+		holds  bool
+	}{
+		{"two calls, and a pause", []time.Duration{30 * us, 10 * ms}, false},
+		{"two calls, and longer pauses", []time.Duration{30 * us, 10 * ms, 10 * ms}, false},
+		{"shorter calls, and pauses", []time.Duration{10 * us, 10 * ms, 10 * ms, 10 * ms}, false},
+		{"calls that are to hide the pauses", []time.Duration{5 * us, 5 * us, 5 * us, 5 * us, 5 * us, 5 * us, 4 * ms}, false},
+		{"pauses that end before the hold does", []time.Duration{30 * us, 30 * us, 30 * us, 30 * us, blockingSlice - 1}, false},
+		{"pauses as short as a long sleep can be", []time.Duration{5 * us, 5 * us, 5 * us, 5 * us, longSleep + 1}, false},
+		{"10,000 a second", []time.Duration{85 * us}, true},
+		{"10,000 a second, not all in time", []time.Duration{10 * us, 85 * us, 85 * us, 190 * us}, true},
+		{"10,000 a second, and seldom late by a little", slices.Concat(slices.Repeat([]time.Duration{85 * us}, 99),
+			[]time.Duration{500 * us}), true},
+		{"one right after the other", []time.Duration{5 * us}, true},
+	} {
+		for _, canPark := range []bool{true, false} {
+			heldLong, holding := sleepsOf(c.sleeps, canPark, during)
+			if heldLong > most {
+				t.Errorf("%s: holds for long %.3f of the time, where it can park: %v", c.name, heldLong, canPark)
+			}
+			if c.holds && holding < 1 {
+				t.Errorf("%s: holds %.3f of its sleeps, where it can park: %v", c.name, holding, canPark)
+			}
+		}
+	}
+}
+
+func TestAPeerThatIsLateOnceIsHeldForStill(t *testing.T) {
+	// 10,000 calls a second, of which the last of so many is late by as much as a slice.
+	const calls = 2 * heldLongShare * int(blockingSlice/(100*time.Microsecond))
+	sleeps := make([]time.Duration, calls)
+	for i := range sleeps {
+		sleeps[i] = 85 * time.Microsecond
+	}
+	sleeps[calls-1] = blockingSlice
+	if _, holding := sleepsOf(sleeps, true, 10*time.Second); holding < 1 {
+		t.Fatalf("holds %.3f of its sleeps", holding)
+	}
+}
+
+func TestHoldsThatEndWithoutAMessageAreLearntOf(t *testing.T) {
+	_, socket := channels(t)
+	region, _, _ := someRegion(t)
+	socket.SpinAtMost(NeverSpin)
+	region.SpinAtMost(NeverSpin)
+	buffer := make([]byte, 10)
+	for _, c := range []struct {
+		name    string
+		waiting *waiting
+		receive func(*Wait) (int, error)
+	}{
+		{"a socket", &socket.waiting, func(wait *Wait) (int, error) { return socket.Recv(buffer, wait) }},
+		{"shared memory", &region.waiting, func(wait *Wait) (int, error) { return region.Receive(someRoom(buffer), nil, wait) }},
+	} {
+		// A signal of Go's own may end one early, and a busy machine leave no time for one.
+		const tries = 50
+		for try := 0; try < tries && c.waiting.paid == 0; try++ {
+			c.waiting.sleep = 1
+			lastToSleep.Store(c.waiting.number)
+			if _, err := c.receive(within(blockingSlice + 2*kernelTick)); err != ErrTimedOut {
+				t.Fatal(c.name, err)
+			}
+		}
+		if c.waiting.paid <= c.waiting.began+heldLongShare*int64(longSleep) {
+			t.Errorf("%s: a hold from %d in vain is paid for at %d", c.name, c.waiting.began, c.waiting.paid)
+		}
+	}
+}
+
 func TestWhoHoldsLetsOthersFirstOnceInAWhile(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	r := newResting()
@@ -84,7 +190,8 @@ func TestWhoHoldsLetsOthersFirstOnceInAWhile(t *testing.T) {
 	if way := r.way(true); way == holds || !r.tookLong {
 		t.Fatalf("with others who work, it is %d", way)
 	}
-	if soon := r.asked + int64(othersFirstEvery) - 1; r.letOthersFirst(soon) != soon {
+	asked, soon := r.asked, r.asked+int64(othersFirstEvery)-1
+	if r.letOthersFirst(soon); r.asked != asked || r.began != soon {
 		t.Fatal("others are let first again at once")
 	}
 	if r.others.until-r.asked != spinCrowdedPause {

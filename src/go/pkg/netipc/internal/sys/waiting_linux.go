@@ -34,10 +34,10 @@ func (c *PacketChannel) await(buffer []byte, wait *Wait) (int, error) {
 			return n, err
 		}
 	}
-	start := w.letOthersFirst(now())
+	w.letOthersFirst(now())
 	n, err := c.rest(buffer, wait)
 	if err == nil {
-		w.slept(now() - start)
+		w.slept(now())
 	}
 	return n, err
 }
@@ -101,6 +101,9 @@ func (c *PacketChannel) block(buffer []byte, wait *Wait, way restWay) (int, erro
 		defer blocked.Add(-1)
 	}
 	n, errno := receive(c.fd, buffer)
+	if way == holds {
+		c.waiting.held(now())
+	}
 	if wait.Ended() && n <= 0 {
 		return 0, ErrAborted
 	}
