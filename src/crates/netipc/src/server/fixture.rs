@@ -85,7 +85,16 @@ impl Fixture {
 
 /// The event that a worker would be woken for now.
 pub(super) fn met(engine: &Engine) -> Option<u64> {
+    met_within(engine, Duration::ZERO)
+}
+
+/// What a worker meets that sleeps until there is something: a pipe tells of a packet a moment after it was sent.
+pub(super) fn meets(engine: &Engine) -> Option<u64> {
+    met_within(engine, PATIENCE)
+}
+
+fn met_within(engine: &Engine, patience: Duration) -> Option<u64> {
     let mut events = Events::with_capacity(1);
-    engine.requests.wait(&mut events, Deadline::after(Duration::ZERO)).expect("waited");
+    engine.requests.wait(&mut events, Deadline::after(patience)).expect("waited");
     events.iter().next().map(|event| event.token)
 }

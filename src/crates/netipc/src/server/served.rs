@@ -524,7 +524,7 @@ pub(super) fn sessions(service: &Service) -> u32 {
 mod tests {
     use netipc_sys::Abort;
 
-    use super::super::fixture::{Fixture, METHOD, PATIENCE, met};
+    use super::super::fixture::{Fixture, METHOD, PATIENCE, meets, met};
     use super::*;
 
     #[test]
@@ -540,13 +540,13 @@ mod tests {
         }
         // The last request that may be in flight, and its event.
         fixture.request();
-        assert_eq!(met(engine), Some(served.token));
+        assert_eq!(meets(engine), Some(served.token));
         assert!(served.begin(engine, 0));
         served.give_up();
         assert_eq!(met(engine), None);
         let (deadline, abort) = (Deadline::after(PATIENCE), Abort::new().expect("abort"));
         client.receive(&mut client.inbox(), deadline, &abort).expect("an answer");
         assert!(!served.flush(engine), "most answers wait");
-        assert_eq!(met(engine), Some(served.token));
+        assert_eq!(meets(engine), Some(served.token));
     }
 }
