@@ -8,6 +8,11 @@ type ResponseBuilder struct {
 	out []byte
 
 	fields responseFields
+
+	// What Finish came to.
+	isFinished bool
+	length     int
+	err        error
 }
 
 // Reset begins a blank response at the start of out.
@@ -22,5 +27,14 @@ func (b *ResponseBuilder) Value(value uint64) *ResponseBuilder {
 }
 
 // Finish writes the payload, and answers its length in bytes. It fails with [payload.ErrNoSpace], or
-// a [payload.FieldError] for what the schema forbids.
-func (b *ResponseBuilder) Finish() (int, error) { return b.fields.encode(b.out) }
+// a [payload.FieldError] for what the schema forbids. Once more, it answers the same: what is set after
+// it is not written, and what was set may change.
+//
+// A server finishes what its handler has not.
+func (b *ResponseBuilder) Finish() (int, error) {
+	if !b.isFinished {
+		b.isFinished = true
+		b.length, b.err = b.fields.encode(b.out)
+	}
+	return b.length, b.err
+}

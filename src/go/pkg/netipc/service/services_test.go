@@ -1,6 +1,7 @@
 package service_test
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"slices"
@@ -181,6 +182,32 @@ func TestCallsAreServedByAsManyWorkersAsTheyAreGiven(t *testing.T) {
 		Call(background, stringreverse.Request{Bytes: "abc"})
 	if err != nil || answer.Bytes().String() != "cba" {
 		t.Errorf("%v", err)
+	}
+}
+
+// A handler that finishes its response may use for another call what the response was made of, before the
+// server sends it.
+func TestWhatAFinishedResponseWasMadeOfMayChange(t *testing.T) {
+	endpoint := endpointOf(t, stringreverse.Service)
+	server, err := stringreverse.NewServer(endpoint, service.ServerConfig{},
+		func(_ *service.Context, request stringreverse.RequestView, response *stringreverse.ResponseBuilder) error {
+			text := bytes.Clone(request.Bytes())
+			slices.Reverse(text)
+			length, err := response.BytesBytes(text).Finish()
+			clear(text)
+			if again, failed := response.Bytes("another").Finish(); again != length || failed != err {
+				return errors.New("it was finished twice")
+			}
+			return err
+		})
+	start(t, server, err)
+	client := ready(t, stringreverse.NewClient(endpoint, service.ClientConfig{}))
+	answer, err := client.Call(background, stringreverse.Request{Bytes: "abc"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !answer.Bytes().Equal("cba") {
+		t.Errorf("%q", answer.Bytes())
 	}
 }
 
