@@ -1,6 +1,5 @@
 //! One cell: processes are started, a client asks, and what both ends counted is compared.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -61,18 +60,6 @@ struct Stage<'a> {
     row: &'a Row,
     offers: &'a Offers,
     run_dir: &'a Path,
-    /// What servers that a runner runs say on standard error, to be shown in the end.
-    words: RefCell<Vec<File>>,
-}
-
-impl Drop for Stage<'_> {
-    fn drop(&mut self) {
-        for file in self.words.get_mut() {
-            if let Ok(words) = said(file) {
-                eprint!("{words}");
-            }
-        }
-    }
 }
 
 /// Plays a row for a pair. Answers how many items were verified.
@@ -83,7 +70,7 @@ pub(crate) fn play(
     pair: Pair<'_>,
 ) -> Result<u64, Failure> {
     let run_dir = run_dir()?;
-    let stage = Stage { drivers, row, offers, run_dir: run_dir.path(), words: RefCell::default() };
+    let stage = Stage { drivers, row, offers, run_dir: run_dir.path() };
     match row.play {
         Play::Pair | Play::Pipeline | Play::Split => stage.pair(pair),
         Play::Back | Play::CacheBack => stage.back(pair),
@@ -98,7 +85,7 @@ pub(crate) fn play_wrong(
     pair: Pair<'_>,
 ) -> Result<(), Failure> {
     let run_dir = run_dir()?;
-    let stage = Stage { drivers, row, offers, run_dir: run_dir.path(), words: RefCell::default() };
+    let stage = Stage { drivers, row, offers, run_dir: run_dir.path() };
     let mut server =
         stage.server(pair.server, FIRST_GENERATION, &["--wrong-after", RIGHT_BEFORE_WRONG])?;
     let mut words = tempfile::tempfile()?;
@@ -123,7 +110,7 @@ pub(crate) fn play_race(
     pair: Pair<'_>,
 ) -> Result<(), Failure> {
     let run_dir = run_dir()?;
-    let stage = Stage { drivers, row, offers, run_dir: run_dir.path(), words: RefCell::default() };
+    let stage = Stage { drivers, row, offers, run_dir: run_dir.path() };
     let languages = [pair.client, pair.server];
     let mut servers = Vec::new();
     for language in languages {
@@ -216,38 +203,9 @@ impl Stage<'_> {
     }
 
     fn server(&self, language: &str, generation: u64, more: &[&str]) -> Result<Driver, Failure> {
-        if self.drivers.runner.is_some()
-            && let Some(server) = self.server_by_runner(language, generation, more)?
-        {
-            return Ok(server);
-        }
         let mut server = self.start_server(language, generation, more, Stdio::inherit())?;
         server.expect_ready()?;
         Ok(server)
-    }
-
-    /// A server that a runner runs; none where the runner has ended without starting it, as Wine does now and then
-    /// (docs/platform/windows.md): a driver that fails says why.
-    fn server_by_runner(
-        &self,
-        language: &str,
-        generation: u64,
-        more: &[&str],
-    ) -> Result<Option<Driver>, Failure> {
-        let mut words = tempfile::tempfile()?;
-        let complaints = words.try_clone()?.into();
-        let mut server = self.start_server(language, generation, more, complaints)?;
-        let failure = server.expect_ready().err();
-        let was_silent = failure.is_some() && said(&mut words)?.is_empty();
-        self.words.borrow_mut().push(words);
-        match failure {
-            None => Ok(Some(server)),
-            Some(failure) if was_silent && server.has_ended()?.is_some() => {
-                eprintln!("started again, for it has not said a word: {failure}");
-                Ok(None)
-            }
-            Some(failure) => Err(failure),
-        }
     }
 
     fn start_server(
