@@ -3,6 +3,7 @@
 package sys
 
 import (
+	"errors"
 	"math"
 	"runtime"
 	"slices"
@@ -304,49 +305,66 @@ func TestWhoHoldsNoticesAbortsAndDeadlinesInTime(t *testing.T) {
 func TestASessionThatGetsNothingToWaitWithIsToldSo(t *testing.T) {
 	path := shortDir(t) + "/svc.sock"
 	listener := bound(t, path)
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		t.Fatal(err)
-	}
 	client, err := Connect(path, within(soon))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	free, err := unix.Dup(listener.fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = unix.Close(free)
 	// One may be opened: for the connection, and not for its waiting.
-	one := unix.Rlimit{Cur: uint64(free) + 1, Max: limit.Max}
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &one); err != nil {
-		t.Fatal(err)
-	}
-	accepted, err := listener.Accept(within(soon))
-	if restored := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); restored != nil {
-		t.Fatal(restored)
-	}
-	if err != nil || !accepted.Overflow {
-		t.Fatalf("%+v, %v", accepted, err)
-	}
-	_ = accepted.Channel.Close()
+	withDescriptors(t, 1, func() {
+		accepted, err := listener.Accept(within(soon))
+		if err != nil || !accepted.Overflow {
+			t.Fatalf("%+v, %v", accepted, err)
+		}
+		_ = accepted.Channel.Close()
+	})
 }
 
-// withoutDescriptors calls do while nothing more can be opened.
-func withoutDescriptors(t *testing.T, do func()) {
+func TestAClientThatGetsNothingToWaitWithFails(t *testing.T) {
+	path := shortDir(t) + "/svc.sock"
+	bound(t, path)
+	// None for its socket, or none for one direction or the other; and what failed keeps none.
+	for more := range 3 {
+		before := openDescriptors(t)
+		withDescriptors(t, more, func() {
+			_, err := Connect(path, within(soon))
+			var refused *SysError
+			if !errors.As(err, &refused) || refused.Code != unix.EMFILE {
+				t.Fatalf("%d: %v", more, err)
+			}
+		})
+		if after := openDescriptors(t); after != before {
+			t.Errorf("%d: %d descriptors, and %d before", more, after, before)
+		}
+	}
+	withDescriptors(t, 3, func() {
+		client, err := Connect(path, within(soon))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = client.Close()
+	})
+}
+
+// withDescriptors calls do while so many descriptors may be opened more.
+func withDescriptors(t *testing.T, more int, do func()) {
 	t.Helper()
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
-	// The lowest that is free; what is below is taken.
-	free, err := unix.Dup(0)
-	if err != nil {
-		t.Fatal(err)
+	// The lowest that are free; all others below the last of them are taken.
+	free := make([]int, more+1)
+	for i := range free {
+		var err error
+		if free[i], err = unix.Dup(0); err != nil {
+			t.Fatal(err)
+		}
 	}
-	_ = unix.Close(free)
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(free), Max: limit.Max}); err != nil {
+	for _, fd := range free {
+		_ = unix.Close(fd)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(free[more]), Max: limit.Max}); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
@@ -372,11 +390,7 @@ func TestASendThatWaitsNeedsNoMoreDescriptors(t *testing.T) {
 	server := accepted.Channel
 	defer server.Close()
 	buffer := make([]byte, 1000)
-	// As in a handshake: the client waits for an answer, and so has what to wait with.
-	if _, err := client.Recv(buffer, within(0)); err != ErrTimedOut {
-		t.Fatal(err)
-	}
-	withoutDescriptors(t, func() {
+	withDescriptors(t, 0, func() {
 		if fd, err := unix.Dup(0); err == nil {
 			_ = unix.Close(fd)
 			t.Fatal("there is a descriptor left")
@@ -404,4 +418,36 @@ func TestASendThatWaitsNeedsNoMoreDescriptors(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Under the race detector: neither direction touches what the other waits with. Many rounds, as the two must begin to
+// wait in this order.
+func TestBothDirectionsMayWaitForTheFirstTimeAtOnce(t *testing.T) {
+	const rounds = 20
+	packet := make([]byte, 1000)
+	for range rounds {
+		a, b := channels(t)
+		for sent := true; sent; {
+			var err error
+			if sent, err = a.TrySend(packet, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		receiving := make(chan error)
+		go func() {
+			_, err := a.Recv(make([]byte, 1), within(soon))
+			receiving <- err
+		}()
+		runtime.Gosched()
+		// It waits, or the time would not be what ends it.
+		if err := a.Send(packet, nil, within(0)); err != ErrTimedOut {
+			t.Fatal(err)
+		}
+		if err := b.Send(packet[:1], nil, within(soon)); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-receiving; err != nil {
+			t.Fatal(err)
+		}
+	}
 }
