@@ -159,11 +159,14 @@ impl Stage<'_> {
     }
 
     /// A server is ended and comes back in each other language, and in its own in between, while one
-    /// client goes on.
+    /// client goes on. Where there is no other, it comes back in its own.
     fn back(&self, pair: Pair<'_>) -> Result<u64, Failure> {
         let mut languages = vec![pair.server];
         for other in self.drivers.programs.keys().filter(|language| *language != pair.server) {
             languages.extend([other, pair.server]);
+        }
+        if languages.len() == 1 {
+            languages.push(pair.server);
         }
         let mut generation = FIRST_GENERATION;
         let mut server = self.server(pair.server, generation, &[])?;

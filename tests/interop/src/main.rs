@@ -47,8 +47,8 @@ struct Arguments {
     /// Write the report anew rather than compare.
     #[arg(long)]
     write: bool,
-    /// Only cells whose name contains this; the report is left aside then.
-    #[arg(long)]
+    /// Only cells whose name contains this; the report is left aside then. The last one counts.
+    #[arg(long, overrides_with = "only")]
     only: Option<String>,
     /// Only some rows, which stand for all, with every pair and every transport.
     #[arg(long)]

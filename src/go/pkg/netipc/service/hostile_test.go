@@ -10,6 +10,7 @@ import (
 	"github.com/netipc/netipc/src/go/pkg/netipc/cgroupslookup"
 	"github.com/netipc/netipc/src/go/pkg/netipc/cgroupssnapshot"
 	"github.com/netipc/netipc/src/go/pkg/netipc/increment"
+	"github.com/netipc/netipc/src/go/pkg/netipc/internal/testkit"
 	"github.com/netipc/netipc/src/go/pkg/netipc/protocol"
 	"github.com/netipc/netipc/src/go/pkg/netipc/protocol/payload"
 	"github.com/netipc/netipc/src/go/pkg/netipc/service"
@@ -27,22 +28,7 @@ func scripted(t testing.TB, endpoint service.Endpoint, responseBytes uint32, act
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for number := 0; ; number++ {
-			session, err := listener.Accept(transport.Wait{})
-			if err != nil {
-				return
-			}
-			act(session, number)
-			_ = session.Close()
-		}
-	}()
-	t.Cleanup(func() {
-		_ = listener.Close()
-		receives(t, ended)
-	})
+	testkit.Accept(t, listener, func() (*transport.Session, error) { return listener.Accept(transport.Wait{}) }, act)
 	return listener
 }
 

@@ -90,16 +90,23 @@ func (s *Server) Status() ServerStatus {
 type Host struct{ lifecycle }
 
 // NewHost is a host with so many workers; zero means one for each CPU, at most 8. The servers are its own
-// from here on: it starts and stops them.
+// from here on: it starts and stops them. It fails with [ErrNoServers], and with [ErrStarted] for a server that
+// cannot be its own; all others are then what they were before.
 func NewHost(workers int, servers ...*Server) (*Host, error) {
 	host := &Host{lifecycle{workers: workerCount(workers)}}
 	if len(servers) == 0 {
 		return nil, ErrNoServers
 	}
+	var releases []func()
 	for _, server := range servers {
-		if !server.claim(host.workers) {
-			return nil, ErrStarted
+		release, err := server.claim(host.workers)
+		if err != nil {
+			for _, release := range releases {
+				release()
+			}
+			return nil, err
 		}
+		releases = append(releases, release)
 		host.services = append(host.services, server.service)
 	}
 	return host, nil
@@ -111,32 +118,51 @@ type lifecycle struct {
 
 	mu      sync.Mutex
 	workers int
-	// claimed: it was started or stopped, or belongs to a host.
-	claimed bool
+	use     use
 	engine  *engine
 	// stopped is closed when stopping has begun.
 	stopped chan struct{}
 }
 
-// claim makes a server one of a host's. False when it cannot be.
-func (l *lifecycle) claim(workers int) bool {
+// use is what became of a server.
+type use uint8
+
+const (
+	unused use = iota
+	// hosted: it belongs to a host.
+	hosted
+	// used: it was started or stopped.
+	used
+)
+
+// claim makes a server one of a host's, which has so many workers, until it is released. It fails with
+// [ErrStarted].
+func (l *lifecycle) claim(workers int) (release func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.claimed {
-		return false
+	if l.use != unused {
+		return nil, ErrStarted
 	}
-	l.claimed, l.workers = true, workers
-	return true
+	own := l.workers
+	l.use, l.workers = hosted, workers
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		// It may have been stopped meanwhile.
+		if l.use == hosted {
+			l.use, l.workers = unused, own
+		}
+	}, nil
 }
 
 // Start serves, on goroutines of its own, until it is stopped. It fails with [ErrStarted].
 func (l *lifecycle) Start() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.claimed {
+	if l.use != unused {
 		return ErrStarted
 	}
-	l.claimed = true
+	l.use = used
 	l.engine, l.stopped = startEngine(l.services, l.workers), make(chan struct{})
 	return nil
 }
@@ -187,7 +213,7 @@ func (l *lifecycle) Close() error { return l.Stop() }
 func (l *lifecycle) stopping() *engine {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.claimed = true
+	l.use = used
 	if l.engine == nil {
 		for _, service := range l.services {
 			_ = service.listener.Close()

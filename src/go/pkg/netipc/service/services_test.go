@@ -246,3 +246,42 @@ func hosted(server *service.Server) error {
 	_, err := service.NewHost(1, server)
 	return err
 }
+
+func TestServersOfAHostThatFailsAreTheirOwnAgain(t *testing.T) {
+	const workers = 3
+	refused := newIncrementServer(t)
+	start(t, refused, nil)
+	free := newIncrementServer(t)
+	own := free.Status().Workers
+	for what, servers := range map[string][]*service.Server{
+		"one that was started": {free, refused}, "one that is given twice": {free, free},
+	} {
+		if _, err := service.NewHost(own+workers, servers...); !errors.Is(err, service.ErrStarted) {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if is := free.Status().Workers; is != own {
+			t.Errorf("%s: %d workers, and had %d", what, is, own)
+		}
+	}
+	// It starts, and so does a host of it; those of a host do not.
+	host, err := service.NewHost(workers, free)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := hosted(free); !errors.Is(err, service.ErrStarted) || free.Status().Workers != workers {
+		t.Errorf("%v, %+v", err, free.Status())
+	}
+	if err := errors.Join(host.Start(), host.Stop()); err != nil {
+		t.Error(err)
+	}
+}
+
+func newIncrementServer(t *testing.T) *service.Server {
+	t.Helper()
+	server, err := increment.NewServer(endpointOf(t, increment.Service), service.ServerConfig{}, addOne)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(t, server) })
+	return server
+}

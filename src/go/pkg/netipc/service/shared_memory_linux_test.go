@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/netipc/netipc/src/go/pkg/netipc/internal/sys"
+	"github.com/netipc/netipc/src/go/pkg/netipc/internal/testkit"
 	"github.com/netipc/netipc/src/go/pkg/netipc/protocol"
 	"github.com/netipc/netipc/src/go/pkg/netipc/transport"
 )
@@ -42,27 +43,16 @@ func servesWithHarm(t *testing.T, endpoint Endpoint, ways ...harm) <-chan protoc
 	if err != nil {
 		t.Fatal(err)
 	}
-	profiles, ended := make(chan protocol.Profile, 100), make(chan struct{})
-	go func() {
-		defer close(ended)
-		for number := 0; ; number++ {
-			session, err := listener.Accept(transport.Wait{})
-			if err != nil {
-				return
-			}
-			profile := session.Terms().Profile
-			profiles <- profile
-			if profile.IsSharedMemory() {
-				harms(t, endpoint, session, ways[number%len(ways)])
-			} else {
-				answersAll(session)
-			}
-			_ = session.Close()
+	profiles := make(chan protocol.Profile, 100)
+	accept := func() (*transport.Session, error) { return listener.Accept(transport.Wait{}) }
+	testkit.Accept(t, listener, accept, func(session *transport.Session, number int) {
+		profile := session.Terms().Profile
+		profiles <- profile
+		if profile.IsSharedMemory() {
+			harms(t, endpoint, session, ways[number%len(ways)])
+		} else {
+			answersAll(session)
 		}
-	}()
-	t.Cleanup(func() {
-		_ = listener.Close()
-		<-ended
 	})
 	return profiles
 }
@@ -204,21 +194,13 @@ func promisesRegions(t *testing.T, endpoint Endpoint, takesSocket bool) <-chan p
 	if err != nil {
 		t.Fatal(err)
 	}
-	offers, ended := make(chan protocol.Profiles, 100), make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			accepted, err := socket.Accept(&sys.Wait{})
-			if err != nil {
-				return
-			}
-			offers <- promises(t, accepted.Channel, takesSocket)
-			_ = accepted.Channel.Close()
-		}
-	}()
-	t.Cleanup(func() {
-		_ = socket.Close()
-		<-ended
+	offers := make(chan protocol.Profiles, 100)
+	accept := func() (*sys.PacketChannel, error) {
+		accepted, err := socket.Accept(&sys.Wait{})
+		return accepted.Channel, err
+	}
+	testkit.Accept(t, socket, accept, func(channel *sys.PacketChannel, _ int) {
+		offers <- promises(t, channel, takesSocket)
 	})
 	return offers
 }

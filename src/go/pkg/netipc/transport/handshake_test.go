@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/netipc/netipc/src/go/pkg/netipc/internal/sys"
+	"github.com/netipc/netipc/src/go/pkg/netipc/internal/testkit"
 	"github.com/netipc/netipc/src/go/pkg/netipc/protocol"
 )
 
@@ -361,19 +362,11 @@ func scripted(t *testing.T, endpoint Endpoint, answer func(*sys.PacketChannel)) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	t.Cleanup(func() { _ = socket.Close(); <-done })
-	go func() {
-		defer close(done)
-		for {
-			accepted, err := socket.Accept(&Wait{})
-			if err != nil {
-				return
-			}
-			answer(accepted.Channel)
-			_ = accepted.Channel.Close()
-		}
-	}()
+	accept := func() (*sys.PacketChannel, error) {
+		accepted, err := socket.Accept(&Wait{})
+		return accepted.Channel, err
+	}
+	testkit.Accept(t, socket, accept, func(channel *sys.PacketChannel, _ int) { answer(channel) })
 }
 
 func TestAClientJudgesTheAnswerItGets(t *testing.T) {

@@ -234,8 +234,9 @@ func (c *PacketChannel) received(n int, errno syscall.Errno, buffer []byte) (int
 	}
 }
 
-// openParkers makes what both directions wait with, the first time. Together: an answer that finds no room, once
-// there are no more descriptors, can wait all the same.
+// openParkers makes what both directions wait with, for who has the channel before anybody else does. So an answer
+// that finds no room, once there are no more descriptors, can wait all the same. Where it failed or was not called,
+// each direction makes its own when it waits for the first time, and leaves the other's alone.
 func (c *PacketChannel) openParkers() error {
 	err := c.recv.open()
 	if err == nil {
@@ -246,9 +247,6 @@ func (c *PacketChannel) openParkers() error {
 
 // parkRecv sleeps with the poller. An abort comes before a packet, a packet before the deadline.
 func (c *PacketChannel) parkRecv(buffer []byte, wait *Wait) (int, error) {
-	if err := c.openParkers(); err != nil {
-		return 0, err
-	}
 	if err := c.recv.list(c.fd, unix.EPOLLIN); err != nil {
 		return 0, err
 	}

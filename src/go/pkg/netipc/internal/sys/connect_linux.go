@@ -38,7 +38,15 @@ func Connect(path string, wait *Wait) (*PacketChannel, error) {
 		_ = unix.Close(fd)
 		return nil, err
 	}
-	return newPacketChannel(fd)
+	channel, err := newPacketChannel(fd)
+	if err != nil {
+		return nil, err
+	}
+	if err := channel.openParkers(); err != nil {
+		_ = channel.Close()
+		return nil, err
+	}
+	return channel, nil
 }
 
 func packetSocket() (int, error) {

@@ -93,7 +93,7 @@ type socketParker struct {
 	listed bool
 }
 
-// open makes the set, the first time.
+// open makes the set, the first time. Not for two goroutines at once: for the one that waits with it.
 func (p *socketParker) open() error {
 	if p.file != nil {
 		return nil

@@ -27,8 +27,9 @@ import (
 //
 // An average says nothing of the sleep that comes: a peer that calls once or twice and then falls silent, again and
 // again, has a medium one, and whoever holds keeps the processor for nothing in each silence. So long holds are paid
-// for: a session that has held for long does not until so many times as long has passed. While sleeps are short it may
-// all the same: on a CPU that others want as well messages are often late, and to block there halves the rate.
+// for: a session that has held for long does not until so many times as long has passed. On a CPU that others want as
+// well messages are often late, and not to hold there halves the rate; but hundreds that are in time lie between two
+// that are not. So where sleeps are short, a number of them pays for a long hold as well.
 
 const (
 	// shortSleep is up to where a sleep is short, on average: the tick of Go's monitor. Nobody blocks for longer who
@@ -42,9 +43,11 @@ const (
 	// blockingSlice is how long a goroutine holds or blocks at most, and up to a tick of the kernel longer: how late
 	// it notices an abort.
 	blockingSlice = 4 * time.Millisecond
-	// heldLongShare is the part of the time that sessions whose sleeps are not short hold in sleeps longer than
-	// longSleep, at most: one in so many, and one blockingSlice, so that a peer that is late once is held for.
+	// heldLongShare is the part of the time that sessions hold in sleeps longer than longSleep, at most: one in so
+	// many, and one blockingSlice, so that a peer that is late once is held for.
 	heldLongShare = 16
+	// shortPerHeldLong is how many sleeps pay for another such hold where sleeps are short.
+	shortPerHeldLong = 64
 	// sleepWeight is the weight of the last sleep in the average: one in so many.
 	sleepWeight = 8
 	// othersFirstEvery is how often, at most, who sleeps shortly lets the process's other goroutines run where no
@@ -66,8 +69,10 @@ const (
 type resting struct {
 	// sleep is the average of recent sleeps, in nanoseconds.
 	sleep int64
-	// began is when the last sleep did, and paid when all that was held for long is paid for.
+	// began is when the last sleep did, and paid when time has paid for what was held for long.
 	began, paid int64
+	// earned is how many sleeps that were not long there are to pay for another, two of them at most.
+	earned int
 	// number is the session's own.
 	number uint64
 	// asked is when the other goroutines were let first, others what came of it, and processors how many
@@ -114,12 +119,12 @@ func (r *resting) mayHold() bool { return r.sleep != 0 && r.sleep < int64(medium
 // way is how to sleep now; canPark if that is one of the ways, and not another word for blocking.
 func (r *resting) way(canPark bool) restWay {
 	alone := r.isAlone()
-	if !r.mayHold() {
+	if !r.mayHold() || !r.hasPaid() {
 		return parks
 	}
-	short := r.sleep < int64(shortSleep)
+	short := r.isShort()
 	// Those who are parked are heard of when somebody parks.
-	mediumToo := r.hasPaid() && (canPark && !r.othersTurn || !canPark && r.processors == 1)
+	mediumToo := canPark && !r.othersTurn || !canPark && r.processors == 1
 	if alone && r.others.isGone(r.asked) && (short || mediumToo) {
 		return holds
 	}
@@ -128,6 +133,9 @@ func (r *resting) way(canPark bool) restWay {
 	}
 	return parks
 }
+
+// isShort tells whether sleeps are short.
+func (r *resting) isShort() bool { return r.sleep < int64(shortSleep) }
 
 // isAlone tells whether no other session of this process has slept since this one last did, and notes that
 // this one does.
@@ -140,12 +148,20 @@ func (r *resting) isAlone() bool {
 }
 
 // hasPaid tells whether what was held for long is paid for, but for the last time.
-func (r *resting) hasPaid() bool { return r.began >= r.paid-heldLongShare*int64(blockingSlice) }
+func (r *resting) hasPaid() bool { return r.hasWaited() || r.isShort() && r.earned >= 0 }
+
+// hasWaited tells whether it is paid for by time.
+func (r *resting) hasWaited() bool { return r.began >= r.paid-heldLongShare*int64(blockingSlice) }
 
 // held is called when a hold has ended, whatever came of it.
 func (r *resting) held(at int64) {
-	if took := at - r.began; took > int64(longSleep) {
+	took := at - r.began
+	switch {
+	case took <= int64(longSleep):
+	case r.hasWaited():
 		r.paid = max(r.paid, r.began) + heldLongShare*took
+	default:
+		r.earned -= shortPerHeldLong
 	}
 }
 
@@ -154,6 +170,10 @@ func (r *resting) slept(at int64) {
 	if r.sleep == 0 {
 		return
 	}
-	r.sleep += (min(at-r.began, int64(longSleep)) - r.sleep) / sleepWeight
+	took := at - r.began
+	if took <= int64(longSleep) {
+		r.earned = min(r.earned+1, shortPerHeldLong)
+	}
+	r.sleep += (min(took, int64(longSleep)) - r.sleep) / sleepWeight
 	r.sleep = max(r.sleep, 1)
 }

@@ -55,15 +55,21 @@ func ReceiveFrom[T any](from <-chan T, wait *Wait) (T, error) {
 	if wait.Ended() {
 		return none, ErrAborted
 	}
-	select {
-	case got, ok := <-from:
-		return opened(got, ok)
-	case <-w.aborted:
-		return none, ErrAborted
-	case <-wait.Done:
-		return none, ErrAborted
-	case <-timer:
-		return none, ErrTimedOut
+	for {
+		select {
+		case got, ok := <-from:
+			return opened(got, ok)
+		case <-w.aborted:
+			return none, ErrAborted
+		case <-wait.Done:
+			return none, ErrAborted
+		case <-timer:
+			// In programs that say asynctimerchan=1 it may have fired for the wait before, just as that ended.
+			if left, _ = wait.Deadline.Remaining(); left == 0 {
+				return none, ErrTimedOut
+			}
+			w.timer.Reset(left)
+		}
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package testkit reads the golden vectors of the wire contract, for the tests of every package. Never
-// a dependency of anything but tests.
+// Package testkit is for the tests of every package, and never a dependency of anything but tests: it reads the
+// golden vectors of the wire contract, and has the loop of servers that do what a test wants ([Accept]).
 //
 // Vectors are written in little-endian order, and the contract speaks of host order: [ToHost] is the one
 // place that knows. What a vector means is not looked at here. Every function fails its test when a
