@@ -114,8 +114,9 @@ type lifecycle struct {
 	// claimed: it was started or stopped, or belongs to a host.
 	claimed bool
 	engine  *engine
-	// stopped is closed when stopping has begun.
-	stopped chan struct{}
+	// over is closed once a stop is complete; outcome is what it came to, set before.
+	over    chan struct{}
+	outcome error
 }
 
 // claim makes a server one of a host's. False when it cannot be.
@@ -137,21 +138,23 @@ func (l *lifecycle) Start() error {
 		return ErrStarted
 	}
 	l.claimed = true
-	l.engine, l.stopped = startEngine(l.services, l.workers), make(chan struct{})
+	l.engine, l.over = startEngine(l.services, l.workers), make(chan struct{})
 	return nil
 }
 
-// Serve is Start, and Stop once the context is done; it returns when that, or a stop by somebody else, is
-// complete.
+// Serve is Start, and Stop once the context is done; it returns when that, or a stop or drain by somebody else,
+// is complete, with what it came to.
 func (l *lifecycle) Serve(ctx context.Context) error {
 	if err := l.Start(); err != nil {
 		return err
 	}
 	select {
 	case <-ctx.Done():
-	case <-l.stopped:
+		return l.Stop()
+	case <-l.over:
+		// Not stopped once more meanwhile: a drain, or a stop that may take longer, would be cut short.
+		return l.outcome
 	}
-	return l.Stop()
 }
 
 // Stop gives the endpoints back, ends sessions, drops requests that no handler has begun, and waits up to
@@ -163,7 +166,7 @@ func (l *lifecycle) Stop() error { return l.StopWithin(StopTimeout) }
 // StopWithin is Stop with another time.
 func (l *lifecycle) StopWithin(timeout time.Duration) error {
 	if e := l.stopping(); e != nil {
-		return e.stop(timeout)
+		return l.complete(e.stop(timeout))
 	}
 	return nil
 }
@@ -175,7 +178,7 @@ func (l *lifecycle) Drain() error { return l.DrainWithin(DrainTimeout) }
 // DrainWithin is Drain with another time.
 func (l *lifecycle) DrainWithin(timeout time.Duration) error {
 	if e := l.stopping(); e != nil {
-		return e.drain(timeout)
+		return l.complete(e.drain(timeout))
 	}
 	return nil
 }
@@ -194,10 +197,18 @@ func (l *lifecycle) stopping() *engine {
 		}
 		return nil
 	}
-	select {
-	case <-l.stopped:
-	default:
-		close(l.stopped)
-	}
 	return l.engine
+}
+
+// complete notes what a stop came to, the first time.
+func (l *lifecycle) complete(outcome error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-l.over:
+	default:
+		l.outcome = outcome
+		close(l.over)
+	}
+	return outcome
 }
