@@ -113,3 +113,46 @@ func TestTheEndOfServesContextEndsADrain(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A host that is not made leaves its servers as they were: each may still start.
+func TestAHostThatIsNotMadeTakesNoServer(t *testing.T) {
+	newServer := func() (*service.Server, service.Endpoint) {
+		endpoint := endpointOf(t, increment.Service)
+		server, err := increment.NewServer(endpoint, service.ServerConfig{WorkerCount: 3}, addOne)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { stop(t, server) })
+		return server, endpoint
+	}
+	server, endpoint := newServer()
+	stopped, _ := newServer()
+	stop(t, stopped)
+	for what, servers := range map[string][]*service.Server{
+		"with a server that was stopped": {server, stopped}, "with one server twice": {server, server},
+	} {
+		if _, err := service.NewHost(1, servers...); !errors.Is(err, service.ErrStarted) {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if workers := server.Status().Workers; workers != 3 {
+		t.Errorf("it has %d workers", workers)
+	}
+	asks(t, incrementClient(t, endpoint, service.ClientConfig{}), 1)
+	// What a host has, and what ran, no other host takes.
+	hosted, _ := newServer()
+	host, err := service.NewHost(2, hosted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, hosted.Start(), service.ErrStarted)
+	if workers := hosted.Status().Workers; workers != 2 {
+		t.Errorf("it has %d workers", workers)
+	}
+	if err := host.Stop(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -90,17 +90,24 @@ func (s *Server) Status() ServerStatus {
 type Host struct{ lifecycle }
 
 // NewHost is a host with so many workers; zero means one for each CPU, at most 8. The servers are its own
-// from here on: it starts and stops them.
+// from here on: it starts and stops them. It fails with [ErrNoServers], and with [ErrStarted], for which one of them
+// is enough; the others stay as they were.
 func NewHost(workers int, servers ...*Server) (*Host, error) {
 	host := &Host{lifecycle{workers: workerCount(workers)}}
 	if len(servers) == 0 {
 		return nil, ErrNoServers
 	}
-	for _, server := range servers {
-		if !server.claim(host.workers) {
+	for index, server := range servers {
+		if !server.claim() {
+			for _, claimed := range servers[:index] {
+				claimed.giveBack()
+			}
 			return nil, ErrStarted
 		}
 		host.services = append(host.services, server.service)
+	}
+	for _, server := range servers {
+		server.haveWorkers(host.workers)
 	}
 	return host, nil
 }
@@ -111,33 +118,47 @@ type lifecycle struct {
 
 	mu      sync.Mutex
 	workers int
-	// claimed: it was started or stopped, or belongs to a host.
-	claimed bool
-	engine  *engine
+	// begun: it was started or stopped. hosted: it belongs to a host.
+	begun, hosted bool
+	engine        *engine
 	// over is closed once a stop is complete; outcome is what it came to, set before.
 	over    chan struct{}
 	outcome error
 }
 
 // claim makes a server one of a host's. False when it cannot be.
-func (l *lifecycle) claim(workers int) bool {
+func (l *lifecycle) claim() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.claimed {
+	if l.begun || l.hosted {
 		return false
 	}
-	l.claimed, l.workers = true, workers
+	l.hosted = true
 	return true
+}
+
+// giveBack is for a server whose host is not made.
+func (l *lifecycle) giveBack() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hosted = false
+}
+
+// haveWorkers notes that a server runs with so many workers, its host's.
+func (l *lifecycle) haveWorkers(workers int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.workers = workers
 }
 
 // Start serves, on goroutines of its own, until it is stopped. It fails with [ErrStarted].
 func (l *lifecycle) Start() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.claimed {
+	if l.begun || l.hosted {
 		return ErrStarted
 	}
-	l.claimed = true
+	l.begun = true
 	l.engine, l.over = startEngine(l.services, l.workers), make(chan struct{})
 	return nil
 }
@@ -190,7 +211,7 @@ func (l *lifecycle) Close() error { return l.Stop() }
 func (l *lifecycle) stopping() *engine {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.claimed = true
+	l.begun = true
 	if l.engine == nil {
 		for _, service := range l.services {
 			_ = service.listener.Close()
