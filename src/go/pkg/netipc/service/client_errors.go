@@ -24,7 +24,7 @@ var (
 	ErrEmptyBatch = errors.New("a batch has items")
 	// ErrNotBatchable: the service takes no batches. Nothing was sent.
 	ErrNotBatchable = errors.New("this service takes no batches (spec section 2)")
-	// ErrTimedOut: the time of the whole call is up. The session has ended.
+	// ErrTimedOut: the time of the whole call is up. The session has ended if a request was on its way.
 	ErrTimedOut = transport.ErrTimedOut
 	// ErrAborted: the client's abort handle is set, or the call's context was cancelled. The session has
 	// ended if a request was on its way.

@@ -3,6 +3,7 @@ package service_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,7 +42,12 @@ func serveInBackground(t *testing.T, ctx context.Context) *servedInBackground {
 	s.server = server
 	go func() { s.served <- server.Serve(ctx) }()
 	client := incrementClient(t, endpoint, service.ClientConfig{})
+	var calls sync.WaitGroup
+	calls.Add(1)
+	// Before the client is closed.
+	t.Cleanup(calls.Wait)
 	go func() {
+		defer calls.Done()
 		_, err := client.Call(background, increment.Request{Value: 41})
 		s.answered <- err
 	}()
