@@ -142,6 +142,8 @@ func sendError(err error) *CallError {
 		return fail(KindAborted, ErrAborted)
 	case errors.Is(err, transport.ErrPeerGone), errors.Is(err, transport.ErrEnded), errors.Is(err, transport.ErrClosed):
 		return fail(KindLost, ErrPeerGone)
+	case isBreach(err):
+		return fail(KindViolation, err)
 	}
 	return fail(KindSystem, fmt.Errorf("the request was not sent: %w", err))
 }
@@ -161,8 +163,16 @@ func receiveError(err error) *CallError {
 		return fail(KindLimit, err)
 	case errors.Is(err, protocol.ErrContract):
 		return malformed(err)
+	case isBreach(err):
+		return fail(KindViolation, err)
 	}
 	return fail(KindSystem, err)
+}
+
+// isBreach tells whether the peer broke the rules of the shared memory.
+func isBreach(err error) bool {
+	var breach *transport.BreachError
+	return errors.As(err, &breach)
 }
 
 func malformed(err error) *CallError {
