@@ -76,8 +76,8 @@ func newSession(
 // what was agreed (spec section 1).
 //
 // The errors are [AboveLimitError], [MalformedError], [ErrAborted], [ErrTimedOut], [ErrPeerGone],
-// [ErrClosed], [ErrEnded] and [SysError]; on shared memory, where nothing is waited for, [ErrOutOfTurn]. When a part of the message was out, later calls give
-// [ErrEnded]: close the session.
+// [ErrClosed], [ErrEnded] and [SysError]; on shared memory, where nothing is waited for, [ErrOutOfTurn] and
+// [BreachError]. When a part of the message was out, later calls give [ErrEnded]: close the session.
 func (s *Session) Send(header *protocol.Header, payload []byte, wait Wait) error {
 	return s.SendWithin(header, payload, &wait)
 }
