@@ -3,6 +3,8 @@ package service
 import (
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -65,7 +67,12 @@ func TestEveryFailureOfASessionIsOfItsKind(t *testing.T) {
 // sessionOf is a session of a server.
 func sessionOf(t *testing.T) *transport.Session {
 	t.Helper()
-	endpoint, err := NewEndpoint(t.TempDir(), "kinds")
+	// On Windows a run directory is but a name.
+	runDir := fmt.Sprintf(`C:\netipc\%d`, os.Getpid())
+	if runtime.GOOS != "windows" {
+		runDir = t.TempDir()
+	}
+	endpoint, err := NewEndpoint(runDir, "kinds")
 	if err != nil {
 		t.Fatal(err)
 	}
