@@ -72,6 +72,8 @@ func (b Batch) Len() int { return len(b.directory) / BatchEntryLen }
 
 // Item is item index, which is below Len; it panics for others, as slices do.
 func (b Batch) Item(index int) []byte {
+	// The product may wrap.
+	_ = b.directory[:b.Len()][index]
 	entry := b.directory[index*BatchEntryLen:][:BatchEntryLen]
 	start := order.Uint32(entry[offEntryOffset:])
 	// Checked when the batch was opened.

@@ -3,6 +3,8 @@ package protocol_test
 import (
 	"bytes"
 	"errors"
+	"math"
+	"math/bits"
 	"math/rand/v2"
 	"testing"
 
@@ -85,6 +87,32 @@ func TestADirectoryIsCheckedBeforeUse(t *testing.T) {
 		if !errors.Is(err, ErrContract) {
 			t.Fatalf("field %d is not looked at: %v", at, err)
 		}
+	}
+}
+
+// Indices whose place in the directory is a multiple of all that an int can count, too.
+func TestReadingAnItemThatIsNotTherePanics(t *testing.T) {
+	var builder BatchBuilder
+	if builder.Begin(nil, 1, 100) != nil || builder.Push([]byte("item")) != nil {
+		t.Fatal("it cannot be built")
+	}
+	payload, err := builder.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch, err := DecodeBatch(payload, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, index := range []int{-1, 1, 2, len(payload), math.MinInt, math.MaxInt, 1 << (bits.UintSize - 3)} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("reading %d does not panic", index)
+				}
+			}()
+			batch.Item(index)
+		}()
 	}
 }
 

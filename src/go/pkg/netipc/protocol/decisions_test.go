@@ -312,6 +312,42 @@ func TestTheTableOfMessagesInFlightDoesWhatAMapDoes(t *testing.T) {
 	}
 }
 
+// Who is handed what was in flight may panic: the rest stays in flight.
+func TestATableIsWholeWhateverIsDoneWhileItIsDrained(t *testing.T) {
+	const capacity = 4
+	table := NewInFlight[int](capacity)
+	fill := func() {
+		t.Helper()
+		for id := uint64(0); table.Len() < capacity; id++ {
+			if err := table.Insert(id, 0); err != nil && err != ErrDuplicateID {
+				t.Fatal(err)
+			}
+		}
+		if err := table.Insert(100, 0); err != ErrInFlightFull {
+			t.Fatalf("%v, want %v", err, ErrInFlightFull)
+		}
+	}
+	for range 3 {
+		fill()
+		taken := uint64(0)
+		func() {
+			defer func() { _ = recover() }()
+			table.Drain(func(id uint64, _ int) {
+				taken = id
+				panic("enough")
+			})
+		}()
+		if table.Len() != capacity-1 || table.Contains(taken) {
+			t.Fatalf("%d are in flight", table.Len())
+		}
+		for id := range uint64(capacity) {
+			if id != taken && !table.Contains(id) {
+				t.Fatalf("%d is lost", id)
+			}
+		}
+	}
+}
+
 func serviceName(t testing.TB, name string) ServiceName {
 	t.Helper()
 	service, err := NewServiceName(name)

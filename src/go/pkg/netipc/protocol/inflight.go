@@ -99,13 +99,17 @@ func (t *InFlight[T]) Take(messageID uint64) (T, bool) {
 
 // Drain takes all messages, in no order: when the session ends, nobody answers them.
 func (t *InFlight[T]) Drain(each func(messageID uint64, value T)) {
-	t.len = 0
-	for at := range t.slots {
-		slot := t.slots[at]
-		t.slots[at] = inFlightSlot[T]{}
-		if slot.taken {
-			each(slot.id, slot.value)
+	// One by one: a panic of each leaves a whole table.
+	for at, left := 0, t.len; left > 0 && at < len(t.slots); {
+		if !t.slots[at].taken {
+			at++
+			continue
 		}
+		id := t.slots[at].id
+		// A later one may come to lie in its place.
+		value, _ := t.Take(id)
+		left--
+		each(id, value)
 	}
 }
 

@@ -24,7 +24,7 @@ var (
 	ErrEmptyBatch = errors.New("a batch has items")
 	// ErrNotBatchable: the service takes no batches. Nothing was sent.
 	ErrNotBatchable = errors.New("this service takes no batches (spec section 2)")
-	// ErrTimedOut: the time of the whole call is up. The session has ended.
+	// ErrTimedOut: the time of the whole call is up. The session has ended if a request was on its way.
 	ErrTimedOut = transport.ErrTimedOut
 	// ErrAborted: the client's abort handle is set, or the call's context was cancelled. The session has
 	// ended if a request was on its way.
@@ -142,6 +142,8 @@ func sendError(err error) *CallError {
 		return fail(KindAborted, ErrAborted)
 	case errors.Is(err, transport.ErrPeerGone), errors.Is(err, transport.ErrEnded), errors.Is(err, transport.ErrClosed):
 		return fail(KindLost, ErrPeerGone)
+	case isBreach(err):
+		return fail(KindViolation, err)
 	}
 	return fail(KindSystem, fmt.Errorf("the request was not sent: %w", err))
 }
@@ -161,8 +163,16 @@ func receiveError(err error) *CallError {
 		return fail(KindLimit, err)
 	case errors.Is(err, protocol.ErrContract):
 		return malformed(err)
+	case isBreach(err):
+		return fail(KindViolation, err)
 	}
 	return fail(KindSystem, err)
+}
+
+// isBreach tells whether the peer broke the rules of the shared memory.
+func isBreach(err error) bool {
+	var breach *transport.BreachError
+	return errors.As(err, &breach)
 }
 
 func malformed(err error) *CallError {

@@ -203,6 +203,26 @@ func TestEverySplitAnswersEveryItemOnceAndInOrder(t *testing.T) {
 	}
 }
 
+// Where an int has 32 bits, the product of items and parts is more than it holds.
+func TestALongBatchIsSplitAmongManyWithoutAGap(t *testing.T) {
+	const items = 1 << 16
+	// Items may share their bytes.
+	batch, err := protocol.DecodeBatch(make([]byte, items*protocol.BatchEntryLen), items)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := 0
+	for _, part := range claimAll(newSplitBatch(batch, testLimit, &answers{}, items)) {
+		if part.start != next || part.end <= part.start {
+			t.Fatalf("part %d goes from %d to %d, after %d", part.index, part.start, part.end, next)
+		}
+		next = part.end
+	}
+	if next != items {
+		t.Fatalf("the last part ends at %d", next)
+	}
+}
+
 func TestABatchFailsAsItsFirstFailingItemDoes(t *testing.T) {
 	fails := func(request, _ []byte) (int, failure) {
 		switch request[0] {

@@ -243,8 +243,7 @@ func (l *link) lost(reason error) {
 	// A session that was asked nothing tells nothing of a server that is full: its provider may just
 	// have been restarted.
 	askedInVain := l.lastID > 0 && !l.answered
-	var broke *transport.BreachError
-	if askedInVain && (left || errors.As(reason, &broke)) && l.session.Terms().Profile.IsSharedMemory() {
+	if askedInVain && (left || isBreach(reason)) && l.session.Terms().Profile.IsSharedMemory() {
 		l.shared.cameToNothing()
 	}
 	l.drop()

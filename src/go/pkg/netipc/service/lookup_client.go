@@ -122,5 +122,9 @@ func (c *LookupClient[K, Req, Item, RespB]) oneLongKey(
 		}
 		*refusedLen = asked.length
 	}
+	if asked.count == 0 {
+		// No key is too long: there is no room for the question itself.
+		return c.requestTooLarge(int(asked.length))
+	}
 	return c.stitch.tooLong(keys[asked.first], asked.first)
 }

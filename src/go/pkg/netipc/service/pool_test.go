@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/netipc/netipc/src/go/pkg/netipc/protocol"
+	"github.com/netipc/netipc/src/go/pkg/netipc/transport"
 )
 
 // Where workers are always busy the queue may never be empty: it must not keep what was done long ago.
@@ -16,7 +17,7 @@ func TestAQueueThatIsNeverEmptyDoesNotGrow(t *testing.T) {
 	jobs := make([]*served, waiting)
 	for i := range jobs {
 		jobs[i] = new(served)
-		if p.takeOrPush(job{served: jobs[i]}) != nil {
+		if w, taken := p.takeOrPush(job{served: jobs[i]}); w != nil || !taken {
 			t.Fatal("a worker from nowhere")
 		}
 	}
@@ -30,8 +31,36 @@ func TestAQueueThatIsNeverEmptyDoesNotGrow(t *testing.T) {
 	if room := cap(p.queue); room > most {
 		t.Fatalf("%d jobs wait in room for %d", waiting, room)
 	}
-	if dropped := p.clear(); len(dropped) != waiting || dropped[0].served != jobs[rounds%waiting] {
+	if dropped := p.close(); len(dropped) != waiting || dropped[0].served != jobs[rounds%waiting] {
 		t.Fatalf("%d were dropped", len(dropped))
+	}
+}
+
+// A session is read for a moment more while its server stops: what it reads then is not left to a worker that
+// becomes free after the stop.
+func TestWhatIsReadWhileAServerStopsIsDropped(t *testing.T) {
+	e := &engine{workers: 1}
+	w := new(worker)
+	e.pool.close()
+	s := &served{
+		service: new(servedService), session: &transport.Session{}, room: make(chan struct{}, 1), reading: true,
+		inFlight: 2,
+	}
+	for _, left := range []int{1, 0} {
+		e.submit(job{served: s})
+		if s.inFlight != left || len(e.pool.queue) != 0 {
+			t.Fatalf("%d requests are in flight, %d wait", s.inFlight, len(e.pool.queue))
+		}
+		// With a worker that is free it is the same.
+		e.release(w)
+	}
+	if e.pool.take() != nil {
+		t.Fatal("a reader may begin a request")
+	}
+	// Nobody is needed to help with a batch: who began it answers all of it.
+	e.submit(job{help: new(sharedBatch)})
+	if len(e.pool.queue) != 0 {
+		t.Fatal("a batch waits for help")
 	}
 }
 

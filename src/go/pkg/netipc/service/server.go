@@ -90,24 +90,24 @@ func (s *Server) Status() ServerStatus {
 type Host struct{ lifecycle }
 
 // NewHost is a host with so many workers; zero means one for each CPU, at most 8. The servers are its own
-// from here on: it starts and stops them. It fails with [ErrNoServers], and with [ErrStarted] for a server that
-// cannot be its own; all others are then what they were before.
+// from here on: it starts and stops them. It fails with [ErrNoServers], and with [ErrStarted], for which one of them
+// is enough; the others stay as they were.
 func NewHost(workers int, servers ...*Server) (*Host, error) {
 	host := &Host{lifecycle{workers: workerCount(workers)}}
 	if len(servers) == 0 {
 		return nil, ErrNoServers
 	}
-	var releases []func()
-	for _, server := range servers {
-		release, err := server.claim(host.workers)
-		if err != nil {
-			for _, release := range releases {
-				release()
+	for index, server := range servers {
+		if !server.claim() {
+			for _, claimed := range servers[:index] {
+				claimed.giveBack()
 			}
-			return nil, err
+			return nil, ErrStarted
 		}
-		releases = append(releases, release)
 		host.services = append(host.services, server.service)
+	}
+	for _, server := range servers {
+		server.haveWorkers(host.workers)
 	}
 	return host, nil
 }
@@ -118,66 +118,64 @@ type lifecycle struct {
 
 	mu      sync.Mutex
 	workers int
-	use     use
-	engine  *engine
-	// stopped is closed when stopping has begun.
-	stopped chan struct{}
+	// begun: it was started or stopped. hosted: it belongs to a host.
+	begun, hosted bool
+	engine        *engine
+	// over is closed once a stop is complete; outcome is what it came to, set before.
+	over    chan struct{}
+	outcome error
 }
 
-// use is what became of a server.
-type use uint8
-
-const (
-	unused use = iota
-	// hosted: it belongs to a host.
-	hosted
-	// used: it was started or stopped.
-	used
-)
-
-// claim makes a server one of a host's, which has so many workers, until it is released. It fails with
-// [ErrStarted].
-func (l *lifecycle) claim(workers int) (release func(), err error) {
+// claim makes a server one of a host's. False when it cannot be.
+func (l *lifecycle) claim() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.use != unused {
-		return nil, ErrStarted
+	if l.begun || l.hosted {
+		return false
 	}
-	own := l.workers
-	l.use, l.workers = hosted, workers
-	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		// It may have been stopped meanwhile.
-		if l.use == hosted {
-			l.use, l.workers = unused, own
-		}
-	}, nil
+	l.hosted = true
+	return true
+}
+
+// giveBack is for a server whose host is not made.
+func (l *lifecycle) giveBack() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hosted = false
+}
+
+// haveWorkers notes that a server runs with so many workers, its host's.
+func (l *lifecycle) haveWorkers(workers int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.workers = workers
 }
 
 // Start serves, on goroutines of its own, until it is stopped. It fails with [ErrStarted].
 func (l *lifecycle) Start() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.use != unused {
+	if l.begun || l.hosted {
 		return ErrStarted
 	}
-	l.use = used
-	l.engine, l.stopped = startEngine(l.services, l.workers), make(chan struct{})
+	l.begun = true
+	l.engine, l.over = startEngine(l.services, l.workers), make(chan struct{})
 	return nil
 }
 
-// Serve is Start, and Stop once the context is done; it returns when that, or a stop by somebody else, is
-// complete.
+// Serve is Start, and Stop once the context is done; it returns when that, or a stop or drain by somebody else,
+// is complete, with what it came to.
 func (l *lifecycle) Serve(ctx context.Context) error {
 	if err := l.Start(); err != nil {
 		return err
 	}
 	select {
 	case <-ctx.Done():
-	case <-l.stopped:
+		return l.Stop()
+	case <-l.over:
+		// Not stopped once more meanwhile: a drain, or a stop that may take longer, would be cut short.
+		return l.outcome
 	}
-	return l.Stop()
 }
 
 // Stop gives the endpoints back, ends sessions, drops requests that no handler has begun, and waits up to
@@ -189,7 +187,7 @@ func (l *lifecycle) Stop() error { return l.StopWithin(StopTimeout) }
 // StopWithin is Stop with another time.
 func (l *lifecycle) StopWithin(timeout time.Duration) error {
 	if e := l.stopping(); e != nil {
-		return e.stop(timeout)
+		return l.complete(e.stop(timeout))
 	}
 	return nil
 }
@@ -201,7 +199,7 @@ func (l *lifecycle) Drain() error { return l.DrainWithin(DrainTimeout) }
 // DrainWithin is Drain with another time.
 func (l *lifecycle) DrainWithin(timeout time.Duration) error {
 	if e := l.stopping(); e != nil {
-		return e.drain(timeout)
+		return l.complete(e.drain(timeout))
 	}
 	return nil
 }
@@ -213,17 +211,25 @@ func (l *lifecycle) Close() error { return l.Stop() }
 func (l *lifecycle) stopping() *engine {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.use = used
+	l.begun = true
 	if l.engine == nil {
 		for _, service := range l.services {
 			_ = service.listener.Close()
 		}
 		return nil
 	}
-	select {
-	case <-l.stopped:
-	default:
-		close(l.stopped)
-	}
 	return l.engine
+}
+
+// complete notes what a stop came to, the first time.
+func (l *lifecycle) complete(outcome error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-l.over:
+	default:
+		l.outcome = outcome
+		close(l.over)
+	}
+	return outcome
 }

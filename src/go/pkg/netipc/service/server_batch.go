@@ -147,12 +147,14 @@ func (b *splitBatch) claim() (batchPart, bool) {
 	if index > b.parts {
 		return batchPart{}, false
 	}
-	rest := b.batch.Len() - b.handled
-	return batchPart{
-		index: index,
-		start: b.handled + rest*(index-1)/b.parts,
-		end:   b.handled + rest*index/b.parts,
-	}, true
+	return batchPart{index: index, start: b.startOf(index), end: b.startOf(index + 1)}, true
+}
+
+// startOf is the first item of a part, and the end of the one before it.
+func (b *splitBatch) startOf(index int) int {
+	// In 64 bits the product fits, whatever an int has.
+	rest := int64(b.batch.Len() - b.handled)
+	return b.handled + int(rest*int64(index-1)/int64(b.parts))
 }
 
 // finish notes what became of a part. True for the part that was finished last: its caller assembles.

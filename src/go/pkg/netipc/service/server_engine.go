@@ -196,11 +196,8 @@ func (e *engine) enter(next phase) {
 	if next == stopping {
 		e.cancel()
 		e.stopLingering.Trigger()
-		for _, dropped := range e.pool.clear() {
-			// Parts of a batch are still answered by those who are at it.
-			if dropped.help == nil {
-				dropped.served.done(0)
-			}
+		for _, dropped := range e.pool.close() {
+			e.drop(dropped)
 		}
 	}
 	for _, s := range sessions {
@@ -262,10 +259,21 @@ func (e *engine) waitEmpty(timeout time.Duration) bool {
 	}
 }
 
-// submit gives a job to a worker: a free one, on a goroutine of its own, or the next that becomes free.
+// submit gives a job to a worker: a free one, on a goroutine of its own, or the next that becomes free. It is
+// dropped once the server is being stopped.
 func (e *engine) submit(j job) {
-	if w := e.pool.takeOrPush(j); w != nil {
+	switch w, taken := e.pool.takeOrPush(j); {
+	case !taken:
+		e.drop(j)
+	case w != nil:
 		go e.perform(w, j)
+	}
+}
+
+// drop is for a job that nobody will begin. Parts of a batch are still answered by those who are at it.
+func (e *engine) drop(j job) {
+	if j.help == nil {
+		j.served.done(0)
 	}
 }
 

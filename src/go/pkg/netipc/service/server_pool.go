@@ -49,14 +49,16 @@ type pool struct {
 	queue []job
 	// head is where the queue starts.
 	head int
+	// closed: nothing is begun any more.
+	closed bool
 }
 
-// take is a free worker; nil when there is none.
+// take is a free worker; nil when there is none, or nothing is begun any more.
 func (p *pool) take() *worker {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	last := len(p.free) - 1
-	if last < 0 {
+	if last < 0 || p.closed {
 		return nil
 	}
 	w := p.free[last]
@@ -64,14 +66,18 @@ func (p *pool) take() *worker {
 	return w
 }
 
-// takeOrPush is a free worker; nil when there is none, and the job waits for one.
-func (p *pool) takeOrPush(j job) *worker {
+// takeOrPush is a free worker; nil when there is none, and the job waits for one. False when it does not,
+// because nothing is begun any more.
+func (p *pool) takeOrPush(j job) (w *worker, taken bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.closed {
+		return nil, false
+	}
 	if last := len(p.free) - 1; last >= 0 {
-		w := p.free[last]
+		w = p.free[last]
 		p.free = p.free[:last]
-		return w
+		return w, true
 	}
 	if len(p.queue) == cap(p.queue) && p.head > len(p.queue)/2 {
 		// Half of it was done long ago: where workers are always busy, nothing else takes that away.
@@ -80,7 +86,7 @@ func (p *pool) takeOrPush(j job) *worker {
 		p.queue, p.head = p.queue[:left], 0
 	}
 	p.queue = append(p.queue, j)
-	return nil
+	return nil, true
 }
 
 // give takes a worker back. True when a job waited for it: the caller keeps the worker, and does the job.
@@ -100,10 +106,12 @@ func (p *pool) give(w *worker) (job, bool) {
 	return next, true
 }
 
-// clear drops all jobs, and hands them back.
-func (p *pool) clear() []job {
+// close drops all jobs, and hands them back. No other is taken from here on: sessions are read for a moment
+// more.
+func (p *pool) close() []job {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.closed = true
 	dropped := append([]job(nil), p.queue[p.head:]...)
 	clear(p.queue)
 	p.queue, p.head = p.queue[:0], 0

@@ -151,7 +151,7 @@ func (s *served) failedToReceive(err error) {
 		if s.begin() {
 			s.answerFailure(&over.Header, failedLimit)
 		}
-	case errors.Is(err, protocol.ErrContract):
+	case errors.Is(err, protocol.ErrContract), isBreach(err):
 		s.end(endViolated)
 	default:
 		s.end(endFailed)
@@ -353,6 +353,11 @@ func (s *served) failedToSend(err error) {
 		s.end(endNotRead)
 	case errors.Is(err, transport.ErrPeerGone), errors.Is(err, transport.ErrClosed):
 		s.end(endLeft)
+	case errors.Is(err, transport.ErrOutOfTurn), isBreach(err):
+		// Out of turn: the client asked once more before it was answered, in shared memory.
+		s.end(endViolated)
+	case errors.Is(err, transport.ErrEnded):
+		// Another's answer was cut short, who says why.
 	default:
 		s.service.report(err)
 		s.end(endFailed)

@@ -27,7 +27,8 @@ type ServerStatus struct {
 	Ended EndCounts
 	// RequestBytes and ResponseBytes are bytes of payloads.
 	RequestBytes, ResponseBytes uint64
-	// LastError is why a handler last failed; nil when none did.
+	// LastError is why a handler last failed, or why the system refused to send an answer; nil when neither
+	// happened.
 	LastError error
 }
 

@@ -169,6 +169,21 @@ func TestLookupsTakeTextAsBytesToo(t *testing.T) {
 	}
 }
 
+// A client whose own ceiling has no room for the question itself is told so.
+func TestALookupThatNoRequestHoldsIsTooLarge(t *testing.T) {
+	endpoint := endpointOf(t, cgroupslookup.Service)
+	server, err := cgroupslookup.NewServer(endpoint, service.ServerConfig{}, cgroups(10, always(1)))
+	start(t, server, err)
+	client := ready(t, cgroupslookup.NewClient(endpoint, service.ClientConfig{MaxRequestPayloadBytes: 15}))
+	for _, keys := range [][]string{nil, {"/known"}, {"/known", "/unknown"}} {
+		_, err := client.Lookup(background, keys)
+		wantError(t, err, service.ErrRequestTooLarge)
+		if !client.Ready() {
+			t.Fatal("its session is gone")
+		}
+	}
+}
+
 func TestCallsAreServedByAsManyWorkersAsTheyAreGiven(t *testing.T) {
 	numbers := endpointOf(t, increment.Service)
 	server, err := increment.NewServerWithWorkers(numbers, service.ServerConfig{}, twoWorkers, addOne)

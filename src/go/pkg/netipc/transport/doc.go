@@ -12,11 +12,11 @@
 // memory (section 7).
 //
 // Calls that wait take a [Wait]: a deadline, and what ends them earlier. A goroutine that waits on a
-// socket costs no thread.
+// socket for longer than moments costs no thread; on Windows that is so for a server's sessions alone.
 //
 // What this package does not do: it chooses no message ids, knows no method, decodes no payload, and
 // never reconnects. [Pipeline] matches answers with requests, for clients that want that. The client's
 // side starts no goroutine.
 //
-// On platforms other than Linux everything builds, and Connect and Listen fail with [ErrUnsupported].
+// On platforms other than Linux and Windows everything builds, and Connect and Listen fail with [ErrUnsupported].
 package transport

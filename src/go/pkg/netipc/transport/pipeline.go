@@ -17,7 +17,7 @@ type Pipeline[T any] struct {
 }
 
 // NewPipeline holds at most capacity requests in flight: at least 1, and no more than
-// [Session.InFlightLimit].
+// [Session.InFlightLimit]. Memory for as many is taken at once.
 func NewPipeline[T any](session *Session, capacity int) *Pipeline[T] {
 	return &Pipeline[T]{
 		session:  session,

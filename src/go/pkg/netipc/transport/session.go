@@ -76,8 +76,8 @@ func newSession(
 // what was agreed (spec section 1).
 //
 // The errors are [AboveLimitError], [MalformedError], [ErrAborted], [ErrTimedOut], [ErrPeerGone],
-// [ErrClosed], [ErrEnded] and [SysError]; on shared memory, where nothing is waited for, [ErrOutOfTurn]. When a part of the message was out, later calls give
-// [ErrEnded]: close the session.
+// [ErrClosed], [ErrEnded] and [SysError]; on shared memory, where nothing is waited for, [ErrOutOfTurn] and
+// [BreachError]. When a part of the message was out, later calls give [ErrEnded]: close the session.
 func (s *Session) Send(header *protocol.Header, payload []byte, wait Wait) error {
 	return s.SendWithin(header, payload, &wait)
 }
@@ -87,10 +87,15 @@ func (s *Session) SendWithin(header *protocol.Header, payload []byte, wait *Wait
 	if err := s.checkOutgoing(header, payload); err != nil {
 		return err
 	}
-	if s.region != nil {
-		return s.region.publish(header, payload)
+	if s.region == nil {
+		return s.socket.send(header, payload, wait)
 	}
-	return s.socket.send(header, payload, wait)
+	err := s.region.publish(header, payload)
+	if err == ErrPeerGone && s.closed.Load() {
+		// A region that is over does not tell who ended it.
+		err = ErrClosed
+	}
+	return err
 }
 
 // NewInbox is an empty inbox for this session.

@@ -120,6 +120,8 @@ func (l Labels) Len() int { return int(l.length / labelEntryLen) }
 
 // At is the label at index, from 0 to Len() - 1; it panics beyond, as slices do.
 func (l Labels) At(index int) LabelView {
+	// What lies behind the table could be read like it, and a product may wrap.
+	_ = l.record[:l.Len()][index]
 	entries := l.entries()
 	at := index * labelEntryLen
 	return LabelView{Key: stringOf(l.record, entries[at:at+8]), Value: stringOf(l.record, entries[at+8:at+16])}

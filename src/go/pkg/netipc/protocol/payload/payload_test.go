@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"math"
+	"math/bits"
 	"reflect"
 	"strings"
 	"testing"
@@ -269,6 +271,29 @@ func TestLabelsComeBack(t *testing.T) {
 		if _, err := payload.PutLabels(make([]byte, short), min(5, short), someLabels, "labels"); !errors.Is(err, payload.ErrNoSpace) {
 			t.Fatalf("%d of %d: %v", short, len(given), err)
 		}
+	}
+}
+
+// Behind the table lie its strings, which may look like entries of it. Indices whose place in the table is a
+// multiple of all that an int can count are not there either.
+func TestReadingALabelThatIsNotTherePanics(t *testing.T) {
+	given := labelled(t, []payload.Label{
+		{Key: "\x01\x01"}, {Key: "\x05\x01"}, {Key: "\x01\x01"}, {Key: "\x05\x01"},
+		{Key: "long", Value: strings.Repeat("v", 600)},
+	})
+	if err := payload.CheckLabels(given, 5, 5, 0); err != nil {
+		t.Fatal(err)
+	}
+	labels := payload.LabelsAt(given, 5, 5)
+	for _, index := range []int{-1, 5, 6, len(given), math.MinInt, math.MaxInt, 1 << (bits.UintSize - 4)} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("reading %d does not panic", index)
+				}
+			}()
+			labels.At(index)
+		}()
 	}
 }
 
