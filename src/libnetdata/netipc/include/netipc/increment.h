@@ -112,7 +112,8 @@ nipc_error_t nipc_increment_response_encode(const nipc_increment_response_t *res
 /**
  * One request out, one response in, within the client's call timeout.
  *
- * The view lasts until the client's next use or close. NIPC_ERR_NOT_READY without a session (refresh first),
+ * The view lasts until the client's next use or close. NIPC_ERR_INVALID_ARGUMENT for a pointer that is NULL, in
+ * the request too, before the client has to do with it. NIPC_ERR_NOT_READY without a session (refresh first),
  * NIPC_ERR_BUILD for what the schema forbids, NIPC_ERR_WRONG_SERVICE on the client of another service; else as
  * the session ended. A failed call is not sent again but for what spec section 11 says.
  */
