@@ -844,7 +844,9 @@ nipc_error_t nipc_server_destroy(struct nipc_managed_server_t *server);
 nipc_error_t nipc_host_init(struct nipc_host_t *host, size_t worker_count);
 
 // Takes the endpoint of a service, to be served by the host: before it is started. Arguments and
-// errors as those of nipc_server_init_typed(); a service that failed is not added.
+// errors as those of nipc_server_init_typed(); a service that failed is not added. Beside what a server left that
+// died it takes some 150 ms: nobody else waits for that, and where the host is stopped meanwhile the
+// endpoint is given back.
 //
 // NIPC_ERR_ALREADY_INITIALIZED once the host was started, NIPC_ERR_ABORTED once it was stopped.
 nipc_error_t nipc_host_add(struct nipc_host_t *host,
