@@ -41,6 +41,10 @@ static nipc_error_t increment(void *argument, const nipc_request_context_t *who,
     case ANSWERS_NOTHING:
         return NIPC_OK;
     case ANSWERS_TWICE:
+        CHECK_ERROR(NIPC_ERR_INVALID_ARGUMENT, nipc_increment_response_builder_set(response, NULL));
+        CHECK(strstr(nipc_last_error(), "response to be set, is NULL") != NULL);
+        CHECK_ERROR(NIPC_ERR_INVALID_ARGUMENT, nipc_increment_response_builder_set(NULL, &answer));
+        CHECK(strstr(nipc_last_error(), "builder is NULL") != NULL);
         CHECK_OK(nipc_increment_response_builder_set(response, &answer));
         return nipc_increment_response_builder_set(response, &answer);
     case WAITS:

@@ -708,8 +708,8 @@ const char *nipc_error_name(nipc_error_t error);
 // the next call of this thread that fails.
 const char *nipc_last_error(void);
 
-// The library's, for the inline functions of the headers: puts into words that a view, or the place to read
-// into, is NULL; or else that the view was never filled in.
+// The library's, for the inline functions of the headers: puts into words that a view or builder, or the place to
+// read into, or what is to be set, is NULL; or else that the view or builder was never filled in.
 void nipc_refuse_view(bool has_view,
                       bool has_place);
 
