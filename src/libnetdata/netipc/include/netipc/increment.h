@@ -215,7 +215,7 @@ nipc_error_t nipc_increment_client_init(nipc_client_ctx_t *client, const char *r
 /**
  * Answers one request.
  *
- * Several threads call it at once. `request`, `response` and all that they point at last until it returns.
+ * Several threads call it at once. `who`, `request`, `response` and all that they point at last until it returns.
  * What it returns but NIPC_OK is a failure: the client is told INTERNAL_ERROR, or LIMIT_EXCEEDED where
  * the response was full (spec section 11); the server goes on, and its status says why. It throws and jumps past
  * nothing, and ends its thread never: netipc.h says more.
