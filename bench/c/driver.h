@@ -63,8 +63,13 @@ bool plays(const struct options *options, const char *scenario);
 _Noreturn void fail(const char *format, ...) PRINTF_LIKE;
 /** From now on, until it is called with NULL, must() goes there where a call failed because nobody served. */
 void losing(jmp_buf *where);
-/** Ends the process where a call of the library failed. */
-void must(nipc_error_t error, const char *what);
+/** Ends the process, or goes where losing() says: a call of the library failed. */
+_Noreturn void cannot(nipc_error_t error, const char *what);
+/** Goes on where a call of the library succeeded, alone: here, so that compilers see what was written. */
+static inline void must(nipc_error_t error, const char *what) {
+    if (error != NIPC_OK)
+        cannot(error, what);
+}
 /** Ends the process: another number was answered than must be. */
 _Noreturn void wrong(const char *what, uint64_t expected, uint64_t answered);
 /** Memory that is never given back before the end, zeroed. */

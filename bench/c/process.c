@@ -26,11 +26,10 @@ static jmp_buf *lost;
 
 void losing(jmp_buf *where) { lost = where; }
 
-void must(nipc_error_t error, const char *what) {
+_Noreturn void cannot(nipc_error_t error, const char *what) {
     if (lost && (error == NIPC_ERR_NOT_READY || error == NIPC_ERR_LOST))
         longjmp(*lost, 1);
-    if (error != NIPC_OK)
-        fail("%s: %s: %s", what, nipc_error_name(error), nipc_last_error());
+    fail("%s: %s: %s", what, nipc_error_name(error), nipc_last_error());
 }
 
 _Noreturn void wrong(const char *what, uint64_t expected, uint64_t answered) {

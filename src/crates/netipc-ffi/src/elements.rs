@@ -36,14 +36,16 @@ impl nipc_elements_t {
     }
 }
 
-/// The library's, for the inline functions of the headers: puts into words that a view, or the place to read
-/// into, is NULL; or else that the view was never filled in.
+/// The library's, for the inline functions of the headers: puts into words that a view or builder, or the place to
+/// read into, or what is to be set, is NULL; or else that the view or builder was never filled in.
 #[unsafe(no_mangle)]
 #[cold]
 pub extern "C" fn nipc_refuse_view(has_view: bool, has_place: bool) {
     tell(match (has_view, has_place) {
-        (false, _) => Failure::argument("the view is NULL"),
-        (_, false) => Failure::argument("the place to read into is NULL"),
+        (false, _) => Failure::argument("the view or builder is NULL"),
+        (_, false) => {
+            Failure::argument("the place to read into, or the response to be set, is NULL")
+        }
         _ => Failure::not_filled(),
     });
 }

@@ -157,7 +157,9 @@ pub unsafe extern "C" fn nipc_host_init(
 }
 
 /// Takes the endpoint of a service, to be served by the host: before it is started. Arguments and
-/// errors as those of nipc_server_init_typed(); a service that failed is not added.
+/// errors as those of nipc_server_init_typed(); a service that failed is not added. Beside what a server left that
+/// died it takes some 150 ms: nobody else waits for that, and where the host is stopped meanwhile the
+/// endpoint is given back.
 ///
 /// NIPC_ERR_ALREADY_INITIALIZED once the host was started, NIPC_ERR_ABORTED once it was stopped.
 #[unsafe(no_mangle)]
@@ -171,7 +173,8 @@ pub unsafe extern "C" fn nipc_host_add(
     // SAFETY: as `boundary` says: what the header asks of callers.
     unsafe {
         boundary(|caller| {
-            let host = caller.object(host)?;
+            // Its own, as where one waits: a stop does not wait for it.
+            let host = caller.shared(host)?;
             host.add(|| caller.bind(run_dir, service_name, config, handler))
         })
     }
@@ -278,7 +281,7 @@ fn checked(worker_count: usize) -> Result<usize, Failure> {
 /// What a live server or host keeps.
 pub(crate) struct Serving {
     worker_count: usize,
-    /// Held for moments: never while anybody waits for handlers or clients.
+    /// Held for moments: never while anybody waits for handlers, clients, or an endpoint.
     phase: Mutex<Phase>,
 }
 
@@ -297,12 +300,23 @@ impl Serving {
     }
 
     fn add(&self, bind: impl FnOnce() -> Result<Bound, Failure>) -> Result<(), Failure> {
-        match &mut *self.phase() {
-            Phase::Bound(bound) => bound.push(bind()?),
-            Phase::Running { .. } => return Err(started()),
-            Phase::Stopped(_) => return Err(stopped()),
+        // Nothing is taken that cannot be added.
+        self.phase().bound().map(drop)?;
+        // Not under the lock, for beside a stale socket it takes a while. What was started or stopped meanwhile does
+        // not get it: dropped, it is given back, and not under the lock either.
+        let bound = bind()?;
+        let mut phase = self.phase();
+        match phase.bound() {
+            Ok(others) => {
+                others.push(bound);
+                Ok(())
+            }
+            Err(failure) => {
+                drop(phase);
+                drop(bound);
+                Err(failure)
+            }
         }
-        Ok(())
     }
 
     fn start(&self) -> Result<Arc<RunningHost>, Failure> {
@@ -310,11 +324,7 @@ impl Serving {
     }
 
     fn start_from(&self, phase: &mut Phase) -> Result<Arc<RunningHost>, Failure> {
-        let bound = match phase {
-            Phase::Bound(bound) => std::mem::take(bound),
-            Phase::Running { .. } => return Err(started()),
-            Phase::Stopped(_) => return Err(stopped()),
-        };
+        let bound = std::mem::take(phase.bound()?);
         let count = bound.len();
         *phase = Phase::Stopped(count);
         let host = Host::with_workers(self.worker_count);
@@ -382,6 +392,15 @@ impl Serving {
 }
 
 impl Phase {
+    /// The endpoints that are taken, of what was neither started nor stopped.
+    fn bound(&mut self) -> Result<&mut Vec<Bound>, Failure> {
+        match self {
+            Self::Bound(bound) => Ok(bound),
+            Self::Running { .. } => Err(started()),
+            Self::Stopped(_) => Err(stopped()),
+        }
+    }
+
     /// How many services there are.
     fn len(&self) -> usize {
         match self {
@@ -404,9 +423,74 @@ fn stopped() -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Barrier;
+    use std::sync::{Barrier, mpsc};
+    use std::time::Duration;
 
     use super::*;
+
+    /// For what takes no time unless it waits for another.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// An endpoint that is taken for as long as `taken` has a second owner.
+    fn bound(taken: &Arc<()>) -> Bound {
+        let taken = Arc::clone(taken);
+        Box::new(move |host| {
+            drop(taken);
+            host
+        })
+    }
+
+    /// What another thread does while a host binds an endpoint, which takes its time beside a stale socket; and what
+    /// becomes of that endpoint.
+    fn meanwhile(
+        what: impl FnOnce(&Serving) + Send + 'static,
+    ) -> (Arc<Serving>, Result<(), nipc_error>, Arc<()>) {
+        let (serving, taken) = (Arc::new(Serving::new(1, Vec::new())), Arc::new(()));
+        serving.add(|| Ok(bound(&taken))).expect("the first is added");
+        let added = serving.add(|| {
+            let (done, is_done) = mpsc::channel();
+            let others = Arc::clone(&serving);
+            std::thread::spawn(move || {
+                what(&others);
+                done.send(()).expect("it is waited for");
+            });
+            is_done.recv_timeout(PATIENCE).expect("nobody waits for a bind");
+            Ok(bound(&taken))
+        });
+        (serving, added.map_err(|failure| failure.told().error), taken)
+    }
+
+    #[test]
+    fn a_host_that_takes_an_endpoint_keeps_nobody_waiting() {
+        let (serving, added, taken) = meanwhile(|serving| {
+            let past = serving.status(1).map(drop).map_err(|failure| failure.told().error);
+            assert_eq!(past, Err(nipc_error::NIPC_ERR_OUT_OF_RANGE), "it is not there yet");
+            serving.status(0).expect("the first is");
+        });
+        assert_eq!(added, Ok(()));
+        serving.status(1).expect("now it is");
+        assert_eq!(Arc::strong_count(&taken), 3);
+        serving.stop().expect("nothing runs");
+        assert_eq!(Arc::strong_count(&taken), 1, "both are given back");
+    }
+
+    #[test]
+    fn an_endpoint_that_was_taken_as_its_host_was_stopped_or_started_is_given_back() {
+        let (serving, added, taken) = meanwhile(|serving| serving.stop().expect("nothing runs"));
+        assert_eq!(added, Err(nipc_error::NIPC_ERR_ABORTED));
+        assert_eq!(Arc::strong_count(&taken), 1);
+        assert!(serving.status(1).is_err(), "it was never the host's");
+
+        let (serving, added, taken) = meanwhile(|serving| drop(serving.start()));
+        assert_eq!(added, Err(nipc_error::NIPC_ERR_ALREADY_INITIALIZED));
+        assert_eq!(Arc::strong_count(&taken), 1);
+        serving.stop().expect("no handler runs");
+
+        // Afterwards nothing is taken to begin with.
+        let refused = serving.add(|| panic!("it is too late"));
+        let refused = refused.map_err(|failure| failure.told().error);
+        assert_eq!(refused, Err(nipc_error::NIPC_ERR_ALREADY_INITIALIZED));
+    }
 
     #[test]
     fn a_stop_that_comes_as_it_is_run_ends_it_well() {

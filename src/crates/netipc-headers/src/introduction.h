@@ -18,12 +18,13 @@
  * object may be moved, and must not be copied. On a closed one every function returns
  * NIPC_ERR_NOT_INITIALIZED, closing included, which is harmless.
  *
- * Arguments. What is passed in is borrowed for the time of the call, but for the context of a handler
- * and that of nipc_log_set().
+ * Arguments. What is passed in is borrowed for the time of the call, but for the context of a handler,
+ * that of nipc_log_set(), and the memory that a builder of the program's own is given.
  * NULL is refused, unless said otherwise. Texts without a length end in NUL.
  *
  * Views are borrowed: those of a client's answer until the client's next use or its close, those of a
  * handler until it returns, those of a payload that a program decodes for as long as it leaves that as it is.
+ * What a client asks for may lie in its last answer, which ends with that call.
  * What they list is read in place, without a call: all of it was checked before there was a view. Members whose
  * names end in an underscore, and functions of which a comment says so, are the library's.
  *

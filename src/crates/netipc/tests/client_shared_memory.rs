@@ -13,6 +13,7 @@ use client_support::services::Increment;
 use client_support::{Place, TestClock, make_ready, timed, within};
 use netipc::client::{CallClient, CallError, ClientConfig, ClientState, NextTry};
 use netipc::{Fault, Header, Profile, Profiles, Status};
+use netipc_proto::hello::Hello;
 
 const SERVICE: &str = "shared";
 const BOTH: Profiles = Profiles(0x03);
@@ -39,20 +40,32 @@ fn echo(_: &Header, payload: &[u8]) -> Vec<u8> {
     payload.to_vec()
 }
 
+/// A server that tells what each client offers. Its script is given the number of the connection, from 0 on, and
+/// the HELLO that came on it.
+fn telling_offers(
+    place: &Place,
+    script: impl Fn(usize, &Hello, Peer) + Send + Sync + 'static,
+) -> (Server, mpsc::Receiver<Profiles>) {
+    let (say, offers) = mpsc::channel();
+    let say = Mutex::new(say);
+    let server = Server::start(&place.endpoint(SERVICE), move |number, mut peer: Peer| {
+        let hello = peer.hello();
+        say.lock().expect("no panic").send(hello.supported).expect("the test listens");
+        script(number, &hello, peer);
+    });
+    (server, offers)
+}
+
 #[test]
 fn a_region_that_cannot_be_attached_costs_no_session_and_is_not_asked_for_again_soon() {
     let place = Place::new();
-    let (say, offers) = mpsc::channel();
-    let say = Mutex::new(say);
-    let server = Server::start(&place.endpoint(SERVICE), move |_, mut peer: Peer| {
-        let hello = peer.hello();
-        say.lock().expect("no panic").send(hello.supported).expect("the test listens");
+    let (server, offers) = telling_offers(&place, |_, hello, mut peer| {
         if hello.supported.contains(Profiles::SHM_HYBRID) {
             // It is nowhere, and the socket stays open.
-            peer.promise_region(&hello, 9);
+            peer.promise_region(hello, 9);
             return peer.hold();
         }
-        let session = peer.ack(&hello, Default::default());
+        let session = peer.ack(hello, Default::default());
         peer.serve(&session, echo);
     });
     let clock = TestClock::default();
@@ -215,18 +228,14 @@ fn harmed(
     place: &Place,
     harm: impl Fn(usize) -> Option<Harm> + Send + Sync + 'static,
 ) -> (Server, mpsc::Receiver<Profiles>) {
-    let (say, offers) = mpsc::channel();
-    let say = Mutex::new(say);
-    let server = Server::start(&place.endpoint(SERVICE), move |number, mut peer: Peer| {
-        let hello = peer.hello();
-        say.lock().expect("no panic").send(hello.supported).expect("the test listens");
+    telling_offers(place, move |number, hello, mut peer| {
         let session_id = number as u64 + 1;
         let shared = hello.supported.contains(Profiles::SHM_HYBRID);
         let harm = harm(number).filter(|_| shared);
         if let Some(Harm::Vanish) = harm {
-            return peer.promise_region(&hello, session_id);
+            return peer.promise_region(hello, session_id);
         }
-        let session = peer.ack(&hello, Grant { session_id, ..Grant::default() });
+        let session = peer.ack(hello, Grant { session_id, ..Grant::default() });
         if let Some(Harm::CutLater) = harm {
             let (header, payload) = peer.request(&session).expect("a request");
             peer.answer(&session, &header, &payload);
@@ -242,8 +251,7 @@ fn harmed(
                 peer.hold();
             }
         }
-    });
-    (server, offers)
+    })
 }
 
 /// Refreshes and calls until a call is answered.
@@ -332,18 +340,14 @@ fn one_session_over_the_socket_is_enough_asked_or_not() {
 #[test]
 fn a_server_of_nothing_but_shared_memory_is_offered_it_again_at_once() {
     let place = Place::new();
-    let (say, offers) = mpsc::channel();
-    let say = Mutex::new(say);
-    let server = Server::start(&place.endpoint(SERVICE), move |number, mut peer: Peer| {
-        let hello = peer.hello();
-        say.lock().expect("no panic").send(hello.supported).expect("the test listens");
+    let (server, offers) = telling_offers(&place, |number, hello, mut peer| {
         if !hello.supported.contains(Profiles::SHM_HYBRID) {
             return peer.refuse(Status::UNSUPPORTED);
         }
         if number < 3 {
-            return peer.promise_region(&hello, 9);
+            return peer.promise_region(hello, 9);
         }
-        let session = peer.ack(&hello, Grant::default());
+        let session = peer.ack(hello, Grant::default());
         peer.serve(&session, echo);
     });
     let clock = TestClock::default();

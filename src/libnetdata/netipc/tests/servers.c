@@ -41,6 +41,10 @@ static nipc_error_t increment(void *argument, const nipc_request_context_t *who,
     case ANSWERS_NOTHING:
         return NIPC_OK;
     case ANSWERS_TWICE:
+        CHECK_ERROR(NIPC_ERR_INVALID_ARGUMENT, nipc_increment_response_builder_set(response, NULL));
+        CHECK(strstr(nipc_last_error(), "response to be set, is NULL") != NULL);
+        CHECK_ERROR(NIPC_ERR_INVALID_ARGUMENT, nipc_increment_response_builder_set(NULL, &answer));
+        CHECK(strstr(nipc_last_error(), "builder is NULL") != NULL);
         CHECK_OK(nipc_increment_response_builder_set(response, &answer));
         return nipc_increment_response_builder_set(response, &answer);
     case WAITS:
@@ -298,6 +302,81 @@ static void handlers_have_the_threads_that_are_promised(void)
     CHECK_OK(nipc_server_destroy(&server));
 }
 
+#define LONG_ANSWER_BYTES 100000u /* more than the response limit that sessions start with */
+
+/* How often the handler below was asked for its long answer. */
+static int long_answers;
+
+/* Its response is refused before it is right: nothing was set by then. */
+static nipc_error_t reverse_at_the_second_try(void *context, const nipc_request_context_t *who,
+                                              const nipc_string_reverse_request_view_t *request,
+                                              nipc_string_reverse_response_builder_t *response)
+{
+    static char zeros[LONG_ANSWER_BYTES];
+    (void)context, (void)who;
+    nipc_string_reverse_response_t answer = {{NULL, 1}};
+    CHECK_ERROR(NIPC_ERR_INVALID_ARGUMENT, nipc_string_reverse_response_builder_set(response, &answer));
+    CHECK(strstr(nipc_last_error(), "bytes is NULL") != NULL);
+    CHECK_ERROR(NIPC_ERR_INVALID_ARGUMENT, nipc_string_reverse_response_builder_set(response, NULL));
+    if (request->bytes.len > 0) {
+        char text[2];
+        CHECK(request->bytes.len == sizeof text);
+        memcpy(text, request->bytes.ptr, sizeof text);
+        answer.bytes = (nipc_str_t){text, sizeof text};
+        CHECK_OK(nipc_string_reverse_response_builder_set(response, &answer));
+        memset(text, 0, sizeof text); /* it was copied */
+        CHECK_ERROR(NIPC_ERR_CALLER, nipc_string_reverse_response_builder_set(response, &answer));
+        CHECK(strstr(nipc_last_error(), "set already") != NULL);
+        return NIPC_OK;
+    }
+    /* What does not fit is the client's to know, whatever the handler makes of it. */
+    long_answers++;
+    answer.bytes = (nipc_str_t){zeros, sizeof zeros};
+    if (nipc_string_reverse_response_builder_set(response, &answer) != NIPC_OK) {
+        answer.bytes.len = 1;
+        CHECK_ERROR(NIPC_ERR_NO_SPACE, nipc_string_reverse_response_builder_set(response, &answer));
+        CHECK(strstr(nipc_last_error(), "does not fit") != NULL);
+    }
+    return NIPC_OK;
+}
+
+/* What is refused of a request is said where it was refused, and the client has nothing to do with it. */
+static void check_refused_requests(nipc_client_ctx_t *client)
+{
+    nipc_string_reverse_request_t requests[] = {{{"a", 1}}, {{NULL, 3}}};
+    nipc_string_reverse_response_view_t response;
+    nipc_string_reverse_batch_view_t answers;
+    nipc_client_status_t status;
+    CHECK_ERROR(NIPC_ERR_INVALID_ARGUMENT, nipc_string_reverse_call(client, &requests[1], &response));
+    CHECK(strstr(nipc_last_error(), "bytes is NULL") != NULL);
+    CHECK_ERROR(NIPC_ERR_INVALID_ARGUMENT, nipc_string_reverse_batch(client, requests, 2, &answers));
+    CHECK(strstr(nipc_last_error(), "bytes is NULL") != NULL);
+    CHECK_OK(nipc_client_status(client, &status));
+    CHECK(strcmp(status.reason, "") == 0);
+    CHECK(status.has_session && status.counters.calls == 0 && status.counters.errors_caller == 0);
+}
+
+static void a_response_that_was_refused_may_be_set_again(void)
+{
+    nipc_managed_server_t server = NIPC_SERVER_INIT;
+    CHECK_OK(nipc_string_reverse_server_init(&server, run_dir, NULL, 1, reverse_at_the_second_try, NULL));
+    CHECK_OK(nipc_server_start(&server));
+    nipc_client_ctx_t client = NIPC_CLIENT_INIT;
+    CHECK_OK(nipc_client_init(&client, run_dir, NIPC_STRING_REVERSE_SERVICE, NULL));
+    CHECK_OK(nipc_client_refresh(&client, NULL));
+    check_refused_requests(&client);
+
+    nipc_string_reverse_request_t request = {{"ab", 2}};
+    nipc_string_reverse_response_view_t response;
+    CHECK_OK(nipc_string_reverse_call(&client, &request, &response));
+    CHECK(response.bytes.len == 2 && memcmp(response.bytes.ptr, "ab", 2) == 0);
+    request.bytes.len = 0;
+    CHECK_OK(nipc_string_reverse_call(&client, &request, &response));
+    CHECK(response.bytes.len == LONG_ANSWER_BYTES && long_answers == 2);
+    CHECK_OK(nipc_client_close(&client));
+    CHECK_OK(nipc_server_destroy(&server));
+}
+
 static nipc_error_t reverse_nothing(void *context, const nipc_request_context_t *who,
                                     const nipc_string_reverse_request_view_t *request,
                                     nipc_string_reverse_response_builder_t *response)
@@ -410,6 +489,7 @@ int main(void)
     run_dir = make_run_dir();
     handlers_have_the_threads_that_are_promised();
     handlers_that_fail_cost_one_call();
+    a_response_that_was_refused_may_be_set_again();
     a_handler_that_stays_keeps_the_server();
     an_abort_ends_a_call();
     run_returns_once_another_thread_stops_it();

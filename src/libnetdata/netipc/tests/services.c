@@ -105,7 +105,21 @@ static void strings_alone_in_batches_and_as_copies(void)
     }
     CHECK_ERROR(NIPC_ERR_OUT_OF_RANGE, nipc_string_reverse_batch_view_get(&answers, 3, &view));
 
+    /* What was answered may be asked for. */
+    for (size_t index = 0; index < 3; index++) {
+        CHECK_OK(nipc_string_reverse_batch_view_get(&answers, 2 - index, &view));
+        requests[index].bytes = view.bytes;
+    }
+    CHECK_OK(nipc_string_reverse_batch(&client, requests, 3, &answers));
+    const char *const forwards[] = {"xy", "", "abc"};
+    for (size_t index = 0; index < 3; index++) {
+        CHECK_OK(nipc_string_reverse_batch_view_get(&answers, index, &view));
+        CHECK_TEXT(nipc_str(forwards[index]), view.bytes);
+    }
+    requests[0].bytes = view.bytes;
     CHECK_OK(nipc_string_reverse_call(&client, requests, &view));
+    CHECK_TEXT(nipc_str("cba"), view.bytes);
+
     nipc_string_reverse_response_copy_t copy = {0};
     CHECK_OK(nipc_string_reverse_response_copy(&view, &copy));
     CHECK_OK(nipc_client_close(&client));
@@ -114,6 +128,24 @@ static void strings_alone_in_batches_and_as_copies(void)
     CHECK_OK(nipc_string_reverse_response_copy_free(&copy));
     CHECK_ERROR(NIPC_ERR_NOT_INITIALIZED, nipc_string_reverse_response_copy_free(&copy));
     CHECK_OK(nipc_server_destroy(&server));
+}
+
+#define MOST_KEYS 64u
+
+/* What was answered may be asked for: it stays as it is until the call is over. The other way round, for then it is
+ * seen where it does not, and twice, for then the answer needs more memory. */
+static void check_keys_of_the_last_answer(nipc_client_ctx_t *client, nipc_cgroups_lookup_answer_view_t *groups)
+{
+    nipc_str_t keys[MOST_KEYS];
+    nipc_cgroups_lookup_item_view_t item;
+    for (size_t count = groups->count; 2 * count <= MOST_KEYS; count = groups->count) {
+        for (size_t index = 0; index < count; index++) {
+            CHECK_OK(nipc_cgroups_lookup_answer_view_item(groups, index, &item));
+            keys[count - 1 - index] = keys[2 * count - 1 - index] = item.path;
+        }
+        CHECK_OK(nipc_cgroups_lookup_call(client, keys, 2 * count, groups));
+        CHECK_NUMBER(2 * count, groups->count);
+    }
 }
 
 static void lookups_by_their_own_functions(void)
@@ -141,6 +173,8 @@ static void lookups_by_their_own_functions(void)
     refresh(&client);
     const nipc_str_t paths[] = {nipc_str("/a"), nipc_str("/b")};
     nipc_cgroups_lookup_answer_view_t groups;
+    CHECK_OK(nipc_cgroups_lookup_call(&client, paths, 2, &groups));
+    check_keys_of_the_last_answer(&client, &groups);
     CHECK_OK(nipc_cgroups_lookup_call(&client, paths, 2, &groups));
     nipc_cgroups_lookup_response_copy_t groups_copy = {0};
     CHECK_OK(nipc_cgroups_lookup_answer_copy(&groups, &groups_copy));

@@ -4,13 +4,13 @@
 //! what they ask of callers and what they answer stands there.
 
 // Not every service has a use for all that is at hand.
-#![allow(unused_imports, unused_variables)]
+#![allow(unused_imports, unused_variables, clippy::let_unit_value)]
 
 use std::ffi::{c_char, c_void};
 use std::mem::{ManuallyDrop, MaybeUninit};
 
 use netipc::client::{Answer, BatchView};
-use netipc::codec::{BStr, NoLabels, ResponseBudget};
+use netipc::codec::{BStr, BuildError, NoLabels, ResponseBudget};
 use netipc::server::ServerConfig;
 use netipc::service::AsKey;
 use netipc::{Endpoint, ListenError};

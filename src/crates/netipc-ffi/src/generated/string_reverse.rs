@@ -4,13 +4,13 @@
 //! what they ask of callers and what they answer stands there.
 
 // Not every service has a use for all that is at hand.
-#![allow(unused_imports, unused_variables)]
+#![allow(unused_imports, unused_variables, clippy::let_unit_value)]
 
 use std::ffi::{c_char, c_void};
 use std::mem::{ManuallyDrop, MaybeUninit};
 
 use netipc::client::{Answer, BatchView};
-use netipc::codec::{BStr, NoLabels, ResponseBudget};
+use netipc::codec::{BStr, BuildError, NoLabels, ResponseBudget};
 use netipc::server::ServerConfig;
 use netipc::service::AsKey;
 use netipc::{Endpoint, ListenError};
@@ -82,12 +82,18 @@ impl From<service::ResponseView<'_>> for nipc_string_reverse_response_view_t {
     }
 }
 
-fn write_request<'b, 'c: 'b>(
+/// What a caller has filled in, looked at: how builders are told it, as often as need be.
+fn read_request<'c>(
     caller: Caller<'c>,
     from: &'c nipc_string_reverse_request_t,
-    builder: service::RequestBuilder<'b>,
-) -> Result<usize, Refused> {
-    Ok(builder.bytes(caller.in_str(from.bytes, "bytes")?).finish()?)
+) -> Result<
+    impl Fn(service::RequestBuilder<'_>) -> Result<usize, BuildError>,
+    Failure,
+> {
+    let fields = (caller.in_str(from.bytes, "bytes")?, );
+    Ok(move |builder: service::RequestBuilder<'_>| {
+        builder.bytes(fields.0).finish()
+    })
 }
 
 export! {
@@ -107,19 +113,25 @@ export! {
         len: *mut usize
     );
     |caller| {
-        let from = caller.in_ref(request, "request")?;
+        let write = read_request(caller, caller.in_ref(request, "request")?)?;
         record::encoded(caller, out, capacity, len, |out| {
-            write_request(caller, from, service::RequestBuilder::new(out))
+            Ok(write(service::RequestBuilder::new(out))?)
         })
     }
 }
 
-fn write_response<'b, 'c: 'b>(
+/// What a caller has filled in, looked at: how builders are told it, as often as need be.
+fn read_response<'c>(
     caller: Caller<'c>,
     from: &'c nipc_string_reverse_response_t,
-    builder: service::ResponseBuilder<'b>,
-) -> Result<usize, Refused> {
-    Ok(builder.bytes(caller.in_str(from.bytes, "bytes")?).finish()?)
+) -> Result<
+    impl Fn(service::ResponseBuilder<'_>) -> Result<usize, BuildError>,
+    Failure,
+> {
+    let fields = (caller.in_str(from.bytes, "bytes")?, );
+    Ok(move |builder: service::ResponseBuilder<'_>| {
+        builder.bytes(fields.0).finish()
+    })
 }
 
 export! {
@@ -139,9 +151,9 @@ export! {
         len: *mut usize
     );
     |caller| {
-        let from = caller.in_ref(response, "response")?;
+        let write = read_response(caller, caller.in_ref(response, "response")?)?;
         record::encoded(caller, out, capacity, len, |out| {
-            write_response(caller, from, service::ResponseBuilder::new(out))
+            Ok(write(service::ResponseBuilder::new(out))?)
         })
     }
 }
@@ -155,10 +167,8 @@ export! {
         response: *mut nipc_string_reverse_response_view_t
     );
     |caller| {
-        let from = caller.in_ref(request, "request")?;
-        call::call::<service::Service, _>(caller, client, response, |builder| {
-            write_request(caller, from, builder)
-        })
+        let write = read_request(caller, caller.in_ref(request, "request")?)?;
+        call::call::<service::Service, _>(caller, client, response, write)
     }
 }
 
@@ -189,8 +199,8 @@ export! {
     );
     |caller| {
         let requests = caller.in_slice(requests, count, "requests")?;
-        call::batch::<service::Service, _, _>(caller, client, requests, answers, |from, builder| {
-            write_request(caller, from, builder)
+        call::batch::<service::Service, _, _, _>(caller, client, requests, answers, |from| {
+            read_request(caller, from)
         })
     }
 }
@@ -212,8 +222,8 @@ export! {
         response: *const nipc_string_reverse_response_t
     );
     |caller| {
-        let from = caller.in_ref(response, "response")?;
-        call::set(caller, builder, |builder| write_response(caller, from, builder))
+        let write = read_response(caller, caller.in_ref(response, "response")?)?;
+        call::set(caller, builder, |builder| write(builder.reset()))
     }
 }
 
@@ -293,7 +303,7 @@ fn bind(
             let mut builder = nipc_string_reverse_response_builder_t {
                 opaque_: words::keep(
                     nipc_string_reverse_response_builder_t::MARK,
-                    Once::Open(response),
+                    Once::new(response),
                 ),
             };
             let handled = run_handler(|| {

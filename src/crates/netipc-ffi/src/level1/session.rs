@@ -161,7 +161,7 @@ pub unsafe extern "C" fn nipc_session_send(
 
 /// Sends what there is room for now, without waiting: for loops. NIPC_ERR_WOULD_BLOCK where the message
 /// is not out yet: wait until the descriptor is writable, and call again with the same header and
-/// payload, until NIPC_OK. One thread at a time.
+/// payload, until NIPC_OK. One thread at a time, and none in nipc_session_send() meanwhile.
 ///
 /// NIPC_ERR_CALLER for another message before this one is out. For the rest as nipc_session_send(); after
 /// any error but NIPC_ERR_WOULD_BLOCK, NIPC_ERR_LIMIT and NIPC_ERR_CALLER close the session.

@@ -63,11 +63,21 @@ where
 
 /// The response of a call, which its handler writes once.
 pub(crate) enum Once<B> {
-    Open(B),
+    /// Nothing is set.
+    Open {
+        builder: B,
+        /// What the schema forbade of what was to be set last.
+        refused: Option<BuildError>,
+    },
     /// Written: so many bytes.
     Set(usize),
-    /// Begun, and what kept it from being written.
-    Failed(BuildError),
-    /// Begun with what C may not pass.
-    Refused,
+    /// It did not fit, which the client is told (spec section 11).
+    Full(BuildError),
+}
+
+impl<B> Once<B> {
+    #[inline(always)]
+    pub(crate) const fn new(builder: B) -> Self {
+        Self::Open { builder, refused: None }
+    }
 }

@@ -1,118 +1,95 @@
 //! The shape `call`: one request, one response, or several at once.
 
-use std::cell::Cell;
-
-use netipc::client::{BatchView, CallClient, CallError};
+use netipc::client::{BatchView, CallClient};
 use netipc::codec::BuildError;
 use netipc::server::HandlerError;
 use netipc::service::Call;
 
 use super::builder::Once;
-use super::record::{Keeper, Refused};
+use super::record::Keeper;
 use crate::boundary::Caller;
 use crate::client::nipc_client_ctx_t;
 use crate::elements::set_already;
 use crate::failure::Failure;
 use crate::words;
 
-/// One request out, one response in.
+/// One request out, one response in. `write` has looked at all that C has passed.
 #[inline]
 pub(crate) fn call<S, V>(
     caller: Caller<'_>,
     client: *mut nipc_client_ctx_t,
     response: *mut V,
-    write: impl Fn(S::RequestBuilder<'_>) -> Result<usize, Refused>,
+    write: impl Fn(S::RequestBuilder<'_>) -> Result<usize, BuildError>,
 ) -> Result<(), Failure>
 where
     S: Call,
     V: for<'a> From<S::Response<'a>>,
 {
     let out = caller.out(response, "response")?;
-    let view = caller.with_client::<CallClient<S>, V>(client, |client| {
-        let refusal = Refusal::default();
-        let answered = client.call(|builder| refusal.keep(write(builder)));
-        answered.map(V::from).map_err(|error| refusal.or(error))
-    })?;
+    let view = caller
+        .with_client::<CallClient<S>, V>(client, |client| Ok(V::from(client.call(write)?)))?;
     out.write(view);
     Ok(())
 }
 
-/// Several requests in one message.
+/// Several requests in one message. `read` looks at what C has passed: at all of it before the client is used.
 #[inline]
-pub(crate) fn batch<'c, S, R, V>(
+pub(crate) fn batch<'c, S, R, V, W>(
     caller: Caller<'c>,
     client: *mut nipc_client_ctx_t,
     requests: &'c [R],
     answers: *mut V,
-    write: impl Fn(&'c R, S::RequestBuilder<'_>) -> Result<usize, Refused>,
+    read: impl Fn(&'c R) -> Result<W, Failure>,
 ) -> Result<(), Failure>
 where
     S: Call,
     V: for<'a> From<BatchView<'a, S>>,
+    W: Fn(S::RequestBuilder<'_>) -> Result<usize, BuildError>,
 {
     let out = caller.out(answers, "answers")?;
+    requests.iter().try_for_each(|request| read(request).map(drop))?;
     let view = caller.with_client::<CallClient<S>, V>(client, |client| {
-        let refusal = Refusal::default();
         let answered = client.batch(requests.len(), |index, builder| {
-            // The engine asks for each request by its place: there is one.
-            let request = requests.get(index).ok_or(BuildError::TooManyItems)?;
-            refusal.keep(write(request, builder))
+            // The engine asks for each request by its place: there is one, and it was looked at.
+            let write = requests.get(index).and_then(|request| read(request).ok());
+            write.ok_or(BuildError::TooManyItems)?(builder)
         });
-        answered.map(V::from).map_err(|error| refusal.or(error))
+        Ok(V::from(answered?))
     })?;
     out.write(view);
     Ok(())
 }
 
-/// What was wrong with a request that the engine was to build, and that only this side has words for.
-#[derive(Default)]
-struct Refusal(Cell<Option<Failure>>);
-
-impl Refusal {
-    /// What the engine is told: no buffer is large enough for such a request.
-    fn keep(&self, written: Result<usize, Refused>) -> Result<usize, BuildError> {
-        written.map_err(|refused| match refused {
-            Refused::Build(error) => error,
-            Refused::Argument(failure) => {
-                self.0.set(Some(failure));
-                BuildError::TooManyItems
-            }
-        })
-    }
-
-    fn or(&self, error: CallError) -> Failure {
-        self.0.take().unwrap_or_else(|| error.into())
-    }
-}
-
-/// Writes the response of a handler, once.
+/// Writes the response of a handler, once. Where it is refused nothing is set, and it may be set to something
+/// else; only what did not fit stays so, for the client asks again then.
 #[inline]
 pub(crate) fn set<'c, K, B, const N: usize>(
     caller: Caller<'c>,
     builder: *mut K,
-    write: impl FnOnce(B) -> Result<usize, Refused>,
+    write: impl FnOnce(&mut B) -> Result<usize, BuildError>,
 ) -> Result<(), Failure>
 where
     B: 'c,
     K: Keeper<N, Kept<'c> = Once<B>>,
 {
     let place = caller.kept_mut(builder, "builder")?;
-    match std::mem::replace(place, Once::Refused) {
-        Once::Open(open) => match write(open) {
+    match place {
+        Once::Open { builder, refused } => match write(builder) {
             Ok(len) => {
                 *place = Once::Set(len);
                 Ok(())
             }
-            Err(Refused::Build(error)) => {
-                *place = Once::Failed(error);
+            Err(error @ (BuildError::NoSpace | BuildError::LimitExceeded)) => {
+                *place = Once::Full(error);
                 Err(error.into())
             }
-            Err(Refused::Argument(failure)) => Err(failure),
+            Err(error) => {
+                *refused = Some(error);
+                Err(error.into())
+            }
         },
-        set => {
-            *place = set;
-            Err(set_already())
-        }
+        Once::Set(_) => Err(set_already()),
+        Once::Full(error) => Err((*error).into()),
     }
 }
 
@@ -127,14 +104,12 @@ where
 {
     // SAFETY: `Keeper` promises the type; what is borrowed lives while the handler is answered for.
     let response = unsafe { words::kept::<Once<B>, N>(K::MARK, builder.words()) };
-    match *response.unwrap_or(&Once::Refused) {
+    match response {
         // What does not fit wins over any other failure (spec section 11).
-        Once::Failed(error @ (BuildError::NoSpace | BuildError::LimitExceeded)) => {
-            Err(error.into())
-        }
-        Once::Failed(error) => handled.and(Err(error.into())),
-        Once::Set(len) => handled.and(Ok(len)),
-        Once::Open(_) | Once::Refused => handled.and(Err(NotSet.into())),
+        Ok(Once::Full(error)) => Err((*error).into()),
+        Ok(Once::Set(len)) => handled.and(Ok(*len)),
+        Ok(Once::Open { refused: Some(error), .. }) => handled.and(Err((*error).into())),
+        Ok(Once::Open { refused: None, .. }) | Err(_) => handled.and(Err(NotSet.into())),
     }
 }
 
@@ -149,3 +124,56 @@ impl std::fmt::Display for NotSet {
 }
 
 impl std::error::Error for NotSet {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boundary::boundary;
+    use crate::error::{nipc_error, nipc_error_t};
+    use crate::typed::keeper;
+    use crate::words::Words;
+
+    /// As the glue declares it, for a response that takes any number as its length.
+    struct Builder {
+        opaque_: Words<9>,
+    }
+    keeper!(Builder, 9, 0x5e7, Once<usize>);
+
+    fn blank() -> Builder {
+        Builder { opaque_: Builder::keep(Once::new(0)) }
+    }
+
+    fn set_to(builder: &mut Builder, written: Result<usize, BuildError>) -> nipc_error_t {
+        // SAFETY: the builder lives.
+        unsafe { boundary(|caller| set(caller, builder, |_: &mut usize| written)) }
+    }
+
+    fn told(builder: &Builder) -> Result<usize, String> {
+        answered(Ok(()), builder).map_err(|error| format!("{error:?}"))
+    }
+
+    #[test]
+    fn what_was_refused_is_not_set_and_may_be_set_to_something_else() {
+        let mut builder = blank();
+        assert!(told(&builder).unwrap_err().contains("set no response"));
+        let refused = BuildError::InnerNul { field: "name" };
+        assert_eq!(set_to(&mut builder, Err(refused)), nipc_error::NIPC_ERR_BUILD.code());
+        assert!(told(&builder).unwrap_err().contains("`name`"), "why, if nothing else is set");
+        assert_eq!(set_to(&mut builder, Ok(3)), 0);
+        assert_eq!(told(&builder), Ok(3));
+        assert_eq!(set_to(&mut builder, Ok(4)), nipc_error::NIPC_ERR_CALLER.code());
+        assert_eq!(set_to(&mut builder, Err(refused)), nipc_error::NIPC_ERR_CALLER.code());
+        assert_eq!(told(&builder), Ok(3));
+    }
+
+    #[test]
+    fn what_did_not_fit_is_told_whatever_follows() {
+        for full in [BuildError::NoSpace, BuildError::LimitExceeded] {
+            let mut builder = blank();
+            let no_space = nipc_error::NIPC_ERR_NO_SPACE.code();
+            assert_eq!(set_to(&mut builder, Err(full)), no_space);
+            assert_eq!(set_to(&mut builder, Ok(3)), no_space);
+            assert!(told(&builder).unwrap_err().contains("does not fit"));
+        }
+    }
+}

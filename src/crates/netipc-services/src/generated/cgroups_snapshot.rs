@@ -185,6 +185,13 @@ impl<'b> RequestBuilder<'b> {
 }
 
 impl<'b> RequestBuilder<'b> {
+    /// A blank one over the same buffer: for who may have to write it once more, because what
+    /// was set the first time is refused.
+    #[inline]
+    pub const fn reset(&mut self) -> RequestBuilder<'_> {
+        RequestBuilder::new(self.out)
+    }
+
     /// Writes the payload, and answers its length in bytes.
     ///
     /// # Errors

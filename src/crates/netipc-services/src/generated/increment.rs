@@ -89,6 +89,13 @@ impl<'b> RequestBuilder<'b> {
         self
     }
 
+    /// A blank one over the same buffer: for who may have to write it once more, because what
+    /// was set the first time is refused.
+    #[inline]
+    pub const fn reset(&mut self) -> RequestBuilder<'_> {
+        RequestBuilder::new(self.out)
+    }
+
     /// Writes the payload, and answers its length in bytes.
     ///
     /// # Errors
@@ -126,6 +133,13 @@ impl<'b> ResponseBuilder<'b> {
     pub fn value(mut self, value: u64) -> Self {
         self.fields.value = value;
         self
+    }
+
+    /// A blank one over the same buffer: for who may have to write it once more, because what
+    /// was set the first time is refused.
+    #[inline]
+    pub const fn reset(&mut self) -> ResponseBuilder<'_> {
+        ResponseBuilder::new(self.out)
     }
 
     /// Writes the payload, and answers its length in bytes.

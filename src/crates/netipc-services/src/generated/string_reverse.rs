@@ -99,6 +99,13 @@ impl<'b> RequestBuilder<'b> {
         self
     }
 
+    /// A blank one over the same buffer: for who may have to write it once more, because what
+    /// was set the first time is refused.
+    #[inline]
+    pub const fn reset(&mut self) -> RequestBuilder<'_> {
+        RequestBuilder::new(self.out)
+    }
+
     /// Writes the payload, and answers its length in bytes.
     ///
     /// # Errors
@@ -136,6 +143,13 @@ impl<'b> ResponseBuilder<'b> {
     pub fn bytes(mut self, bytes: &'b (impl AsRef<[u8]> + ?Sized)) -> Self {
         self.fields.bytes = bytes.as_ref();
         self
+    }
+
+    /// A blank one over the same buffer: for who may have to write it once more, because what
+    /// was set the first time is refused.
+    #[inline]
+    pub const fn reset(&mut self) -> ResponseBuilder<'_> {
+        ResponseBuilder::new(self.out)
     }
 
     /// Writes the payload, and answers its length in bytes.

@@ -112,7 +112,10 @@ impl Listener {
         &mut self,
         mut session_free: impl FnMut() -> bool,
     ) -> Result<Option<Session>, SysError> {
-        self.expire();
+        self.accept_again();
+        if let Some(session) = self.expire(&mut session_free) {
+            return Ok(Some(session));
+        }
         if self.ready.is_empty() {
             self.wait_set.wait(&mut self.events, Deadline::after(Duration::ZERO))?;
             self.ready.extend(self.events.iter().map(|event| event.token));
@@ -277,8 +280,8 @@ impl Listener {
         pending::tell_refusal(channel, &rejection);
     }
 
-    /// Closes what is over its time, and accepts again when it is time to.
-    fn expire(&mut self) {
+    /// Accepts again when it is time to.
+    fn accept_again(&mut self) {
         if self.resume_at.is_some_and(Deadline::has_passed) {
             self.resume_at = None;
             if self
@@ -289,12 +292,26 @@ impl Listener {
                 self.resume_at = Some(Deadline::after(EXHAUSTED_PAUSE));
             }
         }
+    }
+
+    /// Closes what is over its time, until one turns out to be a session: what a client said in time lies there
+    /// unread, where nobody has called for a while.
+    fn expire(&mut self, session_free: SessionFree<'_>) -> Option<Session> {
         while let Some((token, was_decided)) = self.pendings.expired() {
-            if !was_decided {
-                self.counters.decided(Outcome::TimedOut);
+            if was_decided {
+                self.let_go(token);
+                continue;
             }
-            self.let_go(token);
+            let session = self.go_on(token, session_free);
+            if session.is_some() {
+                return session;
+            }
+            if self.pendings.get_mut(token).is_some_and(|pending| pending.drain.is_none()) {
+                self.counters.decided(Outcome::TimedOut);
+                self.let_go(token);
+            }
         }
+        None
     }
 
     /// Takes the eyes off the listening socket for a while.

@@ -368,6 +368,44 @@ fn silent_clients_delay_nobody_and_are_gone_at_their_deadline() {
     assert_eq!(echo.counts().timed_out, SILENT as u64);
 }
 
+/// Time is up for those who have said nothing by then, and not for those to whom nobody has listened.
+#[test]
+fn what_a_client_said_in_time_is_heard_by_a_server_that_stood_still() {
+    const EACH: u64 = 3;
+    // On Linux one look takes in all of them; of pipes each takes a moment.
+    let handshake_timeout = Duration::from_millis(if cfg!(windows) { 5_000 } else { 50 });
+    let place = Place::new();
+    let mut listener = place.listen(&ListenerConfig { handshake_timeout, ..config(100) });
+    let connect = || [(); EACH as usize].map(|()| Raw::connect(&place.endpoint));
+    let (served, refused, silent, gone) = (connect(), connect(), connect(), connect());
+    while listener.counters().counts().connections < 4 * EACH {
+        assert!(listener.try_accept(|| true).expect("looked").is_none());
+    }
+    assert_eq!(listener.pending() as u64, 4 * EACH);
+    let over = Deadline::after(handshake_timeout);
+    served.iter().for_each(|raw| raw.send(&hello(100).message()));
+    refused.iter().for_each(|raw| raw.send(&hello(101).message()));
+    drop(gone);
+    // The server does nothing until all of them are over their time.
+    netipc_sys::wait_readable(abort(), over, &abort()).expect_err("nobody aborts");
+    let sessions = [(); EACH as usize].map(|()| listener.try_accept(|| true).expect("looked"));
+    assert!(sessions.iter().all(Option::is_some), "{:?}", listener.counters().counts());
+    assert!(listener.try_accept(|| true).expect("looked").is_none());
+    for raw in &served {
+        assert_eq!(status(&raw.recv()), Status::OK);
+    }
+    for raw in &refused {
+        assert_eq!(status(&raw.recv()), Status::LIMIT_EXCEEDED);
+    }
+    for raw in &silent {
+        raw.must_close();
+    }
+    let counts = listener.counters().counts();
+    let HandshakeCounts { sessions, limit_exceeded, timed_out, left, .. } = counts;
+    assert_eq!([sessions, limit_exceeded, timed_out, left], [EACH; 4], "{counts:?}");
+    assert_eq!(listener.pending() as u64, EACH, "those that were refused may still read it");
+}
+
 #[test]
 fn a_flood_of_garbage_delays_nobody() {
     let echo = Echo::start(&config(100));

@@ -123,7 +123,7 @@ NIPC_ASSERT_BYTES(nipc_apps_lookup_request_builder_t, 96);
 
 /**
  * Begins a request at the start of `out`, for about `expected` keys: where they turn out to be more or fewer,
- * what was written is moved. NIPC_ERR_NO_SPACE.
+ * what was written is moved. `out` stays the builder's until that is finished or forgotten. NIPC_ERR_NO_SPACE.
  */
 nipc_error_t nipc_apps_lookup_request_builder_init(nipc_apps_lookup_request_builder_t *builder, void *out,
                                                    size_t capacity, size_t expected);
@@ -348,7 +348,8 @@ NIPC_ASSERT_BYTES(nipc_apps_lookup_response_builder_t, 208);
  * keys are answered NIPC_APPS_LOOKUP_STATUS_PAYLOAD_EXCEEDED.
  *
  * `at_ceiling`: whether the limit can grow no further. Below the ceiling a single key whose item does not fit is
- * NIPC_ERR_NO_SPACE instead of NIPC_APPS_LOOKUP_STATUS_OVERSIZED_ITEM. `request` must outlive the builder.
+ * NIPC_ERR_NO_SPACE instead of NIPC_APPS_LOOKUP_STATUS_OVERSIZED_ITEM. The payload of `request`, and `out`, stay as they are until the builder is finished or
+ * forgotten.
  */
 nipc_error_t nipc_apps_lookup_response_builder_init(nipc_apps_lookup_response_builder_t *builder,
                                                     const nipc_apps_lookup_request_view_t *request, void *out,
@@ -426,7 +427,7 @@ nipc_error_t nipc_apps_lookup_client_init(nipc_client_ctx_t *client, const char 
 /**
  * Answers one request.
  *
- * Several threads call it at once. `request`, `response` and all that they point at last until it returns.
+ * Several threads call it at once. `who`, `request`, `response` and all that they point at last until it returns.
  * What it returns but NIPC_OK is a failure: the client is told INTERNAL_ERROR, or LIMIT_EXCEEDED where
  * the response was full (spec section 11); the server goes on, and its status says why. It throws and jumps past
  * nothing, and ends its thread never: netipc.h says more.

@@ -174,7 +174,7 @@ NIPC_ASSERT_BYTES(nipc_cgroups_snapshot_response_builder_t, 208);
 
 /**
  * Begins a response at the start of `out`, for about `expected` items: for tests and other transports; handlers
- * are given theirs. NIPC_ERR_NO_SPACE.
+ * are given theirs. `out` stays the builder's until that is finished or forgotten. NIPC_ERR_NO_SPACE.
  */
 nipc_error_t nipc_cgroups_snapshot_response_builder_init(
     nipc_cgroups_snapshot_response_builder_t *builder, void *out, size_t capacity, size_t expected);
@@ -350,7 +350,8 @@ nipc_error_t nipc_cgroups_snapshot_client_init(nipc_client_ctx_t *client, const 
 /**
  * Answers one request.
  *
- * Several threads call it at once. `request`, `response` and all that they point at last until it returns.
+ * Several threads call it at once. `who` and `response` and all that they point at last until it returns.
+ * Where its items did not fit it may be called once more, for the same request.
  * What it returns but NIPC_OK is a failure: the client is told INTERNAL_ERROR, or LIMIT_EXCEEDED where
  * the response was full (spec section 11); the server goes on, and its status says why. It throws and jumps past
  * nothing, and ends its thread never: netipc.h says more.

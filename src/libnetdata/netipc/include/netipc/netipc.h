@@ -18,12 +18,13 @@
  * object may be moved, and must not be copied. On a closed one every function returns
  * NIPC_ERR_NOT_INITIALIZED, closing included, which is harmless.
  *
- * Arguments. What is passed in is borrowed for the time of the call, but for the context of a handler
- * and that of nipc_log_set().
+ * Arguments. What is passed in is borrowed for the time of the call, but for the context of a handler,
+ * that of nipc_log_set(), and the memory that a builder of the program's own is given.
  * NULL is refused, unless said otherwise. Texts without a length end in NUL.
  *
  * Views are borrowed: those of a client's answer until the client's next use or its close, those of a
  * handler until it returns, those of a payload that a program decodes for as long as it leaves that as it is.
+ * What a client asks for may lie in its last answer, which ends with that call.
  * What they list is read in place, without a call: all of it was checked before there was a view. Members whose
  * names end in an underscore, and functions of which a comment says so, are the library's.
  *
@@ -708,8 +709,8 @@ const char *nipc_error_name(nipc_error_t error);
 // the next call of this thread that fails.
 const char *nipc_last_error(void);
 
-// The library's, for the inline functions of the headers: puts into words that a view, or the place to read
-// into, is NULL; or else that the view was never filled in.
+// The library's, for the inline functions of the headers: puts into words that a view or builder, or the place to
+// read into, or what is to be set, is NULL; or else that the view or builder was never filled in.
 void nipc_refuse_view(bool has_view,
                       bool has_place);
 
@@ -844,7 +845,9 @@ nipc_error_t nipc_server_destroy(struct nipc_managed_server_t *server);
 nipc_error_t nipc_host_init(struct nipc_host_t *host, size_t worker_count);
 
 // Takes the endpoint of a service, to be served by the host: before it is started. Arguments and
-// errors as those of nipc_server_init_typed(); a service that failed is not added.
+// errors as those of nipc_server_init_typed(); a service that failed is not added. Beside what a server left that
+// died it takes some 150 ms: nobody else waits for that, and where the host is stopped meanwhile the
+// endpoint is given back.
 //
 // NIPC_ERR_ALREADY_INITIALIZED once the host was started, NIPC_ERR_ABORTED once it was stopped.
 nipc_error_t nipc_host_add(struct nipc_host_t *host,
@@ -1008,7 +1011,7 @@ nipc_error_t nipc_session_send(const struct nipc_session_t *session,
 
 // Sends what there is room for now, without waiting: for loops. NIPC_ERR_WOULD_BLOCK where the message
 // is not out yet: wait until the descriptor is writable, and call again with the same header and
-// payload, until NIPC_OK. One thread at a time.
+// payload, until NIPC_OK. One thread at a time, and none in nipc_session_send() meanwhile.
 //
 // NIPC_ERR_CALLER for another message before this one is out. For the rest as nipc_session_send(); after
 // any error but NIPC_ERR_WOULD_BLOCK, NIPC_ERR_LIMIT and NIPC_ERR_CALLER close the session.

@@ -112,7 +112,8 @@ nipc_error_t nipc_string_reverse_response_encode(const nipc_string_reverse_respo
 /**
  * One request out, one response in, within the client's call timeout.
  *
- * The view lasts until the client's next use or close. NIPC_ERR_NOT_READY without a session (refresh first),
+ * The view lasts until the client's next use or close. NIPC_ERR_INVALID_ARGUMENT for a pointer that is NULL, in
+ * the request too, before the client has to do with it. NIPC_ERR_NOT_READY without a session (refresh first),
  * NIPC_ERR_BUILD for what the schema forbids, NIPC_ERR_WRONG_SERVICE on the client of another service; else as
  * the session ended. A failed call is not sent again but for what spec section 11 says.
  */
@@ -157,10 +158,12 @@ typedef struct nipc_string_reverse_response_builder {
 NIPC_ASSERT_BYTES(nipc_string_reverse_response_builder_t, 112);
 
 /**
- * Writes the response, once: NIPC_ERR_CALLER the second time.
+ * Writes the response, once: NIPC_ERR_CALLER the second time. `response` and its strings are copied.
  *
  * NIPC_ERR_NO_SPACE where it does not fit the session's limit: return that, and the client asks again with a
- * larger one. NIPC_ERR_BUILD for what the schema forbids. A handler that returns NIPC_OK without this fails.
+ * larger one; no other response is taken then. NIPC_ERR_INVALID_ARGUMENT for a string that is NULL, NIPC_ERR_BUILD
+ * for what the schema forbids: nothing is set then, and another response may be. A handler that returns NIPC_OK
+ * without one fails.
  */
 nipc_error_t nipc_string_reverse_response_builder_set(nipc_string_reverse_response_builder_t *builder,
                                                       const nipc_string_reverse_response_t *response);
@@ -206,7 +209,7 @@ nipc_error_t nipc_string_reverse_client_init(nipc_client_ctx_t *client, const ch
 /**
  * Answers one request.
  *
- * Several threads call it at once. `request`, `response` and all that they point at last until it returns.
+ * Several threads call it at once. `who`, `request`, `response` and all that they point at last until it returns.
  * What it returns but NIPC_OK is a failure: the client is told INTERNAL_ERROR, or LIMIT_EXCEEDED where
  * the response was full (spec section 11); the server goes on, and its status says why. It throws and jumps past
  * nothing, and ends its thread never: netipc.h says more.

@@ -47,6 +47,14 @@ pub(super) fn of_message(body: &Body<'_>) -> TokenStream {
             self.fields.encode(#argument self.out)
         }
     };
+    let reset = quote! {
+        /// A blank one over the same buffer: for who may have to write it once more, because what
+        /// was set the first time is refused.
+        #[inline]
+        pub const fn reset(&mut self) -> #name<'_ #no_labels> {
+            #name::new(self.out)
+        }
+    };
     let label_member = table.as_ref().map(|_| quote!(labels: L,));
     quote! {
         #docs
@@ -69,6 +77,7 @@ pub(super) fn of_message(body: &Body<'_>) -> TokenStream {
         impl<'b #parameter> #name<'b #parameter> {
             #(#setters)*
             #table_setter
+            #reset
             #finish
         }
     }

@@ -113,6 +113,8 @@ pub struct Place {
 pub(super) struct Stitch<S> {
     ceilings: LookupCeilings,
     items: Vec<u8>,
+    /// What `items` were of the lookup before, as they were: in C the keys of this one may lie there.
+    last_items: Vec<u8>,
     /// One for each key answered, in the order asked.
     places: Vec<Place>,
     /// Keys answered "oversized" among several, to be asked again alone.
@@ -129,6 +131,7 @@ impl<S: Lookup> Stitch<S> {
         Self {
             ceilings,
             items: Vec::new(),
+            last_items: Vec::new(),
             places: Vec::new(),
             oversized: Vec::new(),
             generation: None,
@@ -139,8 +142,9 @@ impl<S: Lookup> Stitch<S> {
         }
     }
 
-    /// Forgets the last answer, and starts a lookup of that many keys.
+    /// Forgets the last answer but for its bytes, and starts a lookup of that many keys.
     pub(super) fn begin(&mut self, key_count: usize) -> Result<(), LookupError> {
+        std::mem::swap(&mut self.items, &mut self.last_items);
         self.forget();
         (self.restarted, self.sub_calls, self.response_bytes) = (false, 0, 0);
         let ceiling = self.ceilings.items;

@@ -240,6 +240,24 @@ func TestSendingAndReceivingAllocateNothing(t *testing.T) {
 	}
 }
 
+// As it does when the process stood still while the packet came: a HELLO, say.
+func TestAPacketThatIsThereComesBeforeADeadlineThatHasPassed(t *testing.T) {
+	a, b := channels(t)
+	b.SpinAtMost(0)
+	buffer := make([]byte, 10)
+	for range 20 {
+		if err := a.Send([]byte("in time"), nil, &Wait{}); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := b.Recv(buffer, &Wait{Deadline: After(0)}); n != len("in time") || err != nil {
+			t.Fatal(n, err)
+		}
+		if _, err := b.Recv(buffer, &Wait{Deadline: After(0)}); err != ErrTimedOut {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestAWakeUpOfAnEarlierAbortDoesNotEndALaterWait(t *testing.T) {
 	a, b := channels(t)
 	var abort Abort
