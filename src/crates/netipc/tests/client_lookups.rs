@@ -529,6 +529,25 @@ fn a_key_too_long_for_the_server_or_the_client_is_oversized() {
 }
 
 #[test]
+fn a_lookup_that_no_request_of_the_client_holds_is_too_large() {
+    over_each(|| {
+        let place = Place::new();
+        let server = honest_up_to(&place, 1 << 20);
+        // One byte less than the question for no keys.
+        let ceiling = 15;
+        let config = ClientConfig { max_request_payload_bytes: ceiling, ..ClientConfig::default() };
+        let mut client = ready(&place, config);
+        let too_large = CallError::RequestTooLarge { ceiling };
+        for keys in [&[][..], &["/a/1"], &["/a/1", "/b/2"]] {
+            assert_eq!(client.lookup(keys).map(|_| ()), Err(too_large.clone()), "{keys:?}");
+            assert!(client.ready(), "its session goes on");
+        }
+        assert_eq!((server.accepted(), client.status().counters.larger_requests), (1, 0));
+        server.stop();
+    });
+}
+
+#[test]
 fn keys_that_the_schema_forbids_are_the_callers_mistake() {
     over_each(|| {
         let place = Place::new();

@@ -281,11 +281,8 @@ impl Engine {
             if self.request_len > request_limits.payload_bytes as usize {
                 match self.enlarge(call, self.request_len)? {
                     Enlarged::Granted => continue,
-                    Enlarged::AboveCeiling => {
-                        return Err(CallError::RequestTooLarge { ceiling: self.request_ceiling() });
-                    }
-                    Enlarged::Refused => {
-                        return Err(CallError::RequestRefused { needed: self.request_len });
+                    Enlarged::AboveCeiling | Enlarged::Refused => {
+                        return Err(self.too_large(self.request_len));
                     }
                 }
             }
@@ -336,6 +333,15 @@ impl Engine {
                 Ok(Enlarged::Refused)
             }
             Err(NoSession::Met(error)) => Err(no_session(call, error)),
+        }
+    }
+
+    /// Why a request of `needed` bytes, for which no session is to be had, is not sent.
+    pub(super) fn too_large(&self, needed: usize) -> CallError {
+        let ceiling = self.request_ceiling();
+        match needed > ceiling as usize {
+            true => CallError::RequestTooLarge { ceiling },
+            false => CallError::RequestRefused { needed },
         }
     }
 

@@ -127,7 +127,10 @@ impl<S: Lookup> LookupClient<S> {
                 Enlarged::AboveCeiling | Enlarged::Refused => *refused_len = asked.request_len,
             }
         }
-        let Some(key) = keys.get(asked.first) else { return Ok(()) };
+        let Some(key) = keys.get(asked.first) else {
+            // No key is too long: there is no room for the question itself.
+            return Err(self.engine.too_large(asked.request_len));
+        };
         self.stitch.too_long(key, asked.first).map_err(CallError::Build)
     }
 
