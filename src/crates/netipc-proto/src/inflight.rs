@@ -108,10 +108,12 @@ impl<T> InFlight<T> {
         Some(value)
     }
 
-    /// Takes all messages, in no order: when the session ends, nobody answers them.
+    /// Takes all messages, in no order: when the session ends, nobody answers them. Where `each`
+    /// panics the rest is dropped, and the table is empty all the same.
     pub fn drain(&mut self, mut each: impl FnMut(u64, T)) {
         self.len = 0;
-        for (message_id, value) in self.slots.iter_mut().filter_map(Option::take) {
+        let mut left = Emptied(self.slots.iter_mut());
+        for (message_id, value) in left.0.by_ref().filter_map(Option::take) {
             each(message_id, value);
         }
     }
@@ -136,6 +138,17 @@ impl<T> InFlight<T> {
     fn home(&self, message_id: u64) -> usize {
         let mixed = message_id.wrapping_mul(GOLDEN_RATIO) >> 32;
         mixed as usize & (self.slots.len() - 1)
+    }
+}
+
+/// Slots that are free once this is dropped.
+struct Emptied<'t, T>(core::slice::IterMut<'t, Option<(u64, T)>>);
+
+impl<T> Drop for Emptied<'_, T> {
+    fn drop(&mut self) {
+        for slot in self.0.by_ref() {
+            *slot = None;
+        }
     }
 }
 
@@ -164,6 +177,21 @@ mod tests {
         assert_eq!(table.take(7), Some('a'));
         assert_eq!(table.take(7), None);
         assert_eq!(table.insert(9, 'd'), Ok(()));
+    }
+
+    #[test]
+    fn the_table_stays_whole_where_who_drains_it_panics() {
+        const IDS: u64 = 8;
+        let mut table = InFlight::new(IDS as usize);
+        (0..IDS).for_each(|id| table.insert(id, id).expect("room"));
+        let drained = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            table.drain(|id, _value| panic!("{id} is not wanted"));
+        }));
+        assert!(drained.is_err() && table.is_empty());
+        for id in 0..IDS {
+            assert!(!table.contains(id), "{id} is in no count");
+            table.insert(id, id).expect("room");
+        }
     }
 
     #[test]

@@ -81,7 +81,8 @@ impl<T> Pipeline<T> {
         Ok((value, message))
     }
 
-    /// Takes all that is in flight, in no order: when the session has ended, nobody answers it.
+    /// Takes all that is in flight, in no order: when the session has ended, nobody answers it. Where
+    /// `each` panics the rest is dropped, and nothing is in flight all the same.
     pub fn abandon(&mut self, each: impl FnMut(u64, T)) {
         self.in_flight.drain(each);
     }
