@@ -162,10 +162,15 @@ impl SplitBatch {
         if index > self.part_count {
             return None;
         }
+        Some(Part { index, items: self.start_of(index)..self.start_of(index + 1) })
+    }
+
+    /// The first item of a part, counted from 1.
+    const fn start_of(&self, index: usize) -> usize {
         let rest = self.item_count as usize - self.handled;
-        let start = self.handled + rest * (index - 1) / self.part_count;
-        let end = self.handled + rest * index / self.part_count;
-        Some(Part { index, items: start..end })
+        // In 64 bits: where a `usize` has 32, the product may have more.
+        let before = rest as u64 * (index - 1) as u64 / self.part_count as u64;
+        self.handled + before as usize
     }
 
     /// Answers a part item by item. True for the part that was finished last: its caller calls
@@ -276,6 +281,19 @@ mod tests {
             batch.assemble(&mut payload).unwrap();
             assert_eq!(payload, batch_of(items));
         }
+    }
+
+    #[test]
+    fn the_longest_batch_is_split_without_a_gap() {
+        // The product of both has more than 32 bits.
+        let (items, workers) = (u32::MAX, 3);
+        let batch = SplitBatch::new(Vec::new(), items, LIMIT_BYTES, Answers::default(), workers);
+        let mut end = 0;
+        for part in std::iter::from_fn(|| batch.claim()) {
+            assert_eq!(part.items.start, end);
+            end = part.items.end;
+        }
+        assert_eq!(end, items as usize);
     }
 
     #[test]
