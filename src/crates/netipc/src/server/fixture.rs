@@ -50,13 +50,16 @@ pub(super) struct Fixture {
 
 impl Fixture {
     pub(super) fn new(worker_count: usize) -> Self {
+        Self::proposing(worker_count, &Proposal::default())
+    }
+
+    pub(super) fn proposing(worker_count: usize, proposal: &Proposal) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let endpoint = Endpoint::new(dir.path(), "test").expect("a name");
         let mut listener = Listener::bind(&endpoint, &ListenerConfig::default()).expect("bound");
         let (deadline, abort) = (Deadline::after(PATIENCE), Abort::new().expect("abort"));
         let (client, session) = std::thread::scope(|scope| {
-            let client =
-                scope.spawn(|| Session::connect(&endpoint, &Proposal::default(), deadline, &abort));
+            let client = scope.spawn(|| Session::connect(&endpoint, proposal, deadline, &abort));
             let session = listener.accept(deadline, &abort).expect("a session");
             (client.join().expect("no panic").expect("a session"), session)
         });

@@ -340,18 +340,15 @@ impl Served {
         self.state().outbox.front().map_or(Deadline::never(), |answer| answer.deadline)
     }
 
-    /// Ends the session if nothing is being worked on. With `now`, answers that wait for their
-    /// reader are given up as well. For a server that stops or drains.
+    /// Ends the session if nothing is being worked on. With `now`, also if answers wait for their
+    /// reader, which are given up. For a server that stops or drains.
     pub(super) fn end_if_idle(self: &Arc<Self>, engine: &Engine, now: bool) {
-        let mut state = self.state();
-        if now {
-            while state.outbox.pop_front().is_some() {
-                self.finish_one(&mut state);
-            }
-        }
+        let state = self.state();
         let idle = state.in_flight == 0;
+        // What is given up may be out in part: nothing may follow it, not what is worked on either.
+        let gives_up = now && !state.outbox.is_empty();
         drop(state);
-        if idle {
+        if idle || gives_up {
             engine.end(self, End::Stopped);
         }
     }
@@ -526,6 +523,7 @@ mod tests {
 
     use super::super::fixture::{Fixture, METHOD, PATIENCE, meets, met};
     use super::*;
+    use crate::{Proposal, ReceiveError};
 
     #[test]
     fn the_next_request_is_read_as_soon_as_fewer_are_in_flight_though_answers_wait() {
@@ -552,5 +550,36 @@ mod tests {
             assert!(!served.flush(engine), "most answers wait");
         }
         assert_eq!(meets(engine), Some(served.token));
+    }
+
+    #[test]
+    fn nothing_follows_an_answer_that_a_stop_has_cut_short() {
+        // In many packets, of which some find room.
+        let proposal = Proposal { packet_size: 96, ..Proposal::default() };
+        let fixture = Fixture::proposing(2, &proposal);
+        let Fixture { engine, served, client, .. } = &fixture;
+        let payload = vec![0; served.session.terms().response.payload_bytes as usize];
+        let answer = Header::response(&Header::request(METHOD, 1, 0), payload.len() as u32);
+        while served.state().outbox.is_empty() {
+            assert!(served.begin(engine, 0));
+            served.answer(engine, &answer, &payload);
+        }
+        // Its handler runs on.
+        assert!(served.begin(engine, 0));
+        engine.enter(Phase::Stopping);
+        served.end_if_idle(engine, true);
+        let (deadline, abort) = (Deadline::after(PATIENCE), Abort::new().expect("abort"));
+        let mut inbox = client.inbox();
+
+        assert!(client.receive(&mut inbox, deadline, &abort).is_ok());
+        // There is room by now.
+        served.answer(engine, &Header::response(&answer, 0), b"");
+        engine.end_all();
+        let end = loop {
+            if let Err(error) = client.receive(&mut inbox, deadline, &abort) {
+                break error;
+            }
+        };
+        assert!(matches!(end, ReceiveError::Closed | ReceiveError::BrokenOff), "{end}");
     }
 }
