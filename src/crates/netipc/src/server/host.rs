@@ -165,9 +165,9 @@ pub struct RunningHost {
 }
 
 impl RunningHost {
-    /// Stops: gives the endpoints back, ends sessions, drops requests that no handler has begun,
-    /// and waits up to 2 s for handlers that run, whose answers are still sent if there is room. Once it has
-    /// succeeded no thread of the services is left.
+    /// Stops: gives the endpoints back, ends sessions, drops requests that no handler has begun, and batches that
+    /// are not through, and waits up to 2 s for handlers that run, whose answers are still sent if there is room.
+    /// Once it has succeeded no thread of the services is left.
     /// May be called from any thread, more than once; from within a handler it cannot succeed.
     ///
     /// # Errors

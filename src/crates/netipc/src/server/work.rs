@@ -4,7 +4,7 @@
 //! batches that others may help with, and what the event loop read while all workers were busy.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use netipc_sys::{Interest, SysError, WaitSet, Waker, WatchMode};
@@ -28,6 +28,8 @@ pub(super) struct SharedBatch {
     pub(super) served: Arc<Served>,
     pub(super) header: Header,
     pub(super) split: SplitBatch,
+    /// Items were left, because nobody is to hear the answer.
+    pub(super) useless: AtomicBool,
 }
 
 /// The queue. Its length is bounded by the requests that sessions may have in flight.

@@ -11,7 +11,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use netipc_proto::batch::Batch;
@@ -278,15 +278,25 @@ fn do_job(engine: &Engine, job: Job, scratch: &mut Scratch) {
 /// Answers the request that lies in `scratch.request`, which was begun, as soon as it may.
 pub(super) fn answer_received(engine: &Engine, served: &Arc<Served>, scratch: &mut Scratch) {
     let Some(_permit) = engine.permits.take() else {
-        // The server stops: the client is told now, and not when other handlers have returned.
-        engine.end(served, End::Stopped);
-        return served.give_up();
+        // The client is told now, and not when other handlers have returned.
+        return drop_request(engine, served);
     };
     let request = std::mem::take(&mut scratch.request);
     if let Some(Message { header, payload }) = request.message() {
         answer_request(engine, served, &header, payload, scratch);
     }
     scratch.request = request;
+}
+
+/// Gives up a request that was begun, and with it its session: the server stops, or the session is over.
+fn drop_request(engine: &Engine, served: &Arc<Served>) {
+    engine.end(served, End::Stopped);
+    served.give_up();
+}
+
+/// Whether the rest of a batch is of no use: its session is over, or is to be.
+fn is_useless(engine: &Engine, served: &Served) -> bool {
+    served.is_over() || engine.stopping.load(Ordering::Relaxed)
 }
 
 /// Takes a message that is there already. Answers, as what [`receive`] is given, the length of its
@@ -389,13 +399,14 @@ fn answer_batch(
 ) {
     let limit_bytes = served.session.terms().response.payload_bytes;
     match answer_items(engine, served, header, request, &mut scratch.answers) {
-        Ok(true) => {
+        Ok(Come::Through) => {
             let Scratch { answers, batch, .. } = scratch;
             let parts = std::iter::once(&*answers);
             let outcome = assemble(parts, header.item_count, limit_bytes, batch);
             answer(engine, served, header, outcome.map(|()| batch.as_slice()));
         }
-        Ok(false) => {
+        Ok(Come::Useless) => drop_request(engine, served),
+        Ok(Come::Halfway) => {
             let handled = std::mem::take(&mut scratch.answers);
             let (count, workers) = (header.item_count, engine.worker_count());
             let split = SplitBatch::new(request.to_vec(), count, limit_bytes, handled, workers);
@@ -405,14 +416,23 @@ fn answer_batch(
     }
 }
 
-/// Answers the items of a batch. False when it takes so long that the rest is worth sharing.
+/// How far a worker came with a batch by itself.
+enum Come {
+    Through,
+    /// It takes so long that the rest is worth sharing.
+    Halfway,
+    /// The rest is of no use.
+    Useless,
+}
+
+/// Answers the items of a batch.
 fn answer_items(
     engine: &Engine,
     served: &Served,
     header: &Header,
     request: &[u8],
     answers: &mut Answers,
-) -> Result<bool, Failure> {
+) -> Result<Come, Failure> {
     if !served.service.dispatch.batchable() {
         return Err(Failure::BadEnvelope);
     }
@@ -429,12 +449,15 @@ fn answer_items(
     let started = Instant::now();
     for (index, item) in batch.iter().enumerate() {
         let look = index > 0 && (index < ITEMS_PER_LOOK || index.is_multiple_of(ITEMS_PER_LOOK));
+        if is_useless(engine, served) {
+            return Ok(Come::Useless);
+        }
         if look && engine.worker_count() > 1 && started.elapsed() >= SPLIT_AFTER {
-            return Ok(false);
+            return Ok(Come::Halfway);
         }
         answers.push(limit_bytes, |out| handle(engine, served, item, out))?;
     }
-    Ok(true)
+    Ok(Come::Through)
 }
 
 /// Asks the other workers to help with a batch, and does what they leave.
@@ -446,7 +469,8 @@ fn share(
     scratch: &mut Scratch,
 ) {
     let helpers = split.part_count().saturating_sub(1);
-    let shared = Arc::new(SharedBatch { served: Arc::clone(served), header: *header, split });
+    let (served, useless) = (Arc::clone(served), AtomicBool::new(false));
+    let shared = Arc::new(SharedBatch { served, header: *header, split, useless });
     if helpers > 0 {
         engine.offer((0..helpers).map(|_| Job::Help(Arc::clone(&shared))));
     }
@@ -455,17 +479,21 @@ fn share(
 
 /// Answers parts of a batch until none is left to claim. Who finishes the last answers the client.
 fn help(engine: &Engine, shared: &SharedBatch, scratch: &mut Scratch) {
-    let SharedBatch { served, header, split } = shared;
+    let SharedBatch { served, header, split, useless } = shared;
     while let Some(part) = split.claim() {
         let is_last = split.answer(part, |item, out| {
-            if served.is_over() || engine.stopping.load(Ordering::Relaxed) {
-                // Nobody hears the answer: the rest is not worth the time.
+            if is_useless(engine, served) {
+                useless.store(true, Ordering::Relaxed);
                 return Err(Failure::Internal);
             }
             handle(engine, served, item, out)
         });
         if is_last {
             let outcome = split.assemble(&mut scratch.batch);
+            // Behind the lock that has ordered what all parts said.
+            if useless.load(Ordering::Relaxed) {
+                return drop_request(engine, served);
+            }
             answer(engine, served, header, outcome.map(|()| scratch.batch.as_slice()));
         }
     }

@@ -13,7 +13,7 @@ use crate::support::{
     Client, Gate, Handler, METHOD, Place, echo, eventually, handler, over_each, reply, work_for,
 };
 
-fn send_batch(client: &Client, message_id: u64, items: u32) {
+pub(crate) fn send_batch(client: &Client, message_id: u64, items: u32) {
     let mut payload = Vec::new();
     let mut builder = BatchBuilder::new(&mut payload, items, 65_536).expect("a batch");
     for item in 0..items {

@@ -10,7 +10,10 @@ use netipc::server::{
 };
 use netipc::{Abort, Deadline, Met, ReceiveError, Status};
 
-use crate::support::{Gate, Place, echo, eventually, handler, over_each, proposal, reply};
+use crate::batches::send_batch;
+use crate::support::{
+    Gate, Place, echo, eventually, handler, over_each, proposal, reply, work_for,
+};
 
 /// Beyond a deadline, for a machine that is busy.
 const LATENESS: Duration = Duration::from_secs(if cfg!(windows) { 3 } else { 1 });
@@ -116,6 +119,43 @@ fn a_request_that_no_handler_has_begun_is_dropped_with_its_session() {
         server.stop().expect("the handler has returned");
         eventually("nothing in flight", || server.status().in_flight == 0);
     });
+}
+
+#[test]
+fn a_batch_that_is_not_through_is_dropped_with_its_session() {
+    const ITEMS: u32 = 10;
+    for worker_count in [1, 2] {
+        over_each(|| {
+            let (place, gate, calls) =
+                (Place::new(), Gate::default(), Arc::new(AtomicUsize::new(0)));
+            let (held, counted) = (gate.clone(), Arc::clone(&calls));
+            let server = place.serve(
+                ServerConfig { worker_count, ..ServerConfig::default() },
+                handler(move |_context, request, response| {
+                    match counted.fetch_add(1, Ordering::SeqCst) {
+                        // Long enough for the rest to be shared.
+                        0 => work_for(Duration::from_millis(1)),
+                        _ => held.pass(),
+                    }
+                    reply(request, response)
+                }),
+            );
+            let mut client = place.client();
+            send_batch(&client, 1, ITEMS);
+            gate.wait_for(worker_count);
+            assert!(server.stop_within(Duration::ZERO).is_err(), "handlers run");
+            gate.open();
+            server.stop().expect("they have returned");
+            assert_eq!(calls.load(Ordering::SeqCst), 1 + worker_count, "none began after the stop");
+            client.expect_close();
+            let status = server.status();
+            assert_eq!(
+                (status.calls.internal_error, status.in_flight),
+                (0, 0),
+                "no handler failed"
+            );
+        });
+    }
 }
 
 #[test]
