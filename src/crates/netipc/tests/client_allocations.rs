@@ -9,7 +9,7 @@ use client_support::scripted::{Grant, Server};
 use client_support::services::{AppsLookup, CgroupsSnapshot, Increment, Pid};
 use client_support::{Place, offering, over_each};
 use netipc::cache::Cache;
-use netipc::client::{CallClient, ClientConfig, LookupClient};
+use netipc::client::{CallClient, CallError, ClientConfig, ClientState, LookupClient};
 use netipc_services::{apps_lookup, cgroups_snapshot};
 
 const SERVICE: &str = "hot";
@@ -21,6 +21,23 @@ fn allocations(mut work: impl FnMut()) -> u64 {
     work();
     work();
     measure(|| (0..ROUNDS).for_each(|_| work())).count_total
+}
+
+/// The response limit of lookups.
+const RESPONSE_BYTES: u32 = 4096;
+
+/// An answer that knows every process, or as many as fit.
+fn known(request: &[u8]) -> Vec<u8> {
+    let request = apps_lookup::RequestView::decode(request).expect("a good request");
+    let mut out = vec![0; RESPONSE_BYTES as usize];
+    let budget = netipc::codec::ResponseBudget { out: &mut out, at_ceiling: true };
+    let mut response = apps_lookup::ResponseBuilder::new(&request, budget).expect("it fits");
+    for pid in request.keys() {
+        response.known(pid).comm("init").cgroup_path("/").finish().expect("an item");
+    }
+    let len = response.finish().expect("all of them");
+    out.truncate(len);
+    out
 }
 
 #[test]
@@ -53,20 +70,8 @@ fn a_lookup_of_several_sub_requests_allocates_nothing() {
     over_each(|| {
         let place = Place::new();
         let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
-            let session = peer.accept_with(Grant::responses_of(4096));
-            peer.serve(&session, |_, payload| {
-                let request = apps_lookup::RequestView::decode(payload).expect("a good request");
-                let mut out = vec![0; 4096];
-                let budget = netipc::codec::ResponseBudget { out: &mut out, at_ceiling: true };
-                let mut response =
-                    apps_lookup::ResponseBuilder::new(&request, budget).expect("it fits");
-                for pid in request.keys() {
-                    response.known(pid).comm("init").cgroup_path("/").finish().expect("an item");
-                }
-                let len = response.finish().expect("all of them");
-                out.truncate(len);
-                out
-            });
+            let session = peer.accept_with(Grant::responses_of(RESPONSE_BYTES));
+            peer.serve(&session, |_, payload| known(payload));
         });
         let config = offering(ClientConfig::default());
         let mut client = LookupClient::<AppsLookup>::new(place.endpoint(SERVICE), config);
@@ -78,6 +83,33 @@ fn a_lookup_of_several_sub_requests_allocates_nothing() {
         };
         assert_eq!(allocations(lookup), 0);
         assert!(client.status().counters.sub_calls > 2 * ROUNDS, "several each");
+        server.stop();
+    });
+}
+
+#[test]
+fn closing_gives_up_the_memory_of_answers() {
+    over_each(|| {
+        let place = Place::new();
+        let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
+            let session = peer.accept_with(Grant::responses_of(RESPONSE_BYTES));
+            peer.serve(&session, |_, payload| known(payload));
+        });
+        let config = offering(ClientConfig::default());
+        let mut client = LookupClient::<AppsLookup>::new(place.endpoint(SERVICE), config);
+        client.refresh();
+        let keys: Vec<Pid> = (0..500).map(Pid).collect();
+        // One lookup keeps the items of the one before.
+        let [_, items_len] =
+            [(); 2].map(|()| client.lookup(&keys).expect("an answer").parts().1.len());
+        let closed = measure(|| client.close());
+        assert!(closed.bytes_current <= -2 * items_len as i64, "{closed:?} of {items_len}");
+        assert_eq!(
+            client.lookup(&keys).map(|_| ()),
+            Err(CallError::NotReady { state: ClientState::Disconnected })
+        );
+        client.refresh();
+        assert_eq!(client.lookup(&keys).map(|answer| answer.len()), Ok(keys.len()));
         server.stop();
     });
 }

@@ -40,9 +40,9 @@ pub use netipc_proto::retry::{ClientState, NextTry};
 pub use snapshot::SnapshotClient;
 pub use status::{ClientCounters, ClientStatus, ErrorCounters, SessionStatus};
 
-/// What all typed clients offer of their engine.
+/// What all typed clients offer of their engine. `$answers` is where one keeps answers of its own.
 macro_rules! engine_methods {
-    () => {
+    ($($answers:ident)?) => {
         /// Connects when there is no session and it is time to try; with a session, looks once
         /// whether it is still there. See [`Engine::refresh`](crate::client::Engine::refresh).
         pub fn refresh(&mut self) -> bool {
@@ -76,9 +76,11 @@ macro_rules! engine_methods {
             self.engine.abort_handle()
         }
 
-        /// Ends the session, if there is one. A refresh connects again.
+        /// Ends the session, if there is one, and gives up the memory of its answers. A refresh
+        /// connects again.
         pub fn close(&mut self) {
             self.engine.close();
+            $(self.$answers.release();)?
         }
     };
 }

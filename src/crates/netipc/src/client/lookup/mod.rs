@@ -56,7 +56,7 @@ impl<S: Lookup> LookupClient<S> {
         Self { engine: Engine::with_environment(endpoint, config, Self::INFO, environment), stitch }
     }
 
-    engine_methods!();
+    engine_methods!(stitch);
 
     /// Asks for `keys`: one item each, in their order, borrowed until the next use of this client.
     ///

@@ -154,6 +154,11 @@ impl<S: Lookup> Stitch<S> {
         Ok(())
     }
 
+    /// Gives up the memory of the last answers.
+    pub(super) fn release(&mut self) {
+        *self = Self::new(self.ceilings);
+    }
+
     /// What to ask next; `None` when all is answered.
     pub(super) fn next<K: AsKey<<S::Item as LookupItem>::Key>>(
         &self,
