@@ -18,6 +18,8 @@ use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
+use crate::panics::discard;
+
 /// How much an event matters, the gravest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -73,13 +75,16 @@ pub fn observe(observer: Observer) -> bool {
 impl Event<'_> {
     pub(crate) fn tell(&self) {
         // It happens to threads that others hang on. Nothing of an event is used afterwards.
-        let _contained = catch_unwind(AssertUnwindSafe(|| {
+        let told = catch_unwind(AssertUnwindSafe(|| {
             #[cfg(feature = "tracing")]
             self.trace();
             if let Some(observer) = OBSERVER.get() {
                 observer(self);
             }
         }));
+        if let Err(panic) = told {
+            discard(panic);
+        }
     }
 
     #[cfg(feature = "tracing")]

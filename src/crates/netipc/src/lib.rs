@@ -23,6 +23,7 @@ pub mod service;
 mod endpoint;
 mod error;
 mod listener;
+mod panics;
 mod place;
 mod session;
 

@@ -8,7 +8,6 @@
 //! session, keeps it to itself, and looks for the request, until that does not pay any more or somebody
 //! else has something (docs/adr/0005).
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,6 +24,7 @@ use super::served::Served;
 use super::status::{End, add};
 use super::work::{Job, SharedBatch};
 use crate::events::Level;
+use crate::panics::{discard, words_of};
 use crate::{Header, Inbox, Message, PacketBuffer, ReceiveError, Session, Status};
 
 /// Once the items of a batch have taken this long, the rest is shared with other workers: cheap
@@ -499,12 +499,6 @@ fn help(engine: &Engine, shared: &SharedBatch, scratch: &mut Scratch) {
     }
 }
 
-/// What a panic said: `panic!` leaves text, and anything else nothing that can be shown.
-fn words_of(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words")
-}
-
 /// Runs the handler on one request, and contains it.
 fn handle(
     engine: &Engine,
@@ -525,6 +519,7 @@ fn handle(
         let words = words_of(&*panic);
         service.counters.last_error.set(&format_args!("the handler panicked: {words}"));
         service.tell(Level::Error, "handler panicked", session.id(), format_args!("{words}"));
+        discard(panic);
         Err(Failure::Internal)
     })
 }

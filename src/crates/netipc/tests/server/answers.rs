@@ -134,6 +134,36 @@ fn failures_are_answered_and_end_the_session_and_nothing_else() {
     });
 }
 
+/// What a handler panics with, where that goes off once more.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("what a handler panicked with panics, as a test wants it");
+    }
+}
+
+#[test]
+fn a_panic_that_panics_when_it_is_dropped_is_contained_too() {
+    over_each(|| {
+        let place = Place::new();
+        let server = place.serve(
+            ServerConfig { worker_count: 1, ..ServerConfig::default() },
+            handler(|_context, request, response| match request {
+                b"panic" => std::panic::panic_any(Bomb),
+                _ => reply(request, response),
+            }),
+        );
+        for _ in 0..2 {
+            let mut client = place.client();
+            assert_eq!(client.status_of(b"panic"), Status::INTERNAL_ERROR);
+            client.expect_close();
+        }
+        assert_eq!(place.client().call(b"fine").1, b"fine");
+        assert_eq!(server.status().calls.panics, 2);
+    });
+}
+
 #[test]
 fn a_request_above_the_limit_is_told_so_and_the_session_ends() {
     let place = Place::new();
