@@ -58,7 +58,7 @@ pub struct CallCounts {
 /// Sessions that are over, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EndCounts {
-    /// The client left.
+    /// The client left, be it in the midst of a message.
     pub left: u64,
     /// A final answer was given: a status other than OK and UNSUPPORTED.
     pub answered: u64,

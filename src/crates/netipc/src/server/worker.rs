@@ -354,8 +354,9 @@ fn receive_failed(engine: &Engine, served: &Arc<Served>, error: ReceiveError) {
                 served.answer(engine, &answer, &[]);
             }
         }
-        ReceiveError::Closed => engine.end(served, End::Left),
-        ReceiveError::BrokenOff | ReceiveError::Violation(_) | ReceiveError::BrokenRegion(_) => {
+        // Who dies in the midst of a message breaks no contract.
+        ReceiveError::Closed | ReceiveError::BrokenOff => engine.end(served, End::Left),
+        ReceiveError::Violation(_) | ReceiveError::BrokenRegion(_) => {
             engine.end(served, End::Violated);
         }
         ReceiveError::ChunkGap => engine.end(served, End::ChunkGap),
