@@ -128,8 +128,8 @@ pub enum SendError {
     /// The abort handle is set. The session has ended if a part of the message was out.
     #[error("aborted by this side")]
     Aborted,
-    /// The peer closed its end. Receive until [`ReceiveError::Closed`] before judging: an answer
-    /// may be queued (spec section 6).
+    /// The peer closed its end, or this side ended the session ([`Session::shutdown`](crate::Session::shutdown)).
+    /// Receive until [`ReceiveError::Closed`] before judging: an answer may be queued (spec section 6).
     #[error("the peer closed the session")]
     PeerGone,
     /// The socket does not carry packets of the agreed size any more.
@@ -179,7 +179,7 @@ pub enum ReceiveError {
     /// The abort handle is set. What did arrive is kept in the inbox.
     #[error("aborted by this side")]
     Aborted,
-    /// The peer closed its end, and everything that it sent before was received.
+    /// The peer closed its end, and everything that it sent before was received; or this side ended the session.
     #[error("the peer closed the session")]
     Closed,
     /// The peer closed its end in the midst of a message.

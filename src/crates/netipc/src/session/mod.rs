@@ -208,6 +208,9 @@ impl Session {
     /// Takes what is there now, without waiting. `None` when no message is whole yet: what did
     /// arrive is in `inbox`, and the session is readable when there is more.
     ///
+    /// On shared memory this looks at the memory alone: that the peer has left without a goodbye is for
+    /// [`peer_gone`](Self::peer_gone) to tell, and for `receive`.
+    ///
     /// # Errors
     /// As [`receive`](Self::receive), without the waiting: [`ReceiveError::ChunkGap`] when the rest
     /// of a message is overdue.
@@ -317,8 +320,9 @@ impl Session {
         self.channel().peer_gone()
     }
 
-    /// Ends the session, from any thread: those who wait in [`send`](Self::send) or
-    /// [`receive`](Self::receive) return. The peer still gets what was sent.
+    /// Ends the session, from any thread, as often as one likes: those who wait in [`send`](Self::send)
+    /// or [`receive`](Self::receive) return, with [`SendError::PeerGone`] and [`ReceiveError::Closed`],
+    /// and no later one waits. The peer still gets what was sent.
     pub fn shutdown(&self) {
         match &self.transport {
             Transport::Socket(socket) => socket.channel.shutdown(),

@@ -400,7 +400,33 @@ fn shutting_down_ends_those_who_wait_and_still_delivers() {
         assert_eq!(message.payload, b"last");
         assert_eq!(server.receive(&mut inbox, long(), &abort()), Err(ReceiveError::Closed));
         assert_eq!(server.peer_gone(), Ok(true));
+        client.shutdown();
         assert_eq!(client.send(&request(2, b""), b"", long(), &abort()), Err(SendError::PeerGone));
+        let received = client.receive(&mut client.inbox(), long(), &abort()).err();
+        assert_eq!(received, Some(ReceiveError::Closed));
+    });
+}
+
+#[test]
+fn a_look_at_what_is_there_tells_that_the_peer_has_left_where_that_costs_nothing() {
+    over_each(|transport| {
+        for client_leaves in [true, false] {
+            let (client, server) = transport.pair(100);
+            // Something is in flight, so that nobody says goodbye.
+            client.send(&request(1, b"x"), b"x", long(), &abort()).expect("sent");
+            server.receive(&mut server.inbox(), long(), &abort()).expect("a request");
+            let (leaves, stays) = if client_leaves { (client, server) } else { (server, client) };
+            let mut inbox = stays.inbox();
+            assert_eq!(stays.try_receive(&mut inbox), Ok(None));
+            drop(leaves);
+            netipc_sys::wait_readable(&stays, long(), &abort()).expect("readable");
+            let in_memory = stays.profile().is_shared_memory();
+            let told = if in_memory { Ok(None) } else { Err(ReceiveError::Closed) };
+            assert_eq!(stays.try_receive(&mut inbox), told);
+            assert_eq!(stays.peer_gone(), Ok(true), "which tells in any case");
+            let waited = stays.receive(&mut inbox, long(), &abort());
+            assert_eq!(waited, Err(ReceiveError::Closed));
+        }
     });
 }
 
