@@ -192,7 +192,7 @@ impl RunningHost {
     }
 
     /// Gives the endpoints back, reads nothing more, and waits up to 5 s until every request that
-    /// was read is answered. Then [`stop`](Self::stop)s, whatever is left.
+    /// was read is answered. Then [`stop`](Self::stop)s, whatever is left, and whoever else still drains.
     ///
     /// # Errors
     /// [`ServerError::HandlersRunning`].

@@ -1,8 +1,8 @@
 //! Stopping and draining, whatever clients and handlers do.
 
 use std::cell::OnceCell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use netipc::server::{
@@ -12,7 +12,7 @@ use netipc::{Abort, Deadline, Met, ReceiveError, Status};
 
 use crate::batches::send_batch;
 use crate::support::{
-    Gate, Place, echo, eventually, handler, over_each, proposal, reply, work_for,
+    Gate, PATIENCE, Place, echo, eventually, handler, over_each, proposal, reply, work_for,
 };
 
 /// Beyond a deadline, for a machine that is busy.
@@ -98,6 +98,58 @@ fn a_handler_that_outlives_the_stop_is_reported_and_harms_nobody() {
         assert_absent(&place);
         gate.open();
         server.stop_within(LATENESS).expect("the handler has returned");
+    });
+}
+
+#[test]
+fn who_stops_drains_and_waits_at_once_does_not_disturb_the_others() {
+    over_each(|| {
+        const OTHERS: usize = 4;
+        let (place, gate) = (Place::new(), Gate::default());
+        let server = place.serve(ServerConfig::default(), holding(&gate));
+        let mut client = place.client();
+        client.request(1, b"hold");
+        gate.wait_for(1);
+        std::thread::scope(|scope| {
+            let patient = || server.stop_within(PATIENCE);
+            let threads: Vec<_> = (0..OTHERS)
+                .flat_map(|_| [scope.spawn(patient), scope.spawn(|| server.drain_within(PATIENCE))])
+                .chain([scope.spawn(|| server.wait())])
+                .collect();
+            assert!(server.stop_within(Duration::ZERO).is_err(), "a handler runs");
+            assert!(threads.iter().all(|thread| !thread.is_finished()), "their time is not over");
+            gate.open();
+            for thread in threads {
+                thread.join().expect("no panic").expect("stopped");
+            }
+        });
+        assert_eq!(client.receive().expect("an answer").1, b"hold");
+        client.expect_close();
+    });
+}
+
+#[test]
+fn a_server_that_is_stopped_or_dropped_by_its_handler_stops_once_that_returns() {
+    type Kept = Arc<Mutex<Option<RunningServer>>>;
+    over_each(|| {
+        let (place, kept) = (Place::new(), Kept::default());
+        let for_handler = Arc::clone(&kept);
+        let server = place.serve(
+            ServerConfig::default(),
+            handler(move |_context, request, response| {
+                let server = for_handler.lock().expect("no panic").take().expect("served");
+                let outcome = server.stop_within(Duration::ZERO);
+                assert!(matches!(outcome, Err(ServerError::HandlersRunning { threads: 1.. })));
+                drop(server);
+                reply(request, response)
+            }),
+        );
+        let mut client = place.client();
+        *kept.lock().expect("no panic") = Some(server);
+        client.request(1, b"stop");
+        assert_eq!(client.receive().expect("an answer").1, b"stop");
+        client.expect_close();
+        assert_absent(&place);
     });
 }
 
