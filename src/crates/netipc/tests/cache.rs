@@ -342,6 +342,35 @@ fn of_two_items_with_one_identity_the_first_is_found() {
     });
 }
 
+/// Who reads the payload in another language finds there what is found here.
+#[test]
+fn where_items_lie_is_told_for_who_reads_them_elsewhere() {
+    over_each(|| {
+        let place = Place::new();
+        let items: Vec<_> = (0..100).map(|n| item(n, &format!("name-{n}"), "/a/path")).collect();
+        let payload = snapshot(1, items.clone());
+        let sent = payload.clone();
+        let server = server(&place, move |_| sent.clone());
+        let mut cache = cache(&place);
+        assert!(cache.load().table().is_none(), "nothing is in it");
+        assert_eq!(cache.refresh(), Ok(()));
+        let contents = cache.load();
+        assert_eq!(contents.places().len(), items.len());
+        let table = contents.table().expect("of quick hashes");
+        assert!(table.slots.len().is_power_of_two() && table.slots.len() > items.len());
+        for (item, place) in items.iter().zip(contents.places()) {
+            let name = format!("name-{}", item.hash);
+            let found = contents.place(&(item.hash, name.as_str().into())).expect("is there");
+            assert_eq!((found.start, found.len), (place.start, place.len));
+            let bytes = &payload[place.start as usize..][..place.len as usize];
+            assert!(bytes.windows(name.len()).any(|window| window == name.as_bytes()));
+            assert!(table.slots.iter().any(|slot| slot.place.start == place.start));
+        }
+        assert!(contents.place(&(0, "name-1".into())).is_none(), "hash and name");
+        server.stop();
+    });
+}
+
 #[test]
 fn many_items_of_one_hash_are_told_apart_by_name() {
     over_each(|| {

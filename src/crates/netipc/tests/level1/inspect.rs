@@ -4,6 +4,23 @@ use std::fs;
 
 use netipc::{Endpoint, EndpointState, EntryKind, Listener, ListenerConfig};
 
+/// Under Wine no pipes are listed (docs/platform/windows.md).
+#[cfg(unix)]
+#[test]
+fn the_names_that_are_taken_are_listed_in_order_and_nothing_else() {
+    let run_dir = tempfile::tempdir().expect("a directory");
+    assert_eq!(Endpoint::list(run_dir.path()).expect("listed"), Vec::<Vec<u8>>::new());
+    let bind = |name: &str| {
+        let endpoint = Endpoint::new(run_dir.path(), name).expect("a good name");
+        Listener::bind(&endpoint, &ListenerConfig::default()).expect("free")
+    };
+    let _listeners = [bind("second"), bind("first")];
+    fs::write(run_dir.path().join("notes.txt"), "no endpoint").expect("written");
+    let names = Endpoint::list(run_dir.path()).expect("listed");
+    assert_eq!(names, [b"first".to_vec(), b"second".to_vec()]);
+    assert!(Endpoint::list(run_dir.path().join("absent")).is_err());
+}
+
 #[test]
 fn an_endpoint_says_what_stands_at_its_name() {
     let run_dir = tempfile::tempdir().expect("a directory");

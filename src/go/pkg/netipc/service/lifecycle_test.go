@@ -119,4 +119,3 @@ func TestTheEndOfServesContextEndsADrain(t *testing.T) {
 		t.Error(err)
 	}
 }
-

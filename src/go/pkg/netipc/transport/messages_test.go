@@ -311,6 +311,9 @@ func TestAPipelineMatchesAnswersInAnyOrder(t *testing.T) {
 	if err := pipeline.Submit(&header, []byte("d"), "d", within(soon)); !errors.Is(err, ErrDuplicateID) {
 		t.Fatal(err)
 	}
+	if pipeline.InFlight() != 3 {
+		t.Fatalf("%d requests are in flight", pipeline.InFlight())
+	}
 	inbox := server.NewInbox()
 	for range 3 {
 		receive(t, server, inbox)
@@ -330,6 +333,26 @@ func TestAPipelineMatchesAnswersInAnyOrder(t *testing.T) {
 	}
 	if _, _, err := pipeline.Receive(within(soon)); err != ErrEnded {
 		t.Fatal(err)
+	}
+}
+
+func TestWhatNobodyAnswersIsTakenOutOfAPipelineWhoseSessionEnded(t *testing.T) {
+	client, server := pair(t, ListenerConfig{}, Proposal{})
+	pipeline := NewPipeline[string](client, 3)
+	for id, value := range []string{"a", "b"} {
+		header := protocol.RequestHeader(3, uint64(id), 1)
+		if err := pipeline.Submit(&header, []byte(value), value, Until(Never())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = server.Close()
+	if _, _, err := pipeline.Receive(within(soon)); !errors.Is(err, ErrClosed) {
+		t.Fatal(err)
+	}
+	left := map[uint64]string{}
+	pipeline.Abandon(func(id uint64, value string) { left[id] = value })
+	if len(left) != 2 || left[0] != "a" || left[1] != "b" || pipeline.InFlight() != 0 {
+		t.Errorf("%v was taken out, %d are left", left, pipeline.InFlight())
 	}
 }
 

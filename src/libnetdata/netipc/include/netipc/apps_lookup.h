@@ -348,8 +348,8 @@ NIPC_ASSERT_BYTES(nipc_apps_lookup_response_builder_t, 208);
  * keys are answered NIPC_APPS_LOOKUP_STATUS_PAYLOAD_EXCEEDED.
  *
  * `at_ceiling`: whether the limit can grow no further. Below the ceiling a single key whose item does not fit is
- * NIPC_ERR_NO_SPACE instead of NIPC_APPS_LOOKUP_STATUS_OVERSIZED_ITEM. The payload of `request`, and `out`, stay as they are until the builder is finished or
- * forgotten.
+ * NIPC_ERR_NO_SPACE instead of NIPC_APPS_LOOKUP_STATUS_OVERSIZED_ITEM. The payload of `request` stays as it is, and
+ * `out` the builder's, until that is finished or forgotten.
  */
 nipc_error_t nipc_apps_lookup_response_builder_init(nipc_apps_lookup_response_builder_t *builder,
                                                     const nipc_apps_lookup_request_view_t *request, void *out,

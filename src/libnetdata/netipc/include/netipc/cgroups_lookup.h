@@ -262,7 +262,8 @@ NIPC_ASSERT_BYTES(nipc_cgroups_lookup_answer_view_t, 48);
  *
  * Keys are split over as many requests as the session's limits need, and what did not fit an answer is asked
  * again; all of it within one call timeout. A key whose item fits no answer is answered
- * NIPC_CGROUPS_LOOKUP_STATUS_OVERSIZED_ITEM. Keys are read during the call and never copied; they may lie in the client's last answer.
+ * NIPC_CGROUPS_LOOKUP_STATUS_OVERSIZED_ITEM. Keys are read during the call and never copied;
+ * they may lie in the client's last answer.
  *
  * The answer lasts until the client's next use or close. NIPC_ERR_NOT_READY without a session (refresh first),
  * NIPC_ERR_BUILD for a key that the schema forbids, NIPC_ERR_WRONG_SERVICE on the client of another service,
@@ -298,8 +299,8 @@ NIPC_ASSERT_BYTES(nipc_cgroups_lookup_response_builder_t, 208);
  * keys are answered NIPC_CGROUPS_LOOKUP_STATUS_PAYLOAD_EXCEEDED.
  *
  * `at_ceiling`: whether the limit can grow no further. Below the ceiling a single key whose item does not fit is
- * NIPC_ERR_NO_SPACE instead of NIPC_CGROUPS_LOOKUP_STATUS_OVERSIZED_ITEM. The payload of `request`, and `out`, stay as they are until the builder is finished or
- * forgotten.
+ * NIPC_ERR_NO_SPACE instead of NIPC_CGROUPS_LOOKUP_STATUS_OVERSIZED_ITEM. The payload of `request` stays as it is, and
+ * `out` the builder's, until that is finished or forgotten.
  */
 nipc_error_t nipc_cgroups_lookup_response_builder_init(nipc_cgroups_lookup_response_builder_t *builder,
                                                        const nipc_cgroups_lookup_request_view_t *request,

@@ -227,7 +227,8 @@ NIPC_ASSERT_BYTES(nipc_ip_to_asn_answer_view_t, 48);
  *
  * Keys are split over as many requests as the session's limits need, and what did not fit an answer is asked
  * again; all of it within one call timeout. A key whose item fits no answer is answered
- * NIPC_IP_TO_ASN_STATUS_OVERSIZED_ITEM. Keys are read during the call and never copied; they may lie in the client's last answer.
+ * NIPC_IP_TO_ASN_STATUS_OVERSIZED_ITEM. Keys are read during the call and never copied;
+ * they may lie in the client's last answer.
  *
  * The answer lasts until the client's next use or close. NIPC_ERR_NOT_READY without a session (refresh first),
  * NIPC_ERR_BUILD for a key that the schema forbids, NIPC_ERR_WRONG_SERVICE on the client of another service,
@@ -263,8 +264,8 @@ NIPC_ASSERT_BYTES(nipc_ip_to_asn_response_builder_t, 208);
  * keys are answered NIPC_IP_TO_ASN_STATUS_PAYLOAD_EXCEEDED.
  *
  * `at_ceiling`: whether the limit can grow no further. Below the ceiling a single key whose item does not fit is
- * NIPC_ERR_NO_SPACE instead of NIPC_IP_TO_ASN_STATUS_OVERSIZED_ITEM. The payload of `request`, and `out`, stay as they are until the builder is finished or
- * forgotten.
+ * NIPC_ERR_NO_SPACE instead of NIPC_IP_TO_ASN_STATUS_OVERSIZED_ITEM. The payload of `request` stays as it is, and
+ * `out` the builder's, until that is finished or forgotten.
  */
 nipc_error_t nipc_ip_to_asn_response_builder_init(nipc_ip_to_asn_response_builder_t *builder,
                                                   const nipc_ip_to_asn_request_view_t *request, void *out,

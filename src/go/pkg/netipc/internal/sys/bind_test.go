@@ -54,9 +54,11 @@ func TestOfManyWhoBindExactlyOneWins(t *testing.T) {
 		if len(won) != 1 {
 			t.Fatalf("%d of %d won", len(won), servers)
 		}
-		if _, err := Connect(path, within(soon)); err != nil {
+		reached, err := Connect(path, within(soon))
+		if err != nil {
 			t.Fatal("the winner cannot be reached:", err)
 		}
+		_ = reached.Close()
 		_ = (<-won).Close()
 		if names := siblingsIn(t, filepath.Dir(path)); len(names) != 1 || !strings.HasSuffix(names[0], ".lock") {
 			t.Fatalf("left behind: %v", names)
@@ -96,9 +98,11 @@ func TestAStaleSocketIsReplaced(t *testing.T) {
 	if took := time.Since(start); took < refusedRetries*refusedPause {
 		t.Fatalf("it was asked for %v only", took)
 	}
-	if _, err := Connect(path, within(soon)); err != nil {
+	reached, err := Connect(path, within(soon))
+	if err != nil {
 		t.Fatal(err)
 	}
+	_ = reached.Close()
 }
 
 func TestWhatIsNoEndpointIsNamedAndLeftAlone(t *testing.T) {
@@ -237,11 +241,13 @@ func TestAFullBacklogIsWaitedForUntilTheDeadlineOrAnAbort(t *testing.T) {
 	}
 	defer listener.Close()
 	for {
-		if _, err := Connect(path, within(0)); errors.Is(err, ErrTimedOut) {
+		queued, err := Connect(path, within(0))
+		if errors.Is(err, ErrTimedOut) {
 			break
 		} else if err != nil {
 			t.Fatal(err)
 		}
+		defer queued.Close()
 	}
 	start := time.Now()
 	if _, err := Connect(path, within(80*time.Millisecond)); err != ErrBacklogFull {
@@ -291,9 +297,11 @@ func TestAServerThatCameAfterTheProbeIsPutBack(t *testing.T) {
 	if held := holderOf(t, setAside(path, aside, stale)); held.By != HolderLiveServer {
 		t.Fatal(held)
 	}
-	if _, err := Connect(path, within(soon)); err != nil {
+	reached, err := Connect(path, within(soon))
+	if err != nil {
 		t.Fatal("it cannot be reached any more:", err)
 	}
+	_ = reached.Close()
 }
 
 func TestAFileSystemWithoutHardLinksIsNamed(t *testing.T) {
