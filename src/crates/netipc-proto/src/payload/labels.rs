@@ -133,7 +133,7 @@ impl<'a> Labels<'a> {
         (self.record, self.entries.as_slice())
     }
 
-    /// The value of the first label with that key.
+    /// The value of the first label with that key, of those that are left.
     #[must_use]
     pub fn value_of(&self, key: impl AsRef<[u8]>) -> Option<&'a BStr> {
         let key = key.as_ref();

@@ -73,11 +73,13 @@ fn labels_behind_strings_of_any_length_are_read_in_order() {
 fn a_value_is_found_by_its_key_and_the_first_wins() {
     let pairs = [("a", "1"), ("b", ""), ("a", "2")];
     let record = labelled(STRINGS_END, &pairs);
-    let labels = labels_at(&record, STRINGS_END, pairs.len());
+    let mut labels = labels_at(&record, STRINGS_END, pairs.len());
     assert_eq!(labels.value_of("a"), Some("1".into()));
     assert_eq!(labels.value_of(b"b"), Some("".into()));
     assert_eq!(labels.value_of("c"), None);
     assert_eq!(labels.value_of(""), None);
+    assert!(labels.next().is_some());
+    assert_eq!(labels.value_of("a"), Some("2".into()), "of those that are left");
 }
 
 #[test]
