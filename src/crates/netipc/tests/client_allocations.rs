@@ -65,8 +65,8 @@ fn a_call_allocates_nothing() {
     });
 }
 
-#[test]
-fn a_lookup_of_several_sub_requests_allocates_nothing() {
+/// A client with a session whose answers are so short that a lookup of the keys takes several requests.
+fn over_each_lookup(test: impl Fn(&mut LookupClient<AppsLookup>, &[Pid])) {
     over_each(|| {
         let place = Place::new();
         let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
@@ -74,43 +74,40 @@ fn a_lookup_of_several_sub_requests_allocates_nothing() {
             peer.serve(&session, |_, payload| known(payload));
         });
         let config = offering(ClientConfig::default());
-        let mut client = LookupClient::<AppsLookup>::new(place.endpoint(SERVICE), config);
+        let mut client = LookupClient::new(place.endpoint(SERVICE), config);
         client.refresh();
         let keys: Vec<Pid> = (0..500).map(Pid).collect();
-        let lookup = || {
-            let answer = client.lookup(&keys).expect("an answer");
-            assert!(answer.items().zip(&keys).all(|(item, key)| item.pid() == key.0));
-        };
-        assert_eq!(allocations(lookup), 0);
-        assert!(client.status().counters.sub_calls > 2 * ROUNDS, "several each");
+        test(&mut client, &keys);
         server.stop();
     });
 }
 
 #[test]
+fn a_lookup_of_several_sub_requests_allocates_nothing() {
+    over_each_lookup(|client, keys| {
+        let lookup = || {
+            let answer = client.lookup(keys).expect("an answer");
+            assert!(answer.items().zip(keys).all(|(item, key)| item.pid() == key.0));
+        };
+        assert_eq!(allocations(lookup), 0);
+        assert!(client.status().counters.sub_calls > 2 * ROUNDS, "several each");
+    });
+}
+
+#[test]
 fn closing_gives_up_the_memory_of_answers() {
-    over_each(|| {
-        let place = Place::new();
-        let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
-            let session = peer.accept_with(Grant::responses_of(RESPONSE_BYTES));
-            peer.serve(&session, |_, payload| known(payload));
-        });
-        let config = offering(ClientConfig::default());
-        let mut client = LookupClient::<AppsLookup>::new(place.endpoint(SERVICE), config);
-        client.refresh();
-        let keys: Vec<Pid> = (0..500).map(Pid).collect();
+    over_each_lookup(|client, keys| {
         // One lookup keeps the items of the one before.
         let [_, items_len] =
-            [(); 2].map(|()| client.lookup(&keys).expect("an answer").parts().1.len());
+            [(); 2].map(|()| client.lookup(keys).expect("an answer").parts().1.len());
         let closed = measure(|| client.close());
         assert!(closed.bytes_current <= -2 * items_len as i64, "{closed:?} of {items_len}");
         assert_eq!(
-            client.lookup(&keys).map(|_| ()),
+            client.lookup(keys).map(|_| ()),
             Err(CallError::NotReady { state: ClientState::Disconnected })
         );
         client.refresh();
-        assert_eq!(client.lookup(&keys).map(|answer| answer.len()), Ok(keys.len()));
-        server.stop();
+        assert_eq!(client.lookup(keys).map(|answer| answer.len()), Ok(keys.len()));
     });
 }
 
