@@ -207,7 +207,8 @@ pub unsafe extern "C" fn nipc_session_receive(
 }
 
 /// Takes what is there now, without waiting: for loops. NIPC_ERR_WOULD_BLOCK where no message is whole
-/// yet: the descriptor is readable when there is more. For the rest as nipc_session_receive().
+/// yet: the descriptor is readable when there is more. For the rest as nipc_session_receive(); but on shared
+/// memory it looks at the memory alone: whether the peer is still there says nipc_session_peer_gone().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nipc_session_try_receive(
     session: *mut nipc_session_t,

@@ -1030,7 +1030,8 @@ nipc_error_t nipc_session_receive(struct nipc_session_t *session,
                                   struct nipc_message_view_t *message);
 
 // Takes what is there now, without waiting: for loops. NIPC_ERR_WOULD_BLOCK where no message is whole
-// yet: the descriptor is readable when there is more. For the rest as nipc_session_receive().
+// yet: the descriptor is readable when there is more. For the rest as nipc_session_receive(); but on shared
+// memory it looks at the memory alone: whether the peer is still there says nipc_session_peer_gone().
 nipc_error_t nipc_session_try_receive(struct nipc_session_t *session,
                                       struct nipc_message_view_t *message);
 
