@@ -66,6 +66,9 @@ struct Door {
     name: Vec<u16>,
     security: Security,
     backlog: usize,
+    /// Who makes an instance keeps whoever drops the listener from returning before there is none. Locked before the
+    /// state.
+    making: Mutex<()>,
     state: Mutex<State>,
     watchers: Watchers,
     own: Weak<Self>,
@@ -116,6 +119,7 @@ impl Listener {
             name,
             security,
             backlog: usize::from(options.backlog.max(1)),
+            making: Mutex::default(),
             state: Mutex::default(),
             watchers: Watchers::default(),
             own: own.clone(),
@@ -184,6 +188,8 @@ impl Drop for Listener {
         for pipe in &connected {
             pipe.close();
         }
+        // One that is being made finds the listener closed, and goes at once.
+        drop(self.0.lock_making());
     }
 }
 
@@ -192,12 +198,17 @@ impl Door {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn lock_making(&self) -> MutexGuard<'_, ()> {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn id(&self) -> SourceId {
         SourceId::of(&raw const *self)
     }
 
     /// Sees to it that as many instances listen as should.
     fn listen(&self) {
+        let _making = self.lock_making();
         loop {
             let state = self.lock();
             let waiting = state.listening.len() + state.connected.len();

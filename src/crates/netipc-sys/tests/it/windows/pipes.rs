@@ -41,6 +41,20 @@ fn a_server_that_does_not_look_yet_is_connected_to() {
     assert_eq!(recv(&accept(&listener)), b"early");
 }
 
+/// The instance that takes the place of one that a client has is made by another thread, and is not left behind either.
+#[test]
+fn a_listener_that_is_dropped_leaves_nothing_to_connect_to() {
+    const ROUNDS: u32 = 300;
+    let place = Place::new();
+    for round in 0..ROUNDS {
+        let listener = bind(&place.socket());
+        let client = connect(&place.socket(), long(), &abort()).expect("connected");
+        drop(listener);
+        drop(client);
+        assert_eq!(refusal(&place.socket()), ConnectError::NotFound, "round {round}");
+    }
+}
+
 #[test]
 fn each_cause_has_its_own_error() {
     assert_eq!(refusal(&Place::new().socket()), ConnectError::NotFound);

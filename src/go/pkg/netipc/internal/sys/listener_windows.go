@@ -33,6 +33,8 @@ type Listener struct {
 	// arrivals has a token when there may be something to accept.
 	arrivals chan struct{}
 
+	// making: who makes an instance keeps whoever closes from returning before there is none. Taken before mu.
+	making    sync.Mutex
 	mu        sync.Mutex
 	listening []*PacketChannel
 	connected []*PacketChannel
@@ -81,6 +83,8 @@ func (l *Listener) instance(moreFlags uint32) (windows.Handle, error) {
 
 // listen sees to it that as many instances listen as should.
 func (l *Listener) listen() {
+	l.making.Lock()
+	defer l.making.Unlock()
 	for l.wantsAnother() {
 		file, err := l.instance(0)
 		if err != nil {
@@ -104,7 +108,7 @@ func (l *Listener) wantsAnother() bool {
 	return !l.closed && listening < listeningInstances && listening+len(l.connected) < l.backlog
 }
 
-// listenWith has an instance wait for a client.
+// listenWith has an instance wait for a client. Making is locked, but for the first.
 func (l *Listener) listenWith(file windows.Handle) error {
 	c, err := newServerChannel(file, l)
 	if err != nil {
@@ -240,5 +244,8 @@ func (l *Listener) Close() error {
 	for _, c := range gone {
 		_ = c.Close()
 	}
+	// One that is being made finds the listener closed, and goes at once.
+	l.making.Lock()
+	defer l.making.Unlock()
 	return nil
 }

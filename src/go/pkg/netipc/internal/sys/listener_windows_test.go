@@ -77,6 +77,23 @@ func TestAClientThatLeftBeforeItWasAcceptedIsHeard(t *testing.T) {
 	}
 }
 
+// The instance that takes the place of one that a client has is made by another goroutine, and is not left behind either.
+func TestACloseLeavesNothingToConnectTo(t *testing.T) {
+	name := newName()
+	for round := range 300 {
+		listener := bound(t, name)
+		client := connected(t, name)
+		_ = listener.Close()
+		_ = client.Close()
+		if late, err := Connect(name, within(0)); err != ErrNotFound {
+			if err == nil {
+				_ = late.Close()
+			}
+			t.Fatalf("round %d: after its listener was closed, the name is there: %v", round, err)
+		}
+	}
+}
+
 func TestAFullBacklogTimesOutAtTheDeadlineAndEndsOnAbort(t *testing.T) {
 	name := newName()
 	listener, err := Bind(name, &BindOptions{Backlog: 2})
