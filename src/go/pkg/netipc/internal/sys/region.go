@@ -360,4 +360,10 @@ func (r *RegionChannel) leave() {
 func (r *RegionChannel) release() {
 	r.bell.release()
 	r.mapping.unmap()
+	// Go's heap may grow to where the region was, soonest where addresses have 32 bits: a pointer that is left would be
+	// one into memory that nobody has, for which the collector ends the process.
+	r.bell = bell{}
+	for _, l := range []*lane{&r.outgoing, &r.incoming} {
+		l.seq, l.len, l.alarm = nil, nil, nil
+	}
 }

@@ -232,6 +232,22 @@ func TestRegionsGiveTheirMemoryAndDescriptorsBack(t *testing.T) {
 	}
 }
 
+// The collector ends a process in whose memory it finds pointers to where its own heap was not, but is by now.
+func TestAReleasedRegionIsPointedToByNobody(t *testing.T) {
+	server, client, _ := someRegion(t)
+	for _, channel := range []*RegionChannel{server, client} {
+		channel.Close()
+		for _, l := range []lane{channel.outgoing, channel.incoming} {
+			if l.seq != nil || l.len != nil || l.alarm != nil {
+				t.Fatal("a word of the region is still pointed to")
+			}
+		}
+		if channel.mapping.base != nil || channel.mapping.bytes != nil {
+			t.Fatal("the region is still pointed to")
+		}
+	}
+}
+
 func TestAFileThatCannotBeReadIsLeftAloneAndStopsNothing(t *testing.T) {
 	// A regular file whose first page nobody reads: EIO.
 	removed, err := RemoveStaleRegions("/proc/self", func(name string) bool { return name == "mem" })
