@@ -12,9 +12,11 @@
 //! do: measure how fast anything is.
 #![forbid(unsafe_code)]
 
+mod clock;
 mod engine;
 mod fault;
 mod faults;
+mod refusals;
 mod report;
 mod stage;
 mod watch;
@@ -52,6 +54,9 @@ struct Arguments {
     /// The library that has a driver's wall clock jump.
     #[arg(long)]
     jumping_clock: PathBuf,
+    /// The program that watches a driver make its descriptors, and refuses one.
+    #[arg(long)]
+    refusing: PathBuf,
     /// The full counts rather than the reduced ones.
     #[arg(long)]
     full: bool,
@@ -108,8 +113,10 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         .into(),
         dying: arguments.dying.clone(),
         jumping_clock: arguments.jumping_clock.clone(),
+        refusing: arguments.refusing.clone(),
     };
     engine::check_itself(&drivers)?;
+    clock::check_itself(&drivers)?;
     let is_wanted = |fault: &&Fault| {
         arguments.only.is_empty() || arguments.only.iter().any(|only| fault.name.contains(only))
     };

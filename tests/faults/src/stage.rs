@@ -16,6 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::fault::{Language, Over, Sides};
+use crate::refusals::Learned;
 use crate::watch::{Belongings, descriptors_of_a_session, names, regions, settles};
 
 /// The endpoint's name in each run directory.
@@ -43,6 +44,8 @@ pub(crate) struct Drivers {
     pub(crate) dying: PathBuf,
     /// The library that has a driver's wall clock jump.
     pub(crate) jumping_clock: PathBuf,
+    /// The program that watches a driver make its descriptors, and refuses one.
+    pub(crate) refusing: PathBuf,
 }
 
 /// A client that endures.
@@ -88,6 +91,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) announced: usize,
     /// Calls that were answered rightly, of all clients so far.
     pub(crate) right: u64,
+    /// How the driver is whose calls are refused, once that is known.
+    pub(crate) learned: Option<Learned>,
     /// How many were taken by [`Stage::next_of`].
     taken: usize,
 }
@@ -109,6 +114,7 @@ impl<'a> Stage<'a> {
             bytes: TEXT_BYTES,
             announced: CLIENTS,
             right: 0,
+            learned: None,
             taken: 0,
         })
     }
@@ -381,9 +387,13 @@ impl<'a> Stage<'a> {
     }
 
     /// A client, or its process if that does not come to call.
-    pub(crate) fn try_client(&self, language: Language) -> Result<Result<Client, Driver>, Failure> {
+    pub(crate) fn try_client(
+        &self,
+        language: Language,
+        complaints: Stdio,
+    ) -> Result<Result<Client, Driver>, Failure> {
         let driver = self.drivers.of.get(&language).ok_or("a language without a driver")?;
-        let mut driver = self.start_client_of(driver, &[], Stdio::null())?;
+        let mut driver = self.start_client_of(driver, &[], complaints)?;
         if driver.expect_ready().is_err() {
             return Ok(Err(driver));
         }

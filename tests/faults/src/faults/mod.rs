@@ -5,6 +5,7 @@ use crate::fault::Fault;
 mod files;
 mod hostile;
 mod kills;
+mod nth;
 mod races;
 mod scarce;
 mod sessions;
