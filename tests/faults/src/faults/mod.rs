@@ -3,6 +3,7 @@
 use crate::fault::Fault;
 
 mod files;
+mod forks;
 mod hostile;
 mod kills;
 mod nth;
@@ -20,6 +21,7 @@ pub(crate) const TABLES: &[&[Fault]] = &[
     scarce::FAULTS,
     sessions::FAULTS,
     storms::FAULTS,
+    forks::FAULTS,
     races::FAULTS,
     hostile::CLIENTS,
     hostile::SERVERS,
