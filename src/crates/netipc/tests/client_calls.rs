@@ -2,9 +2,9 @@
 
 mod client_support;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use client_support::{
     LATENESS, Place, TestClock, make_ready, offering, over_each, selected, timed, within,
 };
 use netipc::client::{CallClient, CallError, ClientConfig, ClientState, Items, Mismatch};
-use netipc::{Header, Status};
+use netipc::{Abort, CHUNK_GAP_TIMEOUT, ConnectError, Header, Status};
 use netipc_proto::batch::{Batch, BatchBuilder};
 use netipc_proto::header::HEADER_LEN;
 
@@ -200,6 +200,25 @@ fn a_half_sent_answer_is_a_lost_session() {
     let mut client = ready(&place, config(2_000));
     assert_eq!(increment(&mut client, 8), Ok(9));
     assert_eq!(client.status().counters.resends, 1);
+    server.stop();
+}
+
+#[test]
+fn an_answer_that_stops_in_its_midst_is_broken_off_after_the_gap() {
+    let place = Place::new();
+    let server = Server::start(&place.endpoint(SERVICE), |_, mut peer| {
+        let session = peer.accept_with(Grant { packet_bytes: 36, ..Grant::default() });
+        let (header, payload) = peer.request(&session).expect("a request");
+        let head = Header::response(&header, 8).encode();
+        peer.send_raw(&[&head[..], &payload[..4]].concat());
+        // It lives on, and says no more.
+        peer.hold();
+    });
+    let mut client = ready(&place, config(60_000));
+    let (result, took) = timed(|| increment(&mut client, 8));
+    assert_eq!(result, Err(CallError::BrokenOff));
+    assert!(took >= CHUNK_GAP_TIMEOUT, "{took:?}");
+    assert_eq!((client.state(), server.accepted()), (ClientState::Broken, 1), "not sent again");
     server.stop();
 }
 
@@ -400,6 +419,85 @@ fn an_abort_returns_a_call_and_refuses_later_ones_until_cleared() {
             returned.duration_since(aborted)
         });
     });
+}
+
+/// The abort handle of a test's client, for its server's script to trigger.
+type SharedAbort = Arc<OnceLock<Abort>>;
+
+fn trigger(shared: &SharedAbort) {
+    shared.get().expect("set before the call").trigger();
+}
+
+#[test]
+fn an_abort_ends_a_call_that_is_still_sending() {
+    let place = Place::new();
+    let abort = SharedAbort::default();
+    let server = Server::start(&place.endpoint(SERVICE), {
+        let abort = Arc::clone(&abort);
+        move |_, mut peer| {
+            peer.accept_with(Grant { packet_bytes: 2_000, ..Grant::default() });
+            // The first of many, for which there is no room as long as nobody reads.
+            if peer.packet().is_some() {
+                trigger(&abort);
+            }
+            peer.wait_for_stop();
+        }
+    });
+    let mut client = CallClient::<StringReverse>::new(place.endpoint(SERVICE), config(60_000));
+    make_ready(&mut client);
+    abort.set(client.abort_handle().expect("a handle")).expect("set once");
+    let big = vec![b'x'; 1_000_000];
+    let result = client.call(|request| request.bytes(&big).finish()).map(|_| ());
+    assert_eq!(result, Err(CallError::Aborted));
+    assert_eq!(client.state(), ClientState::Broken);
+    server.stop();
+}
+
+#[test]
+fn an_abort_ends_a_call_that_connects_again() {
+    over_each(|| {
+        let place = Place::new();
+        let abort = SharedAbort::default();
+        let server = Server::start(&place.endpoint(SERVICE), {
+            let abort = Arc::clone(&abort);
+            move |number, mut peer| {
+                if number == 0 {
+                    let session = peer.accept();
+                    peer.request(&session);
+                    return;
+                }
+                peer.hello();
+                trigger(&abort);
+                peer.hold();
+            }
+        });
+        let mut client = ready(&place, config(60_000));
+        abort.set(client.abort_handle().expect("a handle")).expect("set once");
+        assert_eq!(increment(&mut client, 1), Err(CallError::Aborted));
+        assert_eq!((client.state(), server.accepted()), (ClientState::Broken, 2));
+        server.stop();
+    });
+}
+
+#[test]
+fn a_call_waits_for_another_session_no_longer_than_a_refresh_does() {
+    /// Of a handshake, whatever time the call has left.
+    const CONNECTING: Duration = Duration::from_secs(5);
+    let place = Place::new();
+    let server = Server::start(&place.endpoint(SERVICE), |number, mut peer| {
+        if number == 0 {
+            let session = peer.accept();
+            peer.request(&session);
+            return;
+        }
+        // Accepts, and never answers HELLO.
+        peer.hold();
+    });
+    let mut client = ready(&place, config(60_000));
+    let (result, took) = timed(|| increment(&mut client, 1));
+    assert_eq!(result, Err(CallError::Reconnect(ConnectError::TimedOut)));
+    assert!(took >= CONNECTING, "{took:?}");
+    server.stop();
 }
 
 #[test]

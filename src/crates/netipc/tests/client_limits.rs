@@ -269,6 +269,24 @@ fn a_request_above_the_clients_ceiling_fails_without_a_connection() {
 }
 
 #[test]
+fn a_batch_above_the_clients_ceiling_fails_without_a_connection() {
+    over_each(|| {
+        let place = Place::new();
+        let (server, _) = echo_up_to(&place, u32::MAX);
+        let config = ClientConfig { max_request_payload_bytes: 1024, ..ClientConfig::default() };
+        let mut client = ready(&place, config);
+        // Each fits, and not all of them.
+        let text = [b'i'; 200];
+        let batch = client.batch(10, |_, request| request.bytes(&text).finish()).map(|_| ());
+        assert_eq!(batch, Err(CallError::RequestTooLarge { ceiling: 1024 }));
+        assert_eq!(server.accepted(), 1);
+        let batch = client.batch(3, |_, request| request.bytes(&text).finish());
+        assert_eq!(batch.map(|answers| answers.len()), Ok(3), "the session goes on");
+        server.stop();
+    });
+}
+
+#[test]
 fn a_larger_request_that_is_refused_fails_and_the_client_goes_back() {
     over_each(|| {
         let place = Place::new();

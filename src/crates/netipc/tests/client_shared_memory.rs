@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use client_support::scripted::{Grant, Peer, Server};
+use client_support::scripted::{Grant, Peer, Server, region_path};
 use client_support::services::Increment;
 use client_support::{Place, TestClock, make_ready, timed, within};
 use netipc::client::{CallClient, CallError, ClientConfig, ClientState, NextTry};
@@ -207,6 +207,26 @@ fn a_server_that_breaks_the_region_is_a_violation_and_not_asked_again() {
         assert!(status.reason.expect("a reason").contains("broke the shared region"));
         server.stop();
     }
+}
+
+#[test]
+fn a_region_that_is_cut_off_between_calls_is_a_violation_of_the_next() {
+    let place = Place::new();
+    let server = Server::start(&place.endpoint(SERVICE), |_, mut peer: Peer| {
+        let session = peer.accept();
+        peer.serve(&session, echo);
+    });
+    let mut client = client(&place, &TestClock::default());
+    make_ready(&mut client);
+    assert_eq!(increment(&mut client, 1), Ok(1));
+    // As its server could do it. Only the client looks at the region now: its request is what finds it so.
+    let region = region_path(&place.endpoint(SERVICE), 1);
+    OpenOptions::new().write(true).open(region).and_then(|file| file.set_len(0)).expect("cut off");
+    let error = increment(&mut client, 1).expect_err("a violation");
+    assert!(matches!(error, CallError::BrokenRegion(_)), "{error}");
+    assert_eq!(error.fault(), Fault::PeerBroke);
+    assert_eq!((client.state(), server.accepted()), (ClientState::Broken, 1), "not sent again");
+    server.stop();
 }
 
 /// How sessions over shared memory come to nothing.

@@ -5,6 +5,7 @@ use netipc::{
     BindError, ConnectError, Endpoint, Fault, ListenError, ReceiveError, SendError, Status,
     SysError,
 };
+use netipc_proto::negotiate::Refusal;
 use netipc_sys::{ConnectError as Sys, EntryKind};
 
 /// An error of the operating system: that a run directory which is a link to itself leads nowhere.
@@ -53,6 +54,13 @@ fn what_a_refusal_says_of_the_peer() {
     assert_eq!(of(Status::UNSUPPORTED), Fault::PeerIncompatible);
     assert_eq!(of(Status::BAD_ENVELOPE), Fault::Caller);
     assert_eq!(of(Status::INTERNAL_ERROR), Fault::PeerBroke);
+    // Of the handshake it is another thing.
+    let of = |status| ConnectError::Refused(Refusal::Rejected(status)).fault();
+    for incompatible in [Status::UNSUPPORTED, Status::INCOMPATIBLE] {
+        assert_eq!(of(incompatible), Fault::PeerIncompatible);
+    }
+    assert_eq!(of(Status::AUTH_FAILED), Fault::Caller);
+    assert_eq!(of(Status::BUSY), Fault::Nobody);
 }
 
 #[test]

@@ -94,6 +94,11 @@ impl Drop for Server {
     }
 }
 
+/// Where the region of a session is (spec section 5).
+pub fn region_path(endpoint: &Endpoint, session_id: u64) -> PathBuf {
+    endpoint.run_dir().join(format!("{}-{session_id:016x}.ipcshm", endpoint.service()))
+}
+
 /// The server's end of a connection. A client that offers shared memory gets it.
 pub struct Peer {
     /// Gone before the socket is closed.
@@ -173,10 +178,9 @@ impl Peer {
         }
     }
 
-    /// Where the region of a session is (spec section 5).
+    /// See [`region_path`].
     pub fn region_path(&self, session_id: u64) -> PathBuf {
-        let (run_dir, service) = (self.endpoint.run_dir(), self.endpoint.service());
-        run_dir.join(format!("{service}-{session_id:016x}.ipcshm"))
+        region_path(&self.endpoint, session_id)
     }
 
     /// Promises shared memory, and makes none.
@@ -273,7 +277,8 @@ impl Peer {
         }
     }
 
-    fn packet(&mut self) -> Option<Vec<u8>> {
+    /// The next packet, whatever it is; `None` when the client has left.
+    pub fn packet(&mut self) -> Option<Vec<u8>> {
         let mut packet = vec![0; LONGEST_PACKET_BYTES];
         let deadline = Deadline::after(PATIENCE);
         let Some(region) = &self.region else {

@@ -3,15 +3,16 @@
 use std::time::{Duration, Instant};
 
 use netipc::{
-    AccessPolicy, ConnectError, Deadline, Fault, HandshakeCounts, Limits, ListenError,
+    AcceptError, AccessPolicy, ConnectError, Deadline, Fault, HandshakeCounts, Limits, ListenError,
     ListenerConfig, Met, Profile, Profiles, Proposal, Session, Status,
 };
 use netipc_proto::hello::{Hello, HelloAck};
 use netipc_proto::negotiate::Refusal;
 
-use crate::support::raw::{Raw, hello, packet, status};
+use crate::support::raw::{Raw, hello, packet, shared_memory_hello, status};
 use crate::support::{
-    Echo, LATENESS, Place, TOKEN, abort, asleep_in, config, echoed, long, pair, proposal, within,
+    Echo, LATENESS, Place, TOKEN, abort, asleep_in, config, echoed, long, over_each, pair,
+    proposal, within,
 };
 
 /// What a server or client shows that was refused with this status.
@@ -404,6 +405,50 @@ fn what_a_client_said_in_time_is_heard_by_a_server_that_stood_still() {
     let HandshakeCounts { sessions, limit_exceeded, timed_out, left, .. } = counts;
     assert_eq!([sessions, limit_exceeded, timed_out, left], [EACH; 4], "{counts:?}");
     assert_eq!(listener.pending() as u64, EACH, "those that were refused may still read it");
+}
+
+#[test]
+fn who_is_refused_and_stays_is_let_go_when_its_time_is_up() {
+    let place = Place::new();
+    let mut listener = place.listen(&config(100));
+    let stays = Raw::connect(&place.endpoint);
+    stays.send(&hello(101).message());
+    assert!(listener.try_accept(|| true).expect("looked").is_none());
+    assert_eq!(status(&stays.recv()), Status::LIMIT_EXCEEDED);
+    let due = listener.next_deadline();
+    assert_eq!((listener.pending(), due == Deadline::never()), (1, false));
+    let nobody = listener.accept(due, &abort()).expect_err("it has no session");
+    assert_eq!(nobody, AcceptError::TimedOut);
+    assert!(listener.try_accept(|| true).expect("looked").is_none());
+    assert_eq!((listener.pending(), listener.next_deadline()), (0, Deadline::never()));
+    let counts = listener.counters().counts();
+    assert_eq!((counts.limit_exceeded, counts.timed_out, counts.left), (1, 0, 0));
+}
+
+/// By a packet that outlives its sender, which a pipe has not.
+#[cfg(target_os = "linux")]
+#[test]
+fn who_leaves_right_after_hello_has_left_and_no_session() {
+    over_each(|transport| {
+        let place = Place::new();
+        let mut listener = place.listen(&transport.config(100));
+        for waits in [false, true] {
+            let raw = Raw::connect(&place.endpoint);
+            if waits {
+                assert!(listener.try_accept(|| true).expect("looked").is_none());
+                assert_eq!(listener.pending(), 1);
+            }
+            raw.send(&shared_memory_hello(100).message());
+            drop(raw);
+            assert!(listener.try_accept(|| true).expect("looked").is_none());
+            assert_eq!(listener.pending(), 0);
+        }
+        let counts = listener.counters().counts();
+        assert_eq!((counts.connections, counts.left, counts.sessions), (2, 2, 0));
+        let entries = std::fs::read_dir(place.endpoint.run_dir()).expect("a directory");
+        let names: Vec<_> = entries.map(|entry| entry.expect("an entry").file_name()).collect();
+        assert!(!names.iter().any(|name| name.to_string_lossy().ends_with("ipcshm")), "{names:?}");
+    });
 }
 
 #[test]

@@ -3,6 +3,11 @@
 use std::fs;
 
 use netipc::{Endpoint, EndpointState, EntryKind, Listener, ListenerConfig};
+use rustix::fs::{Mode, chmod};
+use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+
+use crate::support::Place;
+use crate::support::raw::RawServer;
 
 /// Under Wine no pipes are listed (docs/platform/windows.md).
 #[cfg(unix)]
@@ -42,4 +47,27 @@ fn an_endpoint_says_what_stands_at_its_name() {
 
     fs::write(endpoint.socket_path(), "a file").expect("written");
     assert_eq!(endpoint.inspect(), Ok(EndpointState::Foreign(EntryKind::RegularFile)));
+}
+
+#[test]
+fn an_endpoint_whose_backlog_is_full_is_live_all_the_same() {
+    let place = Place::new();
+    let (_server, _fillers) = RawServer::full(&place);
+    assert_eq!(place.endpoint.inspect(), Ok(EndpointState::Live { server: None }));
+}
+
+#[test]
+fn an_endpoint_that_this_user_may_not_connect_to_says_so() {
+    let place = Place::new();
+    let _server = RawServer::start(&place);
+    chmod(place.socket(), Mode::empty()).expect("closed");
+    // A thread of its own: what lets root through everywhere is a thread's to give up.
+    let endpoint = place.endpoint.clone();
+    let looked = std::thread::spawn(move || {
+        let mut mine = capabilities(None).expect("mine");
+        mine.effective.remove(CapabilitySet::DAC_OVERRIDE);
+        set_capabilities(None, mine).expect("given up");
+        endpoint.inspect()
+    });
+    assert_eq!(looked.join().expect("no panic"), Ok(EndpointState::Denied));
 }

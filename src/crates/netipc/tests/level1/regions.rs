@@ -2,19 +2,22 @@
 //! be had (spec section 4, step 9, and section 7).
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
+use std::thread::{JoinHandle, spawn};
 use std::time::{Duration, Instant};
 
 use netipc::{
-    AttachError, ConnectError, Listener, ListenerConfig, Met, Profile, Profiles, RegionDefect,
-    Session, Status,
+    Abort, AttachError, ConnectError, Deadline, Listener, ListenerConfig, Met, Profile, Profiles,
+    RegionDefect, Session, Status,
 };
 use netipc_proto::hello::Hello;
 use netipc_sys::{RegionChannel, RegionSizes};
+use rustix::fs::inotify;
 
 use crate::support::raw::{Raw, RawServer, region_path, shared_memory_hello, status};
-use crate::support::{Place, Transport, abort, asleep_in, echoed, long, proposal};
+use crate::support::{Place, SHORT, TRIES, Transport, abort, asleep_in, echoed, long, proposal};
 
 const SHARED: Transport = Transport::SharedMemory;
 const LIMIT: u32 = 1000;
@@ -198,6 +201,79 @@ fn where_no_file_can_be_made_sessions_go_over_the_baseline() {
     assert_eq!(session.profile(), Profile::BASELINE);
     assert_eq!(status(&client.recv()), Status::OK);
     fs::rename(&moved, endpoint.run_dir()).expect("moved back");
+}
+
+#[test]
+fn where_every_name_is_taken_the_session_goes_over_the_baseline() {
+    /// Names that one handshake tries.
+    const TRIED: u64 = 256;
+    let place = Place::new();
+    let mut listener = place.listen(&SHARED.config(LIMIT));
+    for id in 1..=TRIED {
+        fs::create_dir(region_path(&place.endpoint, id)).expect("what is no region");
+    }
+    let (_client, server) = session(&place, &mut listener);
+    assert_eq!((server.profile(), server.id()), (Profile::BASELINE, TRIED + 1));
+    // The next handshake goes on behind them.
+    let (_client, server) = session(&place, &mut listener);
+    assert_eq!((server.profile(), server.id()), (Profile::SHM_HYBRID, TRIED + 2));
+}
+
+/// A client that was promised a region, of which there is a file that is too short so far.
+struct Attaching {
+    place: Place,
+    server: RawServer,
+    client: JoinHandle<ConnectError>,
+}
+
+impl Attaching {
+    fn start(deadline: Deadline, stop: Abort) -> Self {
+        let place = Place::new();
+        let server = RawServer::start(&place);
+        let endpoint = place.endpoint.clone();
+        let client = spawn(move || {
+            Session::connect(&endpoint, &SHARED.proposal(LIMIT), deadline, &stop)
+                .expect_err("no region to use")
+        });
+        Self { place, server, client }
+    }
+
+    /// Keeps the promise so far. What shows is readable once the client has looked at the file.
+    fn promise(&self) -> (Raw, OwnedFd) {
+        let looks = inotify::init(inotify::CreateFlags::NONBLOCK).expect("a watch");
+        let (raw, ()) = self.server.promise_region(&self.place, |path, _| {
+            fs::write(&path, [0; 10]).expect("written");
+            let _id = inotify::add_watch(&looks, path, inotify::WatchFlags::OPEN).expect("watched");
+        });
+        (raw, looks)
+    }
+}
+
+#[test]
+fn attaching_ends_at_the_deadline_of_connecting() {
+    // A slow machine may be at its deadline before the region is.
+    let attached = |_| {
+        let attaching = Attaching::start(Deadline::after(SHORT), abort());
+        let (_raw, looks) = attaching.promise();
+        let error = attaching.client.join().expect("no panic");
+        assert_eq!(error, ConnectError::TimedOut);
+        rustix::io::read(&looks, &mut [0; 256]).is_ok()
+    };
+    assert!((0..TRIES).any(attached), "no client came as far as its region");
+}
+
+#[test]
+fn an_abort_ends_attaching() {
+    // On a slow machine the abort may come when the client has given up already.
+    let aborted = |_| {
+        let stop = abort();
+        let attaching = Attaching::start(long(), stop.clone());
+        let (_raw, looks) = attaching.promise();
+        netipc_sys::wait_readable(&looks, long(), &abort()).expect("a client that looks");
+        stop.trigger();
+        attaching.client.join().expect("no panic") == ConnectError::Aborted
+    };
+    assert!((0..TRIES).any(aborted), "no abort ended a client's wait");
 }
 
 /// What a client says to a region that `make` prepares, after its server did `then` with the socket.

@@ -272,6 +272,30 @@ fn numbers_that_contradict_what_was_sent_end_the_session() {
 }
 
 #[test]
+fn who_looks_without_waiting_is_told_what_is_wrong_as_well() {
+    let met = |publish: fn(&RawRegion)| {
+        let place = Place::new();
+        let mut listener = place.listen(&SHARED.config(LIMIT));
+        let endpoint = place.endpoint.clone();
+        let client = std::thread::spawn(move || RawRegion::session(&endpoint, LIMIT));
+        let server = listener.accept(long(), &abort()).expect("a session");
+        publish(&client.join().expect("no panic"));
+        server.try_receive(&mut server.inbox()).map(drop).expect_err("refused")
+    };
+    // As much as fits into the area, which is more than was agreed.
+    let above = met(|client| {
+        let payload = [0; 1088 - HEADER_BYTES];
+        client.publish(&packet(&request(1, &payload), &payload));
+    });
+    assert!(matches!(above, ReceiveError::AboveLimit { .. }), "{above}");
+    let broken = met(|client| {
+        let file = OpenOptions::new().write(true).open(&client.path).expect("our own");
+        file.write_all_at(&u64::MAX.to_ne_bytes(), REQ_SEQ_OFFSET).expect("written");
+    });
+    assert!(matches!(broken, ReceiveError::BrokenRegion(_)), "{broken}");
+}
+
+#[test]
 fn a_region_that_is_cut_off_ends_its_session_at_both_ends_and_no_other() {
     let echo = Echo::start(&SHARED.config(LIMIT));
     let healthy = echo.place.connect(&SHARED.proposal(LIMIT));

@@ -22,18 +22,6 @@ const MEGABYTE: u32 = 1 << 20;
 /// Long enough that a period of 50 or 100 ms would show.
 const IDLE: Duration = Duration::from_millis(600);
 
-/// An endpoint whose backlog is full, and who fills it.
-fn full_backlog() -> (Place, RawServer, Vec<Raw>) {
-    let place = Place::new();
-    let server = RawServer::start(&place);
-    let mut fillers = Vec::new();
-    let soon = || Deadline::after(Duration::ZERO);
-    while let Ok(channel) = netipc_sys::connect(place.endpoint.socket_path(), soon(), &abort()) {
-        fillers.push(Raw(channel));
-    }
-    (place, server, fillers)
-}
-
 /// A session whose peer reads nothing, and has no room for more.
 fn clogged() -> (Session, Session) {
     let (client, server) = pair(MEGABYTE);
@@ -48,7 +36,8 @@ fn clogged() -> (Session, Session) {
 
 #[test]
 fn connecting_ends_at_its_deadline() {
-    let (place, _server, _fillers) = full_backlog();
+    let place = Place::new();
+    let (_server, _fillers) = RawServer::full(&place);
     ends_at_its_deadline(|deadline| {
         let error = Session::connect(&place.endpoint, &proposal(100), deadline, &abort())
             .expect_err("no place");
@@ -139,7 +128,8 @@ fn waiting_for_ones_turn_to_send_ends_at_the_deadline_and_on_abort() {
 
 #[test]
 fn an_abort_ends_connecting_shaking_hands_and_accepting() {
-    let (place, server, fillers) = full_backlog();
+    let place = Place::new();
+    let (server, fillers) = RawServer::full(&place);
     let connect = |endpoint: netipc::Endpoint| {
         Box::new(move |stop: &netipc::Abort| {
             Session::connect(&endpoint, &proposal(100), Deadline::never(), stop).err()
@@ -450,6 +440,17 @@ fn after_a_final_answer_a_peer_may_take_its_time_and_no_more() {
     assert_eq!(client.receive(&mut inbox, long(), &abort()), Err(ReceiveError::Closed));
     drop(client);
     assert_eq!(drain.advance(&server), Ok(Some(Drained::PeerClosed)));
+
+    // What is looked at in a readiness loop has the same end as what is waited for.
+    let (client, server) = pair(MEGABYTE);
+    let payload = bytes(50_000, 0);
+    let now = || Deadline::after(Duration::ZERO);
+    let mut drain = Drain::begin(&server);
+    let drained = (0..).find_map(|id| {
+        while client.send(&request(id, &payload), &payload, now(), &abort()).is_ok() {}
+        drain.advance(&server).transpose()
+    });
+    assert_eq!(drained, Some(Ok(Drained::TooMuch)));
 
     let (client, server) = pair(MEGABYTE);
     let sender = std::thread::spawn(move || {

@@ -166,7 +166,7 @@ pub(crate) fn echoed(session: &Session, message_id: u64, payload: &[u8]) {
 }
 
 /// How often what takes its time may be tried.
-const TRIES: usize = 10;
+pub(crate) const TRIES: usize = 10;
 
 /// Runs `step`, which returns how long what it is about took, again and again until that is no longer than
 /// `limit`: the promise is about this code, not about what else the machine does.

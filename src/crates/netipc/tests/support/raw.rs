@@ -2,8 +2,9 @@
 
 use std::io::IoSlice;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use netipc::{Endpoint, Limits, Profiles, Status};
+use netipc::{Deadline, Endpoint, Limits, Profiles, Status};
 use netipc_proto::hello::{Hello, HelloAck};
 use netipc_sys::{
     Accepted, BindOptions, Listener, PacketChannel, RecvError, RegionChannel, RegionSizes, Until,
@@ -119,6 +120,17 @@ impl RawServer {
         Self(Listener::bind(place.endpoint.socket_path(), &options).expect("bound"))
     }
 
+    /// One whose backlog is full, and who fills it.
+    pub(crate) fn full(place: &Place) -> (Self, Vec<Raw>) {
+        let server = Self::start(place);
+        let mut fillers = Vec::new();
+        let soon = || Deadline::after(Duration::ZERO);
+        while let Ok(channel) = connect(place.endpoint.socket_path(), soon(), &abort()) {
+            fillers.push(Raw(channel));
+        }
+        (server, fillers)
+    }
+
     pub(crate) fn accept(&self) -> Raw {
         match self.0.accept(long(), &abort()).expect("a client") {
             Accepted::Channel(channel) => Raw(channel),
@@ -154,7 +166,8 @@ impl RawServer {
             ..ack(&hello)
         };
         let made = make(region_path(&place.endpoint, ack.session_id), sizes(&ack));
-        raw.send(&ack.message());
+        // That the client has left is none of the server's concern.
+        let _gone = raw.0.send(&[IoSlice::new(&ack.message())], long(), &abort());
         (raw, made)
     }
 
