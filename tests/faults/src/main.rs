@@ -49,6 +49,9 @@ struct Arguments {
     /// The Rust driver that has failpoints.
     #[arg(long)]
     dying: PathBuf,
+    /// The Go driver that has them.
+    #[arg(long)]
+    dying_go: PathBuf,
     /// The library that has a driver's wall clock jump.
     #[arg(long)]
     jumping_clock: PathBuf,
@@ -106,7 +109,11 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             (Language::Go, arguments.go.clone()),
         ]
         .into(),
-        dying: arguments.dying.clone(),
+        dying: [
+            (Language::Rust, arguments.dying.clone()),
+            (Language::Go, arguments.dying_go.clone()),
+        ]
+        .into(),
         jumping_clock: arguments.jumping_clock.clone(),
     };
     engine::check_itself(&drivers)?;
