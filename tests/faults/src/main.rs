@@ -51,6 +51,9 @@ struct Arguments {
     /// The Rust driver that has failpoints.
     #[arg(long)]
     dying: PathBuf,
+    /// The Go driver that has them.
+    #[arg(long)]
+    dying_go: PathBuf,
     /// The library that has a driver's wall clock jump.
     #[arg(long)]
     jumping_clock: PathBuf,
@@ -111,7 +114,11 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             (Language::Go, arguments.go.clone()),
         ]
         .into(),
-        dying: arguments.dying.clone(),
+        dying: [
+            (Language::Rust, arguments.dying.clone()),
+            (Language::Go, arguments.dying_go.clone()),
+        ]
+        .into(),
         jumping_clock: arguments.jumping_clock.clone(),
         refusing: arguments.refusing.clone(),
     };

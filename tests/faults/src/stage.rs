@@ -40,8 +40,8 @@ const BYSTANDER_REST_US: &str = "1000";
 #[derive(Debug)]
 pub(crate) struct Drivers {
     pub(crate) of: BTreeMap<Language, PathBuf>,
-    /// The Rust driver that can be told to die between two steps.
-    pub(crate) dying: PathBuf,
+    /// Those that can be told to die between two steps.
+    pub(crate) dying: BTreeMap<Language, PathBuf>,
     /// The library that has a driver's wall clock jump.
     pub(crate) jumping_clock: PathBuf,
     /// The program that watches a driver make its descriptors, and refuses one.
