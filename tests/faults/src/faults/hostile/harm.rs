@@ -55,7 +55,7 @@ pub(in crate::faults) const HARM: &[Fault] = &[
         how: "all pages of a session's region given back to a file system that is then filled up, at a random \
               moment of calls; a bystander calling",
         sides: shared,
-        counts: Counts { quick: 18, full: 504 },
+        counts: Counts { quick: 18, full: 1008 },
         bound: None,
         turn: lose_pages,
     },
