@@ -31,8 +31,6 @@ const SILENT: usize = 50;
 /// More connections than may wait for their handshake at once, and than there may be sessions.
 const FLOOD: usize = 600;
 const CROWD: usize = 60;
-/// Guesses of a token at a time.
-const GUESSES: u64 = 50;
 /// Clients that come and go at a time.
 const COMINGS: usize = 100;
 
@@ -121,7 +119,7 @@ pub(in crate::faults) const SLOW: &[Fault] = &[
         promise: HOLDS,
         how: "600 clients connect at once and say nothing, and leave; a bystander calling",
         sides: each_server,
-        counts: Counts { quick: 12, full: 102 },
+        counts: Counts { quick: 12, full: 1008 },
         bound: None,
         turn: connect_flood,
     },
@@ -131,7 +129,7 @@ pub(in crate::faults) const SLOW: &[Fault] = &[
         how: "60 clients want a session, more than there may be; those that have one are answered, the rest are \
               told BUSY; a bystander calling",
         sides: each_server,
-        counts: Counts { quick: 12, full: 102 },
+        counts: Counts { quick: 12, full: 1008 },
         bound: None,
         turn: session_flood,
     },
@@ -141,16 +139,17 @@ pub(in crate::faults) const SLOW: &[Fault] = &[
         how: "100 clients, one after the other, leave after connecting, after HELLO, after HELLO_ACK, in the midst \
               of a message, or without reading an answer, in turn; a bystander calling",
         sides: each_server,
-        counts: Counts { quick: 12, full: 102 },
+        counts: Counts { quick: 12, full: 1008 },
         bound: None,
         turn: come_and_go,
     },
     Fault {
         name: "token-guesses",
-        promise: "each is refused with AUTH_FAILED, whatever is right about it; others are served all the time",
-        how: "50 guesses of a token, each right but for one bit, or for all; a bystander calling",
+        promise: "each is refused with AUTH_FAILED and counted, whatever is right about it; others are served all \
+                  the time",
+        how: "66 guesses of a token: each of its bits turned, all of them, and one at random; a bystander calling",
         sides: each_server,
-        counts: Counts { quick: 12, full: 102 },
+        counts: Counts { quick: 12, full: 1008 },
         bound: None,
         turn: token_guesses,
     },
@@ -405,16 +404,20 @@ fn token_guesses(stage: &mut Stage<'_>) -> Turn {
     stage.serve()?;
     stage.bystander()?;
     let socket = socket_of(stage);
-    for guess in 0..GUESSES {
-        let token =
-            if guess % 2 == 0 { OFFER.token ^ (1 << guess) } else { stage.random.below(u64::MAX) };
-        if token == OFFER.token {
-            continue;
-        }
+    let any = stage.random.below(u64::MAX);
+    let mut guesses: Vec<u64> = (0..u64::BITS).map(|bit| OFFER.token ^ (1 << bit)).collect();
+    guesses.extend([!OFFER.token, if any == OFFER.token { !any } else { any }]);
+    let before = stage.counts()?.auth_failed;
+    for token in &guesses {
         let raw = Raw::connect(&socket)?;
-        raw.send(&Offer { token, ..OFFER }.hello())?;
+        raw.send(&Offer { token: *token, ..OFFER }.hello())?;
         raw.must_react(Reaction::Refuse(Status::AUTH_FAILED), 0, TEXT, None)?;
     }
+    let right = before + guesses.len() as u64;
+    settles(SETTLING, || {
+        let now = stage.counts()?.auth_failed;
+        Ok((now != right).then(|| format!("{} of {} guesses counted", now - before, guesses.len())))
+    })?;
     is_over(stage)?;
     Ok(None)
 }
