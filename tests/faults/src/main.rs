@@ -134,9 +134,13 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         let usual = if arguments.full { counts.full } else { counts.quick };
         let start = Instant::now();
         let turns = arguments.turns.unwrap_or(usual);
-        let played = play(&drivers, fault, turns, arguments.full, arguments.jobs.max(1));
+        let is_full = arguments.full && arguments.turns.is_none();
+        let played = play(&drivers, fault, turns, is_full, arguments.jobs.max(1));
         let (result, is_new) = match played.shortcoming(fault) {
-            None => ("pass".to_owned(), false),
+            None => {
+                let words = fault.bound.and_then(|bound| played.took(bound));
+                (words.map_or_else(|| "pass".to_owned(), |words| format!("pass; {words}")), false)
+            }
             Some(words) => {
                 let is_new = !known.iter().any(|(name, _)| name == fault.name);
                 (format!("FAIL{}: {words}", if is_new { "" } else { " (known)" }), is_new)

@@ -12,7 +12,7 @@ use netipc_bench::Failure;
 use netipc_bench::drivers::{Driver, run_dir};
 use netipc_bench::lines::{COUNTS, Endured, Line, NEXT, TELL, Unserved};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tempfile::TempDir;
 
 use crate::fault::{Language, Over, Sides};
@@ -495,8 +495,22 @@ impl Drop for Mounted {
 
 /// A signal to a driver that runs.
 pub(crate) fn signal_driver(driver: &Driver, signal: Signal) -> Result<(), Failure> {
-    let pid = i32::try_from(driver.id()).ok().and_then(Pid::from_raw).ok_or("a process")?;
-    Ok(kill_process(pid, signal)?)
+    Ok(kill_process(pid_of(driver)?, signal)?)
+}
+
+/// Stops a driver, and answers once none of its threads runs any more: the signal alone is only on its way.
+pub(crate) fn stop_driver(driver: &Driver) -> Result<(), Failure> {
+    signal_driver(driver, Signal::STOP)?;
+    // Left as it is found: how it ends is the driver's to be told.
+    let options = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    match waitid(WaitId::Pid(pid_of(driver)?), options)? {
+        Some(status) if status.stopped() => Ok(()),
+        _ => Err("it ended before it could be stopped".into()),
+    }
+}
+
+fn pid_of(driver: &Driver) -> Result<Pid, Failure> {
+    Ok(i32::try_from(driver.id()).ok().and_then(Pid::from_raw).ok_or("a process")?)
 }
 
 /// That a process ended by itself, and not by a signal: a crash.

@@ -44,7 +44,7 @@ pub(super) const FAULTS: &[Fault] = &[
                   the successor",
         how: "the same with strings of up to 600,000 bytes, which take several packets over the socket",
         sides: anyone,
-        counts: Counts { quick: 18, full: 504 },
+        counts: Counts { quick: 18, full: 1008 },
         bound: None,
         turn: kill_server_in_chunks,
     },

@@ -128,6 +128,14 @@ impl RawRegion {
         Ok(())
     }
 
+    /// Writes the front of a message, and has the other end look, without publishing it.
+    pub(crate) fn begin(&self, front: &[u8], len: u32) -> Result<(), Failure> {
+        self.file.write_all_at(front, self.out.area_at)?;
+        self.file.write_all_at(&len.to_ne_bytes(), self.out.len_at)?;
+        self.wake();
+        Ok(())
+    }
+
     /// Writes a value into a field of the header.
     pub(crate) fn lie(&self, field: &Field, value: u64) -> Result<(), Failure> {
         let (mut whole, at) = ([0; 8], field.at as u64);

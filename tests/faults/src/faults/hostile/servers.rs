@@ -1,5 +1,6 @@
 //! Servers that lie: to clients of every language, over the socket and through shared memory.
 
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use netipc_bench::Failure;
@@ -337,13 +338,24 @@ fn answer_through(region: &mut RawRegion, raw: &Raw) -> Result<(), Failure> {
 }
 
 fn lie_through_the_region(stage: &mut Stage<'_>, raw: &Raw, offer: &Offer) -> Result<u64, Failure> {
-    let path = path_of(stage.path(), SERVICE, SESSION);
-    let (header, file_bytes) = good_header(offer.request_bytes, offer.request_bytes);
-    let mut region = RawRegion::create(&path, &header, file_bytes)?;
-    raw.send(&offer.ack(wire::SHARED_MEMORY, SESSION))?;
+    let (mut region, path) = agree_on_a_region(stage, raw, offer)?;
     let done = lie_to_a_request(stage, &mut region, raw);
     std::fs::remove_file(path)?;
     done
+}
+
+/// Agrees to what a client proposes, over shared memory: a region as it must be, and its file, which is the caller's
+/// to remove.
+pub(super) fn agree_on_a_region(
+    stage: &Stage<'_>,
+    raw: &Raw,
+    offer: &Offer,
+) -> Result<(RawRegion, PathBuf), Failure> {
+    let path = path_of(stage.path(), SERVICE, SESSION);
+    let (header, file_bytes) = good_header(offer.request_bytes, offer.request_bytes);
+    let region = RawRegion::create(&path, &header, file_bytes)?;
+    raw.send(&offer.ack(wire::SHARED_MEMORY, SESSION))?;
+    Ok((region, path))
 }
 
 fn lie_to_a_request(
