@@ -59,7 +59,8 @@ func (r raw) response(t *testing.T) []byte {
 	if _, err := payload.PutLabels(item, end, r.labels, "labels"); err != nil {
 		t.Fatal(err)
 	}
-	answer := binary.NativeEndian.AppendUint32(nil, 1)
+	answer := binary.NativeEndian.AppendUint16(nil, 1)
+	answer = binary.NativeEndian.AppendUint16(answer, 0)
 	answer = binary.NativeEndian.AppendUint32(answer, 1)
 	answer = binary.NativeEndian.AppendUint64(answer, 9)
 	answer = binary.NativeEndian.AppendUint32(answer, 0)
