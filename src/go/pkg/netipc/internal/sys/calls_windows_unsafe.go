@@ -70,10 +70,11 @@ func resultOf(record *windows.Overlapped) (bytes uint32, errno syscall.Errno) {
 // port's own; how the operation ended is in its record.
 func nextCompletion(port windows.Handle) (number uintptr, errno syscall.Errno) {
 	var bytes uint32
-	var record *windows.Overlapped
+	// A number: the record may be gone by now, and a pointer to what Go's collector has freed would end the process.
+	var record uintptr
 	done, _, errno := syscall.SyscallN(procGetQueuedCompletion.Addr(), uintptr(port), uintptr(unsafe.Pointer(&bytes)),
 		uintptr(unsafe.Pointer(&number)), uintptr(unsafe.Pointer(&record)), windows.INFINITE)
-	if done != 0 || record != nil {
+	if done != 0 || record != 0 {
 		errno = 0
 	}
 	return number, errno

@@ -3,6 +3,7 @@
 package sys
 
 import (
+	"runtime"
 	"syscall"
 	"unsafe"
 
@@ -32,4 +33,27 @@ func isInherited(handle windows.Handle) (bool, error) {
 		return false, errno
 	}
 	return flags&windows.HANDLE_FLAG_INHERIT != 0, nil
+}
+
+var procPostQueuedCompletion = kernel32.NewProc("PostQueuedCompletionStatus")
+
+// postStale tells the port of an operation whose record was at an address where there is none any more.
+func postStale(port windows.Handle, number, address uintptr) error {
+	done, _, errno := syscall.SyscallN(procPostQueuedCompletion.Addr(), uintptr(port), 0, number, address)
+	if done == 0 {
+		return errno
+	}
+	return nil
+}
+
+// freedAddress is an address in Go's heap at which there is nothing.
+//
+//go:noinline
+func freedAddress() uintptr {
+	const long = 1 << 20
+	address := uintptr(unsafe.Pointer(unsafe.SliceData(make([]byte, long))))
+	// The first collection finds that nobody has it, and the second that it was swept.
+	runtime.GC()
+	runtime.GC()
+	return address
 }
