@@ -336,7 +336,8 @@ fn kill_a_client(test: &str, endpoint: &Endpoint, server: &RunningServer) -> Dur
     eventually("the session is gone", || server.status().sessions == 0);
     let took = died.elapsed();
     drop(client);
-    eventually("its descriptors are gone", || descriptors() == open);
+    // Another one of those that left before may be closed meanwhile, too.
+    eventually("its descriptors are gone", || descriptors() <= open);
     took
 }
 
