@@ -35,9 +35,10 @@ microbench: ## Run the benchmarks of single functions
 codegen: ## Compile spec/schemas/ into the generated files of the tree
 	@tools/codegen
 
-fuzz: ## Fuzz each target for TIME seconds (default 30)
+fuzz: ## Fuzz each target, in Rust and in Go, for TIME seconds (default 30)
 	@tools/bootstrap test
 	@tools/fuzz --time $(or $(TIME),30)
+	@tools/fuzz-go --time $(or $(TIME),30)
 
 soak: ## Every language with every other while processes end and come back, for TIME (default 10m)
 	@tools/bootstrap test

@@ -16,6 +16,10 @@ fi
 PATH="$PATH:${GOBIN:-${GOPATH:-$HOME/go}/bin}"
 export PATH
 
+# The toolchain that has Miri, which no stable one has. A nightly is another every day, so it is this one.
+# shellcheck disable=SC2034 # for tools/miri and tools/bootstrap
+MIRI_TOOLCHAIN=nightly-2026-10-30
+
 # on_windows: whether this is Windows itself, in a shell of MSYS2.
 on_windows() {
     case "$OSTYPE" in

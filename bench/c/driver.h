@@ -91,6 +91,10 @@ void rest_until(uint64_t at_ns);
 uint64_t rss_kib(void);
 /** A child that ends at once, as programs do that start others, and ends as such children do. */
 void fork_once(void);
+/** The word before the pipe of such a child as is meant below. */
+#define FORK_LIVING "fork "
+/** A child that goes on as a copy of this process, and does nothing, until nobody has this pipe open for writing. */
+void fork_living(const char *fifo);
 
 /* contents.c: what providers know and clients expect. */
 

@@ -219,6 +219,8 @@ static void obey(const char *word) {
         pthread_mutex_unlock(&board.lock);
         fork_once();
         pthread_mutex_lock(&board.lock);
+    } else if (strncmp(word, FORK_LIVING, strlen(FORK_LIVING)) == 0) {
+        fork_living(word + strlen(FORK_LIVING));
     } else if (strcmp(word, "tell") != 0) {
         fail("unknown word: %s", word);
     }

@@ -206,7 +206,10 @@ static void answer_runner(const nipc_managed_server_t *server) {
                 (unsigned long long)cpu_ns());
         else if (server && strcmp(word, "counts") == 0)
             say_counts(server);
-        else if (strcmp(word, "memory") == 0)
+        else if (strncmp(word, FORK_LIVING, strlen(FORK_LIVING)) == 0) {
+            fork_living(word + strlen(FORK_LIVING));
+            say("{\"event\":\"ready\"}");
+        } else if (strcmp(word, "memory") == 0)
             say("{\"event\":\"memory\",\"rss_kib\":%llu}", (unsigned long long)rss_kib());
         else
             fail("unknown word: %s", word);

@@ -3,6 +3,8 @@
 #include "driver.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,6 +88,26 @@ void fork_once(void) {
         ;
     if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_SUCCESS)
         fail("the child ended with %d", status);
+}
+
+void fork_living(const char *fifo) {
+    /* Opened here, where the runner is sure to have it open for writing: its end is told of only then. */
+    struct pollfd end = {.fd = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC)};
+    if (end.fd < 0)
+        fail("%s: %s", fifo, strerror(errno));
+    fflush(NULL);
+    pid_t child = fork();
+    if (child < 0)
+        fail("fork: %s", strerror(errno));
+    if (child == 0) {
+        /* Who reads what this process says waits for its end, and not for its child's. */
+        for (int standard = STDIN_FILENO; standard <= STDERR_FILENO; standard++)
+            close(standard);
+        while (poll(&end, 1, -1) < 0 && errno == EINTR)
+            ;
+        _exit(EXIT_SUCCESS);
+    }
+    close(end.fd);
 }
 
 #else

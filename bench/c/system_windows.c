@@ -82,6 +82,10 @@ void fork_once(void) {
     fail("nothing forks on Windows");
 }
 
+void fork_living(const char *fifo) {
+    fail("nothing forks on Windows: %s", fifo);
+}
+
 #else
 typedef int system_windows_is_not_empty;
 #endif

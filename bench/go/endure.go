@@ -90,6 +90,11 @@ func endure(o *options) error {
 		if !more {
 			return nil
 		}
+		if told, err := dies(word); err != nil {
+			return err
+		} else if told {
+			continue
+		}
 		if err := b.obey(word, abort); err != nil {
 			return err
 		}

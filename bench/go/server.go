@@ -46,6 +46,11 @@ func serve(o *options) error {
 		if !more {
 			return stop()
 		}
+		if told, err := dies(word); err != nil {
+			return err
+		} else if told {
+			continue
+		}
 		count, cpu, rss := handled.Load(), cpuNs(), rssKib()
 		switch word {
 		case "mark":

@@ -8,12 +8,16 @@ use std::time::{Duration, Instant};
 use netipc_bench::Failure;
 use serde::{Deserialize, Serialize};
 
-use crate::fault::{Fault, Language, Sides, each_client};
+use crate::fault::{Bound, Fault, Language, Sides, each_client};
 use crate::stage::{Drivers, Stage};
 
 /// Failed turns between two sides after which the rest of them is not played: each may take as long as
 /// patience lasts.
 const MOST_FAILURES: u32 = 5;
+
+/// Turns shorter than this one are many: so many at least, in full counts.
+const SHORT_TURN: Duration = Duration::from_millis(100);
+const LEAST_SHORT_TURNS: u32 = 1000;
 
 /// How long what is to be seen as left over is looked at.
 const LEAK_PATIENCE: Duration = Duration::from_millis(20);
@@ -31,6 +35,9 @@ pub(crate) struct Cell {
     pub(crate) took_us: Vec<u64>,
     /// Calls that were answered rightly meanwhile.
     pub(crate) right: u64,
+    /// How long all turns took together; results that were kept before this was, do not tell.
+    #[serde(default)]
+    pub(crate) turns_us: Option<u64>,
     /// The longest turn, or end of a stage: for who watches a run.
     #[serde(skip)]
     pub(crate) longest: Longest,
@@ -79,10 +86,24 @@ impl Played {
         Some(format!("{:.1} s between {}, turn {turn}", took.as_secs_f64(), cell.sides))
     }
 
-    /// The median and the longest of what was timed.
-    pub(crate) fn took(&self) -> Option<(Duration, Duration)> {
-        let all = || self.cells.iter().flat_map(|cell| cell.took_us.iter().copied());
-        Some((median(all().collect())?, Duration::from_micros(all().max()?)))
+    /// What the promise speaks about was timed, in words: the median, the longest, and how many were above what is
+    /// promised.
+    pub(crate) fn took(&self, bound: Bound) -> Option<String> {
+        let all = || self.cells.iter().flat_map(|cell| &cell.took_us).copied();
+        let longest = in_ms(Duration::from_micros(all().max()?));
+        let above = all().filter(|took| Duration::from_micros(*took) > bound.within).count();
+        let (median, within, count) =
+            (in_ms(median(all().collect())?), in_ms(bound.within), all().count());
+        Some(format!(
+            "{}: {median} ms at the median, {longest} ms at most, {above} of {count} above {within} ms",
+            bound.what
+        ))
+    }
+
+    /// How long a turn takes, where that is known.
+    fn mean_turn(&self) -> Option<Duration> {
+        let us: Option<u64> = self.cells.iter().map(|cell| cell.turns_us).sum();
+        Some(Duration::from_micros(us? / u64::from(self.times()).max(1)))
     }
 
     /// Why it falls short, if it does.
@@ -93,6 +114,16 @@ impl Played {
             });
             let (failed, times) = (self.failed(), self.times());
             return Some(format!("{failed} of {times}: {}", words.unwrap_or_default()));
+        }
+        if let (true, Some(mean)) = (self.is_full, self.mean_turn())
+            && mean < SHORT_TURN
+            && self.times() < LEAST_SHORT_TURNS
+        {
+            let times = self.times();
+            return Some(format!(
+                "turns of {} ms are to be {LEAST_SHORT_TURNS} at least, not {times}",
+                in_ms(mean)
+            ));
         }
         let bound = fault.bound?;
         // A few turns say of a busy machine more than of what is promised: of those, the best counts.
@@ -113,6 +144,12 @@ impl Played {
             })
         })
     }
+}
+
+/// So many milliseconds, in as many digits as mean anything.
+fn in_ms(time: Duration) -> String {
+    let ms = time.as_secs_f64() * 1e3;
+    if ms < 10.0 { format!("{ms:.1}") } else { format!("{ms:.0}") }
 }
 
 /// What stands for many times, in microseconds.
@@ -187,6 +224,7 @@ fn play_between(drivers: &Drivers, fault: &Fault, sides: Sides, turns: u32) -> C
         words: Vec::new(),
         took_us: Vec::new(),
         right: 0,
+        turns_us: Some(0),
         longest: Longest::default(),
     };
     while cell.times < turns && cell.failed < MOST_FAILURES {
@@ -220,7 +258,9 @@ fn play_on_a_stage(
         cell.times += 1;
         let start = Instant::now();
         let turn = (fault.turn)(&mut stage);
-        cell.took(start.elapsed());
+        let turn_took = start.elapsed();
+        cell.took(turn_took);
+        cell.turns_us = cell.turns_us.map(|us| us + turn_took.as_micros() as u64);
         cell.right += std::mem::take(&mut stage.right);
         if let Some(took) = turn? {
             cell.took_us.push(took.as_micros() as u64);
@@ -231,4 +271,71 @@ fn play_on_a_stage(
     cell.took(start.elapsed());
     cell.right += stage.right;
     finished
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::{Counts, anyone};
+
+    const WITHIN: Duration = Duration::from_millis(50);
+    const FAULT: Fault = Fault {
+        name: "none",
+        promise: "",
+        how: "",
+        sides: anyone,
+        counts: Counts { quick: 1, full: 1 },
+        bound: Some(Bound { what: "a call", within: WITHIN }),
+        turn: |_| Ok(None),
+    };
+
+    /// A full run of so many turns, all of them right, each of which took so long.
+    fn played(times: u32, turn: Duration) -> Played {
+        let cell = |sides| Cell {
+            sides,
+            times: times / 2,
+            failed: 0,
+            words: Vec::new(),
+            took_us: vec![1_000, 2_000, 3_000],
+            right: 0,
+            turns_us: Some(turn.as_micros() as u64 * u64::from(times / 2)),
+            longest: Longest::default(),
+        };
+        let cells = Sides::all().into_iter().take(2).map(cell).collect();
+        Played { fault: FAULT.name.to_owned(), cells, is_full: true }
+    }
+
+    #[test]
+    fn short_turns_are_played_a_thousand_times() {
+        let short = SHORT_TURN - Duration::from_millis(1);
+        let words = played(LEAST_SHORT_TURNS - 2, short).shortcoming(&FAULT);
+        assert_eq!(words.as_deref(), Some("turns of 99 ms are to be 1000 at least, not 998"));
+        assert_eq!(played(LEAST_SHORT_TURNS, short).shortcoming(&FAULT), None);
+        assert_eq!(played(50, SHORT_TURN).shortcoming(&FAULT), None);
+        // Of reduced counts, and of results that do not tell, it is not asked.
+        let reduced = Played { is_full: false, ..played(50, short) };
+        assert_eq!(reduced.shortcoming(&FAULT), None);
+        let mut unknown = played(50, short);
+        unknown.cells[1].turns_us = None;
+        assert_eq!(unknown.shortcoming(&FAULT), None);
+    }
+
+    #[test]
+    fn times_above_the_promise_are_told_and_their_median_judged() {
+        let bound = FAULT.bound.expect("one");
+        let mut played = played(LEAST_SHORT_TURNS, WITHIN);
+        assert_eq!(
+            played.took(bound).as_deref(),
+            Some("a call: 2.0 ms at the median, 3.0 ms at most, 0 of 6 above 50 ms")
+        );
+        played.cells[0].took_us[2] = 50_000;
+        played.cells[1].took_us[2] = 50_001;
+        assert_eq!(
+            played.took(bound).as_deref(),
+            Some("a call: 2.0 ms at the median, 50 ms at most, 1 of 6 above 50 ms")
+        );
+        assert_eq!(played.shortcoming(&FAULT), None);
+        played.cells[1].took_us[1] = 50_001;
+        assert!(played.shortcoming(&FAULT).is_some_and(|words| words.contains("at the median")));
+    }
 }

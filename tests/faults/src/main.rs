@@ -12,9 +12,11 @@
 //! do: measure how fast anything is.
 #![forbid(unsafe_code)]
 
+mod clock;
 mod engine;
 mod fault;
 mod faults;
+mod refusals;
 mod report;
 mod stage;
 mod watch;
@@ -49,9 +51,15 @@ struct Arguments {
     /// The Rust driver that has failpoints.
     #[arg(long)]
     dying: PathBuf,
+    /// The Go driver that has them.
+    #[arg(long)]
+    dying_go: PathBuf,
     /// The library that has a driver's wall clock jump.
     #[arg(long)]
     jumping_clock: PathBuf,
+    /// The program that watches a driver make its descriptors, and refuses one.
+    #[arg(long)]
+    refusing: PathBuf,
     /// The full counts rather than the reduced ones.
     #[arg(long)]
     full: bool,
@@ -106,10 +114,16 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             (Language::Go, arguments.go.clone()),
         ]
         .into(),
-        dying: arguments.dying.clone(),
+        dying: [
+            (Language::Rust, arguments.dying.clone()),
+            (Language::Go, arguments.dying_go.clone()),
+        ]
+        .into(),
         jumping_clock: arguments.jumping_clock.clone(),
+        refusing: arguments.refusing.clone(),
     };
     engine::check_itself(&drivers)?;
+    clock::check_itself(&drivers)?;
     let is_wanted = |fault: &&Fault| {
         arguments.only.is_empty() || arguments.only.iter().any(|only| fault.name.contains(only))
     };
@@ -120,9 +134,13 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         let usual = if arguments.full { counts.full } else { counts.quick };
         let start = Instant::now();
         let turns = arguments.turns.unwrap_or(usual);
-        let played = play(&drivers, fault, turns, arguments.full, arguments.jobs.max(1));
+        let is_full = arguments.full && arguments.turns.is_none();
+        let played = play(&drivers, fault, turns, is_full, arguments.jobs.max(1));
         let (result, is_new) = match played.shortcoming(fault) {
-            None => ("pass".to_owned(), false),
+            None => {
+                let words = fault.bound.and_then(|bound| played.took(bound));
+                (words.map_or_else(|| "pass".to_owned(), |words| format!("pass; {words}")), false)
+            }
             Some(words) => {
                 let is_new = !known.iter().any(|(name, _)| name == fault.name);
                 (format!("FAIL{}: {words}", if is_new { "" } else { " (known)" }), is_new)

@@ -1,7 +1,6 @@
 //! `docs/reliability.md`: what came of every fault, and of whom with whom.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use netipc_bench::Failure;
 
@@ -63,18 +62,10 @@ pub(crate) fn report(
 /// The result, and the times that the promise speaks about.
 fn result(fault: &Fault, played: &Played) -> String {
     let passed = if played.shortcoming(fault).is_some() { "**FAIL**" } else { "pass" };
-    match (fault.bound, played.took()) {
-        (Some(bound), Some((median, longest))) => {
-            let (median, longest) = (in_ms(median), in_ms(longest));
-            format!("{passed}; {}: {median} ms at the median, {longest} ms at most", bound.what)
-        }
-        _ => passed.to_owned(),
+    match fault.bound.and_then(|bound| played.took(bound)) {
+        Some(words) => format!("{passed}; {words}"),
+        None => passed.to_owned(),
     }
-}
-
-fn in_ms(time: Duration) -> String {
-    let ms = time.as_secs_f64() * 1e3;
-    if ms < 10.0 { format!("{ms:.1}") } else { format!("{ms:.0}") }
 }
 
 fn shortcomings(

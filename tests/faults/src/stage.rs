@@ -12,10 +12,11 @@ use netipc_bench::Failure;
 use netipc_bench::drivers::{Driver, run_dir};
 use netipc_bench::lines::{COUNTS, Endured, Line, NEXT, TELL, Unserved};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tempfile::TempDir;
 
 use crate::fault::{Language, Over, Sides};
+use crate::refusals::Learned;
 use crate::watch::{Belongings, descriptors_of_a_session, names, regions, settles};
 
 /// The endpoint's name in each run directory.
@@ -39,10 +40,12 @@ const BYSTANDER_REST_US: &str = "1000";
 #[derive(Debug)]
 pub(crate) struct Drivers {
     pub(crate) of: BTreeMap<Language, PathBuf>,
-    /// The Rust driver that can be told to die between two steps.
-    pub(crate) dying: PathBuf,
+    /// Those that can be told to die between two steps.
+    pub(crate) dying: BTreeMap<Language, PathBuf>,
     /// The library that has a driver's wall clock jump.
     pub(crate) jumping_clock: PathBuf,
+    /// The program that watches a driver make its descriptors, and refuses one.
+    pub(crate) refusing: PathBuf,
 }
 
 /// A client that endures.
@@ -88,6 +91,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) announced: usize,
     /// Calls that were answered rightly, of all clients so far.
     pub(crate) right: u64,
+    /// How the driver is whose calls are refused, once that is known.
+    pub(crate) learned: Option<Learned>,
     /// How many were taken by [`Stage::next_of`].
     taken: usize,
 }
@@ -109,6 +114,7 @@ impl<'a> Stage<'a> {
             bytes: TEXT_BYTES,
             announced: CLIENTS,
             right: 0,
+            learned: None,
             taken: 0,
         })
     }
@@ -381,9 +387,13 @@ impl<'a> Stage<'a> {
     }
 
     /// A client, or its process if that does not come to call.
-    pub(crate) fn try_client(&self, language: Language) -> Result<Result<Client, Driver>, Failure> {
+    pub(crate) fn try_client(
+        &self,
+        language: Language,
+        complaints: Stdio,
+    ) -> Result<Result<Client, Driver>, Failure> {
         let driver = self.drivers.of.get(&language).ok_or("a language without a driver")?;
-        let mut driver = self.start_client_of(driver, &[], Stdio::null())?;
+        let mut driver = self.start_client_of(driver, &[], complaints)?;
         if driver.expect_ready().is_err() {
             return Ok(Err(driver));
         }
@@ -485,8 +495,22 @@ impl Drop for Mounted {
 
 /// A signal to a driver that runs.
 pub(crate) fn signal_driver(driver: &Driver, signal: Signal) -> Result<(), Failure> {
-    let pid = i32::try_from(driver.id()).ok().and_then(Pid::from_raw).ok_or("a process")?;
-    Ok(kill_process(pid, signal)?)
+    Ok(kill_process(pid_of(driver)?, signal)?)
+}
+
+/// Stops a driver, and answers once none of its threads runs any more: the signal alone is only on its way.
+pub(crate) fn stop_driver(driver: &Driver) -> Result<(), Failure> {
+    signal_driver(driver, Signal::STOP)?;
+    // Left as it is found: how it ends is the driver's to be told.
+    let options = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    match waitid(WaitId::Pid(pid_of(driver)?), options)? {
+        Some(status) if status.stopped() => Ok(()),
+        _ => Err("it ended before it could be stopped".into()),
+    }
+}
+
+fn pid_of(driver: &Driver) -> Result<Pid, Failure> {
+    Ok(i32::try_from(driver.id()).ok().and_then(Pid::from_raw).ok_or("a process")?)
 }
 
 /// That a process ended by itself, and not by a signal: a crash.

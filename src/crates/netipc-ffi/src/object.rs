@@ -126,7 +126,12 @@ impl<'c> Caller<'c> {
     /// [`object`](Self::object) to be kept beyond the call's own look at it: for calls that wait while
     /// another thread may close the object.
     pub(crate) fn shared<O: Object>(self, object: *const O) -> Result<Arc<O::Inner>, Failure> {
-        let inner = std::ptr::from_ref(self.object(object)?);
+        let words = self.words(object)?;
+        live::<O>(words)?;
+        // The pointer as it was kept: one that is made of a reference may reach no further than the reference, and
+        // the counts lie beside what that refers to.
+        let inner = words.inner.load(Ordering::Relaxed).cast::<O::Inner>().cast_const();
+        self.in_ref(inner, O::NAME)?;
         // SAFETY: `inner` came from `Arc::into_raw` in `Vacant::fill`, and the object holds its count
         // while it is live, which it is during the call.
         unsafe { Arc::increment_strong_count(inner) };

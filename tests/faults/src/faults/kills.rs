@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use netipc_bench::Failure;
 use netipc_bench::lines::{CLOSE, DIE};
 
 use crate::fault::{Bound, Counts, Fault, Language, Over, Sides, Turn, anyone};
-use crate::stage::{PATIENCE, Stage};
+use crate::stage::{PATIENCE, Server, Stage};
 
 /// Within which a dead peer is noticed.
 const NOTICED: Duration = Duration::from_millis(100);
@@ -43,7 +44,7 @@ pub(super) const FAULTS: &[Fault] = &[
                   the successor",
         how: "the same with strings of up to 600,000 bytes, which take several packets over the socket",
         sides: anyone,
-        counts: Counts { quick: 18, full: 504 },
+        counts: Counts { quick: 18, full: 1008 },
         bound: None,
         turn: kill_server_in_chunks,
     },
@@ -61,7 +62,7 @@ pub(super) const FAULTS: &[Fault] = &[
         promise: "the server has a whole request or none, and gives all back",
         how: "the client kills itself after each step of publishing a request, in turn",
         sides: dying_client,
-        counts: Counts { quick: 30, full: 1005 },
+        counts: Counts { quick: 30, full: 1020 },
         bound: Some(Bound { what: "until all is given back", within: NOTICED }),
         turn: client_dies_publishing,
     },
@@ -70,7 +71,7 @@ pub(super) const FAULTS: &[Fault] = &[
         promise: "the client has a whole answer or none, and goes on with the successor",
         how: "the server kills itself after each step of publishing an answer, in turn",
         sides: dying_server,
-        counts: Counts { quick: 30, full: 1005 },
+        counts: Counts { quick: 30, full: 1020 },
         bound: Some(Bound { what: "the longest call", within: NOTICED }),
         turn: server_dies_publishing,
     },
@@ -111,18 +112,20 @@ fn kill_client_in_chunks(stage: &mut Stage<'_>) -> Turn {
     kill_client(stage)
 }
 
+/// Those whose drivers have failpoints; C's publishes by the code of Rust's.
 fn dying_client(sides: &Sides) -> bool {
-    sides.over == Over::Shared && sides.client == Language::Rust
+    sides.over == Over::Shared && sides.client != Language::C
 }
 
 fn dying_server(sides: &Sides) -> bool {
-    sides.over == Over::Shared && sides.server == Language::Rust
+    sides.over == Over::Shared && sides.server != Language::C
 }
 
 fn client_dies_publishing(stage: &mut Stage<'_>) -> Turn {
     stage.serve()?;
     stage.bystander()?;
-    let mut client = stage.new_client_of(&stage.drivers.dying, Language::Rust, &[])?;
+    let language = stage.sides.client;
+    let mut client = stage.new_client_of(&stage.drivers.dying[&language], language, &[])?;
     stage.right += client.say(netipc_bench::lines::NEXT, PATIENCE)?.1;
     client.driver().say(&format!("{DIE} {}", stage.next_of(&STEPS)))?;
     client.driver().wait()?;
@@ -136,15 +139,21 @@ fn client_dies_publishing(stage: &mut Stage<'_>) -> Turn {
 
 fn server_dies_publishing(stage: &mut Stage<'_>) -> Turn {
     if stage.server.is_none() {
-        stage.server = Some(stage.server_of(&stage.drivers.dying, Language::Rust)?);
+        stage.server = Some(dying(stage)?);
     }
     stage.pair()?;
     let step = stage.next_of(&STEPS);
     let mut server = stage.server.take().ok_or("a server")?;
     server.driver.say(&format!("{DIE} {step}"))?;
     server.driver.wait()?;
-    stage.server = Some(stage.server_of(&stage.drivers.dying, Language::Rust)?);
+    stage.server = Some(dying(stage)?);
     let told = stage.recovers()?;
     stage.no_stale_regions()?;
     Ok(Some(Duration::from_nanos(told.longest_ns)))
+}
+
+/// A server that can be told to die.
+fn dying(stage: &Stage<'_>) -> Result<Server, Failure> {
+    let language = stage.sides.server;
+    stage.server_of(&stage.drivers.dying[&language], language)
 }

@@ -3,8 +3,10 @@
 use crate::fault::Fault;
 
 mod files;
+mod forks;
 mod hostile;
 mod kills;
+mod nth;
 mod races;
 mod scarce;
 mod sessions;
@@ -19,6 +21,7 @@ pub(crate) const TABLES: &[&[Fault]] = &[
     scarce::FAULTS,
     sessions::FAULTS,
     storms::FAULTS,
+    forks::FAULTS,
     races::FAULTS,
     hostile::CLIENTS,
     hostile::SERVERS,

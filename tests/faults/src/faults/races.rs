@@ -16,8 +16,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "race-of-two",
         promise: "exactly one server has the name, the other says so and ends; clients are answered",
-        how: "two servers of the two languages start at once, where the last winner ended well or was killed, in \
-              turn",
+        how: "two servers of the two languages start at once (10,008 starts), where the last winner ended well or was \
+              killed, in turn",
         sides: over_the_socket,
         counts: Counts { quick: 54, full: 5004 },
         bound: None,
@@ -26,7 +26,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "race-of-ten",
         promise: "exactly one server has the name, the others say so and end; clients are answered",
-        how: "ten servers of all languages start at once, where the last winner ended well or was killed, in turn",
+        how: "ten servers of all languages start at once (10,080 starts), where the last winner ended well or was \
+              killed, in turn",
         sides: over_the_socket,
         counts: Counts { quick: 9, full: 1008 },
         bound: None,
@@ -34,18 +35,23 @@ pub(super) const FAULTS: &[Fault] = &[
     },
 ];
 
+/// Servers that race in a turn.
+const FEW: usize = 2;
+const MANY: usize = 10;
+
 /// Names are of the socket; what sessions are over comes after.
 fn over_the_socket(sides: &Sides) -> bool {
     sides.over == Over::Socket
 }
 
 fn race_of_two(stage: &mut Stage<'_>) -> Turn {
-    race(stage, &[stage.sides.client, stage.sides.server])
+    let racers: [Language; FEW] = [stage.sides.client, stage.sides.server];
+    race(stage, &racers)
 }
 
 fn race_of_ten(stage: &mut Stage<'_>) -> Turn {
     let mut racers = vec![stage.sides.client, stage.sides.server];
-    racers.extend(Language::ALL.iter().cycle().take(8));
+    racers.extend(Language::ALL.iter().cycle().take(MANY - FEW));
     race(stage, &racers)
 }
 
@@ -87,4 +93,18 @@ fn leave(stage: &mut Stage<'_>, winner: &mut Driver) -> Result<(), Failure> {
     // Its name is free, whatever is left of it.
     stage.pair()?;
     stage.end_server()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_start_as_is_said() {
+        for (fault, racers) in FAULTS.iter().zip([FEW, MANY]) {
+            let starts = fault.counts.full as usize * racers;
+            let said = format!("({},{:03} starts)", starts / 1000, starts % 1000);
+            assert!(starts >= 10_000 && fault.how.contains(&said), "{}: {said}", fault.name);
+        }
+    }
 }

@@ -8,6 +8,7 @@ use netipc_bench::drivers::Driver;
 use netipc_bench::lines::{CLOSE, GO, HOLD, NEXT, TELL};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 
+use super::nth;
 use crate::fault::{Counts, Fault, Over, Turn, anyone, each_client, each_server, shared};
 use crate::stage::{PATIENCE, SERVICE, Stage, no_crash, signal_driver};
 use crate::watch::settles;
@@ -22,18 +23,6 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 const FULL: Duration = Duration::from_millis(200);
 /// CPU time that it may use meanwhile, in hundredths: it waits, and does not look again and again.
 const MOST_CPU_TICKS: u64 = 5;
-/// Calls that make a descriptor, of which the Nth fails.
-const MAKING: [&str; 7] = [
-    "socket",
-    "accept4",
-    "?open,openat",
-    "eventfd2",
-    "epoll_create1",
-    "?dup,?dup2,dup3",
-    "pidfd_open",
-];
-/// The Nth, in turn.
-const NTH: [u32; 8] = [1, 2, 3, 4, 5, 6, 8, 12];
 /// What is refused of a region, and how.
 const REGION_CALLS: [&str; 5] = [
     "mmap:error=ENOMEM",
@@ -76,24 +65,25 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "server-nth-call-fails",
-        promise: "a server serves, or says why not and ends; who was to be served is, after it or by the next one",
-        how: "the Nth call of the server that makes a descriptor (socket, accept4, open, eventfd2, epoll_create1, \
-              dup, pidfd_open) fails with EMFILE, by strace; N is 1 to 12",
+        promise: "a server serves, or says why not and ends; who was to be served is, after it or by the next one; it \
+                  keeps no more than without the refusal",
+        how: "each call of the server that makes a descriptor refused with EMFILE in turn, from its start to its \
+              second session, by a watcher of its system calls; only turns in which that was so are counted",
         sides: each_server,
-        counts: Counts { quick: 12, full: 1008 },
+        counts: Counts { quick: 168, full: 1008 },
         bound: None,
-        turn: server_nth_call_fails,
+        turn: nth::server,
     },
     Fault {
         name: "client-nth-call-fails",
-        promise: "a client ends with words as it starts, or is answered, and over the socket where it can have no \
-                  region",
+        promise: "a client that cannot be made ends with words, any other is answered, over the socket where it can \
+                  have no region; neither end keeps more than without the refusal",
         how: "the same with the client's calls (Go's runtime has its own poller before that: where it cannot have \
               one it ends the process)",
         sides: each_client,
-        counts: Counts { quick: 12, full: 1008 },
+        counts: Counts { quick: 108, full: 1008 },
         bound: None,
-        turn: client_nth_call_fails,
+        turn: nth::client,
     },
     Fault {
         name: "no-region-for-server",
@@ -236,51 +226,6 @@ fn inject(more: &[String]) -> Vec<String> {
     words.extend(more.iter().cloned());
     words.push("--".to_owned());
     words
-}
-
-/// The Nth call of these fails, once in each thread.
-fn nth_fails(stage: &mut Stage<'_>) -> Vec<String> {
-    let (calls, nth) = (stage.next_of(&MAKING), stage.random.below(NTH.len() as u64));
-    let nth = NTH.get(nth as usize).copied().unwrap_or(1);
-    inject(&["-e".to_owned(), format!("inject={calls}:error=EMFILE:when={nth}")])
-}
-
-fn server_nth_call_fails(stage: &mut Stage<'_>) -> Turn {
-    stage.server_wrapper = nth_fails(stage);
-    let mut server = stage.start_server(stage.sides.server, &[], Stdio::null())?;
-    stage.server_wrapper.clear();
-    if server.expect_ready().is_err() {
-        ended_with_words(&mut server)?;
-        stage.pair()?;
-        stage.end_server()?;
-        return Ok(None);
-    }
-    if stage.client.is_none() {
-        stage.client = Some(stage.new_client(stage.sides.client, &[])?);
-    }
-    stage.recovers()?;
-    stage.ask_client(CLOSE)?;
-    stage.recovers()?;
-    server.end()?;
-    Ok(None)
-}
-
-fn client_nth_call_fails(stage: &mut Stage<'_>) -> Turn {
-    stage.serve()?;
-    stage.client_wrapper = nth_fails(stage);
-    let client = stage.try_client(stage.sides.client);
-    stage.client_wrapper.clear();
-    let mut client = match client? {
-        Ok(client) => client,
-        Err(mut ended) => {
-            ended_with_words(&mut ended)?;
-            return Ok(None);
-        }
-    };
-    stage.right += client.say(NEXT, PATIENCE)?.1;
-    client.driver().end()?;
-    stage.server_settles(0)?;
-    Ok(None)
 }
 
 fn region(stage: &Stage<'_>, id: u64) -> String {

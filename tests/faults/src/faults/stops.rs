@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use netipc_bench::lines::{CLOSE, GO, HOLD, MISS, TELL};
 use rustix::process::Signal;
 
+use crate::clock;
 use crate::fault::{Bound, Counts, Fault, Language, Sides, Turn, anyone};
 use crate::stage::Stage;
 
@@ -69,6 +70,10 @@ fn clock_jumps(stage: &mut Stage<'_>) -> Turn {
     let preload = format!("LD_PRELOAD={}", stage.drivers.jumping_clock.display());
     stage.server_wrapper = vec!["env".to_owned(), preload];
     stage.client_wrapper.clone_from(&stage.server_wrapper);
+    stage.timeout = TIMEOUT;
+    stage.pair()?;
+    clock::jumps_for(stage.drivers, stage.server.as_ref().ok_or("a server")?.driver.id())?;
+    clock::jumps_for(stage.drivers, stage.client.as_mut().ok_or("a client")?.driver().id())?;
     stop_server(stage)
 }
 

@@ -1,11 +1,11 @@
-//! Ends that come and go all the time: servers, sessions, aborts, children of a fork.
+//! Ends that come and go all the time: servers, sessions, aborts.
 
 use std::time::Duration;
 
-use netipc_bench::lines::{ABORT, CLOSE, FORK};
+use netipc_bench::lines::{ABORT, CLOSE};
 use rustix::process::Signal;
 
-use crate::fault::{Bound, Counts, Fault, Language, Sides, Turn, anyone};
+use crate::fault::{Bound, Counts, Fault, Turn, anyone};
 use crate::stage::{PATIENCE, Stage};
 
 /// Harm is done within this time of a call that was answered.
@@ -63,16 +63,6 @@ pub(super) const FAULTS: &[Fault] = &[
         counts: Counts { quick: 36, full: 1008 },
         bound: None,
         turn: leave,
-    },
-    Fault {
-        name: "fork",
-        promise: "a forked child that ends disturbs nobody: no call of its parent fails",
-        how: "a client in C forks at a random moment of calls, and the child ends by exit(); elsewhere nobody forks \
-              (Go cannot, Rust only unsafely)",
-        sides: in_c,
-        counts: Counts { quick: 36, full: 1008 },
-        bound: None,
-        turn: fork,
     },
 ];
 
@@ -136,21 +126,5 @@ fn leave(stage: &mut Stage<'_>) -> Turn {
     client.driver().end()?;
     stage.server_settles(1)?;
     stage.bystander_is_well()?;
-    Ok(None)
-}
-
-fn in_c(sides: &Sides) -> bool {
-    sides.client == Language::C
-}
-
-fn fork(stage: &mut Stage<'_>) -> Turn {
-    stage.pair()?;
-    let before = stage.recovers()?;
-    stage.moment(MOMENT);
-    stage.ask_client(FORK)?;
-    let after = stage.recovers()?;
-    if after.missed() > before.missed() {
-        return Err(format!("a call of the parent failed: {}", after.reason).into());
-    }
     Ok(None)
 }

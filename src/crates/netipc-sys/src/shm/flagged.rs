@@ -2,11 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-#[cfg(all(test, loom))]
-use loom::sync::atomic::fence;
-#[cfg(not(all(test, loom)))]
-use std::sync::atomic::fence;
-
+use super::own::fence;
 use super::{Bell, Cell, Lane};
 
 /// The system's part of [`Flagged`].

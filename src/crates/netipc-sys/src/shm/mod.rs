@@ -38,7 +38,15 @@ mod signalled;
 #[cfg(all(test, loom))]
 mod tests;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+/// What an end keeps for itself: the models try these in every interleaving as well.
+mod own {
+    #[cfg(all(test, loom))]
+    pub(super) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, fence};
+    #[cfg(not(all(test, loom)))]
+    pub(super) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, fence};
+}
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 pub(crate) use bell::{Bell, Step};
 #[cfg(any(windows, all(test, loom)))]
@@ -98,9 +106,9 @@ impl<Long, Short> Lane<'_, Long, Short> {
 
 /// Lets one thread at a time into a half of a channel; a second one is turned away, not kept waiting.
 #[derive(Debug, Default)]
-struct Gate(AtomicBool);
+struct Gate(own::AtomicBool);
 
-struct Entered<'g>(&'g AtomicBool);
+struct Entered<'g>(&'g own::AtomicBool);
 
 impl Gate {
     #[inline]

@@ -1,8 +1,9 @@
 //! Sending: one message into one area (spec section 7).
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use super::copy::copy_in;
+use super::own::{AtomicU32, AtomicU64};
 use super::{Bell, Cell, Gate, Lane, Step};
 
 /// Why a message was not published; the region is as it was.

@@ -1,13 +1,9 @@
 //! Receiving: looking, taking, sleeping until there is something, and being ended (spec section 7).
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-#[cfg(all(test, loom))]
-use loom::sync::atomic::fence;
-#[cfg(not(all(test, loom)))]
-use std::sync::atomic::fence;
+use std::sync::atomic::Ordering;
 
 use super::copy::copy_out;
+use super::own::{AtomicU64, fence};
 use super::{Bell, Cell, Gate, Lane};
 
 /// Why nothing was taken.

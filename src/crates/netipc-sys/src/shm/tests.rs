@@ -15,7 +15,7 @@ use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
 use super::{
-    Bell, Cell, End, Event, Flagged, Futex, Lane, Publisher, Receiver, Refused, Signalled,
+    Bell, Cell, End, Event, Flagged, Futex, Lane, Publisher, Receiver, Refused, Signalled, Unsent,
 };
 
 impl Cell<u32> for AtomicU32 {
@@ -369,4 +369,80 @@ fn a_peer_that_does_not_wait_for_answers_harms_its_messages_alone() {
         });
     }
     with_each_bell!(with);
+}
+
+/// Two threads of one end that send at once: who comes second is turned away, or goes on from what the first has
+/// left. No number is used twice, and the area holds the last message whole.
+#[test]
+fn two_threads_that_publish_at_once_take_turns() {
+    fn with<K: Kernel>() {
+        model(|| {
+            let shared = Arc::new((Memory::<K>::new(), Publisher::new(0, 0)));
+            let publish = |shared: &(Memory<K>, Publisher), number| {
+                let (memory, publisher) = shared;
+                publisher.publish(&memory.lane(), &[&[number; LEN]], memory.kernel.bell())
+            };
+            let other = Arc::clone(&shared);
+            let thread = thread::spawn(move || publish(&other, 1));
+            let outcomes = [publish(&shared, 2), thread.join().expect("published or not")];
+
+            assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(()) | Err(Unsent::Busy))));
+            let published = outcomes.iter().filter(|outcome| outcome.is_ok()).count() as u64;
+            assert!(published > 0, "both were turned away");
+            let lane = shared.0.lane();
+            assert_eq!(lane.seq.load(Ordering::Relaxed), published);
+            assert!(shared.0.take(&Receiver::new(published - 1)).is_some());
+        });
+    }
+    with_each_bell!(with);
+}
+
+/// Two threads of one end that look at once: one of them gets the message, whole, and it is there until then.
+#[test]
+fn two_threads_that_take_at_once_get_a_message_once() {
+    fn with<K: Kernel>() {
+        model(|| {
+            let shared = Arc::new((Memory::<K>::new(), Receiver::new(0)));
+            shared.0.publish(&Publisher::new(0, 0), 7);
+            let take = |shared: &(Memory<K>, Receiver)| {
+                let (memory, receiver) = shared;
+                let mut buffer = [0; LEN];
+                let bell = memory.kernel.bell();
+                let taken = receiver.take(&memory.lane(), LEN, bell, |_| &mut buffer);
+                assert!(taken != Ok(Some(LEN)) || buffer == [7; LEN], "torn: {buffer:?}");
+                taken
+            };
+            let other = Arc::clone(&shared);
+            let thread = thread::spawn(move || take(&other));
+            let outcomes = [take(&shared), thread.join().expect("taken or not")];
+
+            let got = outcomes.iter().filter(|outcome| **outcome == Ok(Some(LEN))).count();
+            assert_eq!(got, 1, "{outcomes:?}");
+            assert!(
+                outcomes.iter().all(|outcome| {
+                    matches!(outcome, Ok(Some(LEN) | None) | Err(Refused::Busy))
+                })
+            );
+        });
+    }
+    with_each_bell!(with);
+}
+
+/// Who learns of an end finds what the ending thread wrote before it.
+#[test]
+fn what_came_before_an_end_is_found_after_it() {
+    model(|| {
+        let shared = Arc::new((Memory::<Signalled<Futexes>>::new(), never(), AtomicU32::new(0)));
+        let ending = Arc::clone(&shared);
+        let thread = thread::spawn(move || {
+            let (memory, end, reason) = &*ending;
+            reason.store(1, Ordering::Relaxed);
+            end.come(&memory.lane(), memory.kernel.bell());
+        });
+        let (_, end, reason) = &*shared;
+        if end.has_come() {
+            assert_eq!(reason.load(Ordering::Relaxed), 1);
+        }
+        thread.join().expect("ended");
+    });
 }

@@ -3,6 +3,8 @@ package protocol_test
 import (
 	"bytes"
 	"errors"
+	"math"
+	"math/bits"
 	"math/rand/v2"
 	"testing"
 
@@ -238,5 +240,27 @@ func TestRandomMessagesInRandomPacketsComeOutWhole(t *testing.T) {
 				t.Fatal("another message came out")
 			}
 		}
+	}
+}
+
+// What no chunk header could go on with is refused at its first packet: its total length has no 32-bit value.
+func TestAMessageTooLongForItsChunksIsRefusedAtOnce(t *testing.T) {
+	most := Limits{PayloadBytes: math.MaxUint32, BatchItems: 1}
+	reassembly := NewReassembly(Incoming{
+		Direction: Requests, PacketSize: packetSize(t, 4096), Limits: most, CeilingBytes: math.MaxUint32,
+	})
+	header := RequestHeader(2, 5, MaxPayloadBytes+1)
+	packet := header.Encode()
+	_, _, err := reassembly.Accept(append(packet[:], make([]byte, 4096-HeaderLen)...))
+	// Where an int does not count such a payload, that is why.
+	want := error(DefectLength)
+	if bits.UintSize < 64 {
+		want = ErrAboveCeiling
+	}
+	if !errors.Is(err, want) {
+		t.Fatal(err)
+	}
+	if reassembly.HeldBytes() != 0 {
+		t.Fatal("it holds memory for it")
 	}
 }

@@ -202,7 +202,8 @@ func TestOneCallGrowsEightTimesAndTheNextGoesOn(t *testing.T) {
 		}
 		agreed *= 2
 	}
-	if err := call.LimitExceeded(&hint, agreed); !errors.Is(err, ErrGrowthOften) || hint.Bytes() != 65_536<<8 {
+	if err := call.LimitExceeded(&hint, agreed); !errors.Is(err, ErrGrowthOften) || hint.Bytes() != 65_536<<8 ||
+		!strings.Contains(err.Error(), "8 reconnects") {
 		t.Fatalf("%v at %d", err, hint.Bytes())
 	}
 	var next CallGrowth

@@ -257,6 +257,17 @@ func TestAClientRefusesAnswersThatAreNone(t *testing.T) {
 			t.Errorf("%v", refusal)
 		}
 	}
+	// Its payload: the layout's version, its flags, and what is reserved (spec section 4).
+	for _, at := range []int{0, 2, 36} {
+		bad := bytes.Clone(good[:])
+		bad[HeaderLen+at] ^= 0x40
+		_, refusal := CheckReply(&testHello, bad)
+		var defect DecodeError
+		if refusal == nil || refusal.Kind != RefusalMalformed || !errors.As(refusal, &defect) ||
+			defect.Offset != HeaderLen+at || !errors.Is(refusal, ErrContract) {
+			t.Errorf("byte %d: %v", at, refusal)
+		}
+	}
 }
 
 func TestZeroInAConfigurationMeansTheDefault(t *testing.T) {

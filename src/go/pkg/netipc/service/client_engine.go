@@ -98,6 +98,9 @@ func (e *clientEngine) Abort() *transport.Abort { return &e.link.abort }
 
 // Close ends the session, if there is one, and gives up the memory of its answers. A refresh connects
 // again.
+//
+// It is for the goroutine that uses the client, as everything is: another one ends a call by Abort, and who
+// called closes then.
 func (e *clientEngine) Close() error {
 	e.link.close()
 	return nil

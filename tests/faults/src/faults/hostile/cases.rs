@@ -25,8 +25,11 @@ impl State {
     /// Those of sessions over the socket.
     pub(crate) const OF_SOCKETS: [Self; 5] =
         [Self::Fresh, Self::Served, Self::Batched, Self::Outstanding, Self::MidMessage];
-    /// Those of sessions over shared memory, which has one message in flight, and whole.
-    pub(crate) const OF_REGIONS: [Self; 3] = [Self::Fresh, Self::Served, Self::Batched];
+    /// Those of them in which a message may begin.
+    pub(crate) const BETWEEN_MESSAGES: [Self; 4] =
+        [Self::Fresh, Self::Served, Self::Batched, Self::Outstanding];
+    /// Those of sessions over shared memory, whose messages are whole.
+    pub(crate) const OF_REGIONS: [Self; 4] = Self::BETWEEN_MESSAGES;
 
     pub(crate) const fn told(self) -> &'static str {
         match self {
@@ -60,11 +63,22 @@ const LONG_BYTES: usize = 4000;
 /// How many kinds of garbage there are.
 const GARBAGE_KINDS: u64 = 64;
 
-/// Every field of HELLO with every bad value.
-pub(crate) fn hellos() -> Vec<Case> {
+/// Every field of HELLO with every bad value, in its place, and in these states of a session, where any is out of
+/// place.
+pub(crate) fn hellos(states: &[State]) -> Vec<Case> {
     let (hello, mut cases) = (fields::OFFER.hello(), Vec::new());
     each_value(&mut cases, fields::HELLO, &hello, State::Connected, &[]);
-    cases
+    let second: Vec<Case> = states
+        .iter()
+        .flat_map(|state| {
+            let of =
+                |case: &Case| Case { state: *state, reaction: Reaction::Close, ..case.clone() };
+            cases.iter().map(of).collect::<Vec<_>>()
+        })
+        // A request of another service is what it says: of those there is another table.
+        .filter(|case| wire::kind_of(&case.packets[0]) != Some(wire::REQUEST))
+        .collect();
+    [cases, second].concat()
 }
 
 /// What is no HELLO at all, in the place of one: of every length, and of every kind of message.
@@ -99,11 +113,14 @@ pub(crate) fn batches(states: &[State]) -> Vec<Case> {
     in_states(states, fields::BATCH, &good_batch(BAD))
 }
 
-/// Every field of a chunk's header with every bad value, in the place of each kind of chunk.
-pub(crate) fn chunks() -> Vec<Case> {
+/// Every field of a chunk's header with every bad value, in the place of each kind of chunk, of a message that began
+/// in these states.
+pub(crate) fn chunks(states: &[State]) -> Vec<Case> {
     let (packets, mut cases) = (long_message(), Vec::new());
-    for at in [1, packets.len() / 2, packets.len() - 1] {
-        each_value(&mut cases, fields::CHUNK, &packets[at], State::Fresh, &packets[..at]);
+    for state in states {
+        for at in [1, packets.len() / 2, packets.len() - 1] {
+            each_value(&mut cases, fields::CHUNK, &packets[at], *state, &packets[..at]);
+        }
     }
     cases
 }
@@ -128,17 +145,26 @@ pub(crate) fn shapes(states: &[State]) -> Vec<Case> {
     cases
 }
 
-/// The same through regions, where a message is whole, and the end of a session may be said.
-pub(crate) fn region_shapes(states: &[State]) -> Vec<Case> {
-    shapes(states)
+/// All of these through regions. Over a request that is outstanding, another is written while the server may read:
+/// what comes of that is an answer to either, or the end.
+pub(crate) fn through_regions(states: &[State]) -> Vec<Case> {
+    let mut cases = [requests(states), payloads(states), batches(states), shapes(states)].concat();
+    for case in cases.iter_mut().filter(|case| case.state == State::Outstanding) {
+        case.reaction = Reaction::Any;
+    }
+    cases
 }
 
-/// Packets that belong to no message, or begin one wrongly: for sessions over the socket.
-pub(crate) fn broken_chunks() -> Vec<Case> {
+/// Packets that belong to no message, or begin one wrongly, in these states: for sessions over the socket.
+pub(crate) fn broken_chunks(states: &[State]) -> Vec<Case> {
+    states.iter().flat_map(|state| broken_chunks_in(*state)).collect()
+}
+
+fn broken_chunks_in(state: State) -> Vec<Case> {
     let long = long_message();
     let mut cases = Vec::new();
     let mut add = |name: &str, packets: Vec<Vec<u8>>| {
-        let (name, state, reaction) = (name.to_owned(), State::Fresh, Reaction::Close);
+        let (name, reaction) = (name.to_owned(), Reaction::Close);
         cases.push(Case { name, state, packets, reaction });
     };
     add("a chunk of nothing", vec![long[1].clone()]);

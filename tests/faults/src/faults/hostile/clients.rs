@@ -28,23 +28,18 @@ macro_rules! cases_of {
         static $name: LazyLock<Vec<Case>> = LazyLock::new(|| $make);
     };
 }
-cases_of!(HELLOS, cases::hellos());
+cases_of!(HELLOS, cases::hellos(&State::OF_SOCKETS));
 cases_of!(NO_HELLOS, cases::no_hellos());
 cases_of!(REQUESTS, cases::requests(&State::OF_SOCKETS));
 cases_of!(PAYLOADS, cases::payloads(&State::OF_SOCKETS));
 cases_of!(BATCHES, cases::batches(&State::OF_SOCKETS));
-cases_of!(CHUNKS, [cases::chunks(), cases::broken_chunks()].concat());
-cases_of!(SHAPES, cases::shapes(&State::OF_SOCKETS));
 cases_of!(
-    THROUGH_REGIONS,
-    [
-        cases::requests(&State::OF_REGIONS),
-        cases::payloads(&State::OF_REGIONS),
-        cases::batches(&State::OF_REGIONS),
-        cases::region_shapes(&State::OF_REGIONS),
-    ]
-    .concat()
+    CHUNKS,
+    [cases::chunks(&State::BETWEEN_MESSAGES), cases::broken_chunks(&State::BETWEEN_MESSAGES),]
+        .concat()
 );
+cases_of!(SHAPES, cases::shapes(&State::OF_SOCKETS));
+cases_of!(THROUGH_REGIONS, cases::through_regions(&State::OF_REGIONS));
 
 const fn fault(
     name: &'static str,
@@ -61,9 +56,10 @@ const fn fault(
 pub(in crate::faults) const CLIENTS: &[Fault] = &[
     fault(
         "hostile-hello",
-        "HELLO with every bad value of every field; a bystander calling",
+        "HELLO with every bad value of every field, in its place, and in every state of a session; a bystander \
+         calling",
         servers_over_sockets,
-        1140,
+        6840,
         |stage| attack(stage, &HELLOS),
     ),
     fault(
@@ -98,9 +94,10 @@ pub(in crate::faults) const CLIENTS: &[Fault] = &[
     fault(
         "hostile-chunk",
         "chunks with every bad value of every field of the header, the first, one between and the last; chunks \
-         left out, twice, out of order; a bystander calling",
+         left out, twice, out of order; right after the handshake, after calls and batches, with a request \
+         outstanding; a bystander calling",
         servers_over_sockets,
-        1550,
+        6200,
         |stage| attack(stage, &CHUNKS),
     ),
     fault(
@@ -113,9 +110,9 @@ pub(in crate::faults) const CLIENTS: &[Fault] = &[
     ),
     fault(
         "hostile-region-message",
-        "the same messages through shared memory; a bystander calling",
+        "the same messages through shared memory, also over a request that is outstanding; a bystander calling",
         servers_over_regions,
-        3500,
+        4680,
         |stage| attack_region(stage, &THROUGH_REGIONS),
     ),
     fault(
@@ -257,7 +254,8 @@ fn region_in(stage: &Stage<'_>, state: State) -> Result<RegionSession, Failure> 
             session.region.publish(&cases::good_batch(BEFORE))?;
             session.must_react(Reaction::Answer, BEFORE, TEXT)?;
         }
-        _ => {}
+        State::Outstanding => session.region.publish_in_haste(&wire::request(BEFORE, TEXT))?,
+        State::Connected | State::Fresh | State::MidMessage => {}
     }
     Ok(session)
 }

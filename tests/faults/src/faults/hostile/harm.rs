@@ -2,7 +2,7 @@
 //! away, its bytes are turned, while calls run.
 
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use netipc_bench::Failure;
 use netipc_bench::lines::{NEXT, TELL};
 use rustix::fs::{FallocateFlags, fallocate};
+use rustix::process::Signal;
 
 use super::region::REGION_HEADER_BYTES;
 use super::servers::hear;
 use crate::fault::{Counts, Fault, Turn, shared};
-use crate::stage::{SETTLING, Stage, signal_driver};
+use crate::stage::{SETTLING, Stage, stop_driver};
 use crate::watch::{names, settles};
 
 /// The bystander's.
@@ -54,7 +55,7 @@ pub(in crate::faults) const HARM: &[Fault] = &[
         how: "all pages of a session's region given back to a file system that is then filled up, at a random \
               moment of calls; a bystander calling",
         sides: shared,
-        counts: Counts { quick: 18, full: 504 },
+        counts: Counts { quick: 18, full: 1008 },
         bound: None,
         turn: lose_pages,
     },
@@ -184,22 +185,30 @@ fn lose_pages(stage: &mut Stage<'_>) -> Turn {
     stage.mount_run_dir(SMALL)?;
     let filler = stage.path().join("filler");
     with_harm(stage, true, |stage, region| {
-        let len = region.metadata()?.len();
-        // Nobody takes the room between these two steps.
-        let client = stage.client.as_mut().ok_or("a client")?;
-        signal_driver(client.driver(), rustix::process::Signal::STOP)?;
-        stage.signal_server(rustix::process::Signal::STOP)?;
-        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        fallocate(region, flags, 0, len)?;
-        super::super::files::fill(&stage.path().join("filler"))?;
-        stage.signal_server(rustix::process::Signal::CONT)?;
-        let client = stage.client.as_mut().ok_or("a client")?;
-        signal_driver(client.driver(), rustix::process::Signal::CONT)?;
+        // Nobody uses the region, and so takes the room, between these two steps.
+        stop_driver(stage.client.as_mut().ok_or("a client")?.driver())?;
+        stop_driver(&stage.server.as_ref().ok_or("a server")?.driver)?;
+        take_pages(region, &stage.path().join("filler"))?;
+        stage.signal_server(Signal::CONT)?;
         // With no room for a region, the next session is over the socket.
-        Ok(())
+        stage.signal_client(Signal::CONT)
     })?;
     std::fs::remove_file(filler)?;
     Ok(None)
+}
+
+/// Gives all pages of a region back, and lets `filler` have their room.
+fn take_pages(region: &File, filler: &Path) -> Result<(), Failure> {
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    // Of whole pages: one that is punched in part keeps its room.
+    let page_bytes = rustix::param::page_size() as u64;
+    fallocate(region, flags, 0, region.metadata()?.len().next_multiple_of(page_bytes))?;
+    super::super::files::fill(filler)?;
+    match region.metadata()?.blocks() {
+        0 => Ok(()),
+        // Then the session may well go on, and nothing is shown.
+        blocks => Err(format!("{blocks} blocks of the region are there again").into()),
+    }
 }
 
 fn scribble(stage: &mut Stage<'_>) -> Turn {

@@ -154,8 +154,10 @@ impl Raw {
         let next = || loop {
             match self.recv()? {
                 Seen::Packet(packet)
-                    if outstanding
-                        .is_some_and(|other| other != id && other == wire::id_of(&packet)) => {}
+                    if outstanding.is_some_and(|other| {
+                        other == wire::id_of(&packet)
+                            && (other != id || reaction == Reaction::Close)
+                    }) => {}
                 seen => return Ok::<_, Failure>(seen),
             }
         };

@@ -1,5 +1,6 @@
 //! Servers that lie: to clients of every language, over the socket and through shared memory.
 
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use netipc_bench::Failure;
@@ -27,6 +28,8 @@ const FIRST_DESCRIPTORS: usize = 4;
 
 /// A field with a value that is not the right one.
 type Lie = (&'static Field, u64);
+/// How many calls are answered rightly before the bad answer: none, or one.
+const RIGHT_BEFORE: [u64; 2] = [0, 1];
 
 const fn fault(
     name: &'static str,
@@ -50,23 +53,24 @@ pub(in crate::faults) const SERVERS: &[Fault] = &[
     ),
     fault(
         "hostile-response",
-        "answers with every bad value of every field",
+        "answers with every bad value of every field, to the first call and to a later one",
         clients_over_sockets,
-        700,
+        1400,
         |stage| meet(stage, |stage, raw, offer| lie_in_the_response(stage, &raw, &offer)),
     ),
     fault(
         "hostile-response-chunk",
-        "answers in chunks with every bad value of every field of their headers",
+        "answers in chunks with every bad value of every field of their headers, to the first call and to a later one",
         clients_over_sockets,
-        1030,
+        2060,
         |stage| meet(stage, |stage, raw, offer| lie_in_a_chunk(stage, &raw, &offer)),
     ),
     fault(
         "hostile-response-shape",
-        "answers cut short at every byte, longer than they say, and garbage in their place",
+        "answers cut short at every byte, longer than they say, and garbage in their place, to the first call and to a \
+         later one",
         clients_over_sockets,
-        340,
+        680,
         |stage| meet(stage, |stage, raw, offer| answer_in_bad_shape(stage, &raw, &offer)),
     ),
     fault(
@@ -78,9 +82,10 @@ pub(in crate::faults) const SERVERS: &[Fault] = &[
     ),
     fault(
         "hostile-region-response",
-        "answers through shared memory with every bad value of every field, and of every word",
+        "answers through shared memory with every bad value of every field, and of every word, to the first call and \
+         to a later one",
         clients_over_regions,
-        1000,
+        2000,
         |stage| meet(stage, |stage, raw, offer| lie_through_the_region(stage, &raw, &offer)),
     ),
     fault(
@@ -140,6 +145,18 @@ pub(super) fn hear(client: &mut Client, word: &str) -> Result<Endured, Failure> 
         Line::Endured(told) => Ok(told),
         other => Err(client.driver().unexpected(&other)),
     }
+}
+
+/// The next of these, to the first call or to a later one: in twice as many turns as there are, all of both.
+fn next_lie<T: Copy>(stage: &mut Stage<'_>, all: &[T]) -> (u64, T) {
+    let in_each: Vec<(u64, T)> =
+        RIGHT_BEFORE.iter().flat_map(|before| all.iter().map(move |lie| (*before, *lie))).collect();
+    *next_of(stage, &in_each)
+}
+
+/// Answers so many calls rightly.
+fn answer_rightly(raw: &Raw, packet_bytes: u32, calls: u64) -> Result<(), Failure> {
+    (0..calls).try_for_each(|_| answer(raw, packet_bytes as usize))
 }
 
 fn lies(table: &'static [Field], right: &[u8]) -> Vec<Lie> {
@@ -212,8 +229,9 @@ const fn may_stand(field: &Field, value: u64) -> bool {
 }
 
 fn lie_in_the_response(stage: &mut Stage<'_>, raw: &Raw, offer: &Offer) -> Result<u64, Failure> {
-    let lie = *next_of(stage, &RESPONSE_LIES);
+    let (before, lie) = next_lie(stage, &RESPONSE_LIES);
     agree(raw, offer)?;
+    answer_rightly(raw, offer.packet_bytes, before)?;
     let (id, text) = take_request(raw)?;
     let right = wire::response(id, &text);
     raw.send(&lie.0.with(&right, lie.1))?;
@@ -221,9 +239,9 @@ fn lie_in_the_response(stage: &mut Stage<'_>, raw: &Raw, offer: &Offer) -> Resul
     in_words(
         lie,
         if is_right || may_stand(lie.0, lie.1) {
-            raw.recv().map(|_| u64::from(is_right))
+            raw.recv().map(|_| before + u64::from(is_right))
         } else {
-            raw.must_close().map(|()| 0)
+            raw.must_close().map(|()| before)
         },
     )
 }
@@ -237,35 +255,68 @@ fn lies_in_chunks(packets: &[Vec<u8>]) -> Vec<(usize, Lie)> {
 fn lie_in_a_chunk(stage: &mut Stage<'_>, raw: &Raw, offer: &Offer) -> Result<u64, Failure> {
     let short = Offer { packet_bytes: SHORT_PACKET_BYTES, ..*offer };
     agree(raw, &short)?;
+    let packets = short_answer(raw)?;
+    let (before, (at, lie)) = next_lie(stage, &lies_in_chunks(&packets));
+    let in_the_first = at == 1;
+    let packets = if before == 0 {
+        packets
+    } else {
+        send_all(raw, &packets)?;
+        short_answer(raw)?
+    };
+    let at = if in_the_first { 1 } else { packets.len() - 1 };
+    send_all(raw, &packets[..at])?;
+    // What was a lie in one answer may be right in another.
+    let is_right = lie.0.value(&packets[at]) == lie.1;
+    let value = if is_right { lie.1 ^ 1 } else { lie.1 };
+    raw.send(&lie.0.with(&packets[at], value))?;
+    in_words(lie, raw.must_close().map(|()| before))
+}
+
+/// Takes a request: its answer, in packets.
+fn short_answer(raw: &Raw) -> Result<Vec<Vec<u8>>, Failure> {
     let (id, text) = take_request(raw)?;
-    let packets = wire::packets(&wire::response(id, &text), SHORT_PACKET_BYTES as usize);
-    let all = lies_in_chunks(&packets);
-    let (at, lie) = *next_of(stage, &all);
-    for packet in &packets[..at] {
+    Ok(wire::packets(&wire::response(id, &text), SHORT_PACKET_BYTES as usize))
+}
+
+fn send_all(raw: &Raw, packets: &[Vec<u8>]) -> Result<(), Failure> {
+    for packet in packets {
         raw.send(packet)?;
     }
-    raw.send(&lie.0.with(&packets[at], lie.1))?;
-    in_words(lie, raw.must_close().map(|()| 0))
+    Ok(())
+}
+
+/// What a bad shape is made of the right answer by.
+#[derive(Clone, Copy, Debug)]
+enum BadShape {
+    Cut(usize),
+    Longer(usize),
+    Garbage(u64),
 }
 
 fn answer_in_bad_shape(stage: &mut Stage<'_>, raw: &Raw, offer: &Offer) -> Result<u64, Failure> {
     const TOO_MANY: [usize; 5] = [1, 8, 100, 4000, 60_000];
-    const GARBAGE_KINDS: usize = 100;
+    const GARBAGE_KINDS: u64 = 100;
     agree(raw, offer)?;
-    let (id, text) = take_request(raw)?;
+    let (mut id, mut text) = take_request(raw)?;
+    let mut shapes: Vec<BadShape> =
+        (1..wire::response(id, &text).len()).map(BadShape::Cut).collect();
+    shapes.extend(TOO_MANY.map(BadShape::Longer));
+    shapes.extend((0..GARBAGE_KINDS).map(BadShape::Garbage));
+    let (before, shape) = next_lie(stage, &shapes);
+    if before > 0 {
+        raw.send(&wire::response(id, &text))?;
+        (id, text) = take_request(raw)?;
+    }
     let right = wire::response(id, &text);
-    let kinds = right.len() - 1 + TOO_MANY.len() + GARBAGE_KINDS;
-    let kind = *next_of(stage, &(0..kinds).collect::<Vec<_>>());
-    let packet = match kind.checked_sub(right.len() - 1) {
-        None => right[..=kind].to_vec(),
-        Some(more) => match TOO_MANY.get(more) {
-            Some(more) => [&right[..], &vec![0; *more]].concat(),
-            None => super::cases::garbage(more as u64),
-        },
+    let packet = match shape {
+        BadShape::Cut(bytes) => right[..bytes.min(right.len() - 1)].to_vec(),
+        BadShape::Longer(more) => [&right[..], &vec![0; more]].concat(),
+        BadShape::Garbage(seed) => super::cases::garbage(seed),
     };
     raw.send(&packet)?;
-    raw.must_close().map_err(|failure| format!("a packet of {} bytes: {failure}", packet.len()))?;
-    Ok(0)
+    raw.must_close().map_err(|failure| format!("{shape:?} after {before}: {failure}"))?;
+    Ok(before)
 }
 
 fn answer_with_descriptors(raw: &Raw, offer: &Offer) -> Result<u64, Failure> {
@@ -337,13 +388,24 @@ fn answer_through(region: &mut RawRegion, raw: &Raw) -> Result<(), Failure> {
 }
 
 fn lie_through_the_region(stage: &mut Stage<'_>, raw: &Raw, offer: &Offer) -> Result<u64, Failure> {
-    let path = path_of(stage.path(), SERVICE, SESSION);
-    let (header, file_bytes) = good_header(offer.request_bytes, offer.request_bytes);
-    let mut region = RawRegion::create(&path, &header, file_bytes)?;
-    raw.send(&offer.ack(wire::SHARED_MEMORY, SESSION))?;
+    let (mut region, path) = agree_on_a_region(stage, raw, offer)?;
     let done = lie_to_a_request(stage, &mut region, raw);
     std::fs::remove_file(path)?;
     done
+}
+
+/// Agrees to what a client proposes, over shared memory: a region as it must be, and its file, which is the caller's
+/// to remove.
+pub(super) fn agree_on_a_region(
+    stage: &Stage<'_>,
+    raw: &Raw,
+    offer: &Offer,
+) -> Result<(RawRegion, PathBuf), Failure> {
+    let path = path_of(stage.path(), SERVICE, SESSION);
+    let (header, file_bytes) = good_header(offer.request_bytes, offer.request_bytes);
+    let region = RawRegion::create(&path, &header, file_bytes)?;
+    raw.send(&offer.ack(wire::SHARED_MEMORY, SESSION))?;
+    Ok((region, path))
 }
 
 fn lie_to_a_request(
@@ -351,26 +413,30 @@ fn lie_to_a_request(
     region: &mut RawRegion,
     raw: &Raw,
 ) -> Result<u64, Failure> {
+    let (before, lie) = next_lie(stage, &REGION_RESPONSE_LIES);
+    for _ in 0..before {
+        answer_through(region, raw)?;
+    }
     let message = match region.recv(raw)? {
         Seen::Packet(message) => message,
         seen => return Err(format!("{} in place of a request", told(&seen)).into()),
     };
-    let lie = *next_of(stage, &REGION_RESPONSE_LIES);
     let right = wire::response(wire::id_of(&message), &text_of(&message)?);
-    let len = right.len() as u32;
+    let (len, next) = (right.len() as u32, region.next_seq());
     let mut is_right = false;
     match lie.0.name {
         "resp_seq" => {
-            is_right = lie.1 == 1;
-            if lie.1 == 0 {
+            is_right = lie.1 == next;
+            // No news.
+            if lie.1 == next - 1 {
                 region.wake();
-                return Ok(0);
+                return Ok(before);
             }
             region.publish_as(&right, len, lie.1)?;
         }
         "resp_len" => {
             is_right = lie.1 == u64::from(len);
-            region.publish_as(&right, lie.1 as u32, 1)?;
+            region.publish_as(&right, lie.1 as u32, next)?;
         }
         "resp_signal" => {
             region.lie(lie.0, lie.1)?;
@@ -385,9 +451,9 @@ fn lie_to_a_request(
     in_words(
         lie,
         if is_right || may_stand(lie.0, lie.1) && lie.0.at < 40 {
-            region.recv(raw).map(|_| u64::from(is_right))
+            region.recv(raw).map(|_| before + u64::from(is_right))
         } else {
-            raw.must_close().map(|()| 0)
+            raw.must_close().map(|()| before)
         },
     )
 }
@@ -401,12 +467,13 @@ mod tests {
         let right = wire::response(1, fields::TEXT);
         let packets = wire::packets(&right, SHORT_PACKET_BYTES as usize);
         let limit = fields::OFFER.request_bytes;
+        let twice = RIGHT_BEFORE.len();
         let all: [(&str, usize); 5] = [
             ("hostile-ack", ACK_LIES.len()),
-            ("hostile-response", RESPONSE_LIES.len()),
-            ("hostile-response-chunk", lies_in_chunks(&packets).len()),
+            ("hostile-response", RESPONSE_LIES.len() * twice),
+            ("hostile-response-chunk", lies_in_chunks(&packets).len() * twice),
             ("hostile-region-offer", lies(fields::REGION, &good_header(limit, limit).0).len()),
-            ("hostile-region-response", REGION_RESPONSE_LIES.len()),
+            ("hostile-region-response", REGION_RESPONSE_LIES.len() * twice),
         ];
         for (name, lies) in all {
             let fault = SERVERS.iter().find(|fault| fault.name == name).expect("in the table");

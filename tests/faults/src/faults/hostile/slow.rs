@@ -10,10 +10,12 @@ use super::cases;
 use super::clients::socket_of;
 use super::fields::{OFFER, Reaction, TEXT};
 use super::raw::{Raw, RawListener, RawSession, Seen, told};
-use super::servers::hear;
+use super::region::RegionSession;
+use super::servers::{agree_on_a_region, hear};
+use super::servers_over_regions;
 use super::wire::{self, Header, Offer, Status};
-use crate::fault::{Bound, Counts, Fault, Turn, each_client, each_server};
-use crate::stage::{Client, PATIENCE, SETTLING, Stage};
+use crate::fault::{Bound, Counts, Fault, Over, Turn, each_client, each_server};
+use crate::stage::{Client, PATIENCE, SERVICE, SETTLING, Stage};
 use crate::watch::settles;
 
 /// The bystander's.
@@ -28,11 +30,13 @@ const CALL: Duration = Duration::from_millis(200);
 const CALL_GRACE: Duration = Duration::from_millis(50);
 /// Silent clients at once.
 const SILENT: usize = 50;
+/// A message that is cut into many packets.
+const CUT_BYTES: usize = 4000;
+/// Requests that a client publishes one over the other.
+const AT_ONCE: u64 = 100;
 /// More connections than may wait for their handshake at once, and than there may be sessions.
 const FLOOD: usize = 600;
 const CROWD: usize = 60;
-/// Guesses of a token at a time.
-const GUESSES: u64 = 50;
 /// Clients that come and go at a time.
 const COMINGS: usize = 100;
 
@@ -78,6 +82,16 @@ pub(in crate::faults) const SLOW: &[Fault] = &[
         turn: never_reads,
     },
     Fault {
+        name: "answers-not-taken",
+        promise: "others are served all the time; all is given back once it leaves",
+        how: "a client takes no answer from its region: it publishes one request, or a hundred at once; a bystander \
+              calling",
+        sides: servers_over_regions,
+        counts: Counts { quick: 12, full: 1008 },
+        bound: None,
+        turn: answers_not_taken,
+    },
+    Fault {
         name: "stays-after-refusal",
         promise: OTHERS_ARE_SERVED,
         how: "a client that was refused, or that has broken the contract, goes on sending; a bystander calling",
@@ -98,7 +112,8 @@ pub(in crate::faults) const SLOW: &[Fault] = &[
     Fault {
         name: "silent-server",
         promise: "a call ends by its timeout of 200 ms, and 50 ms",
-        how: "a server that takes requests and answers nothing, or a long answer in chunks, one now and then",
+        how: "a server that takes requests and answers nothing; or, now and then, over the socket another chunk of a \
+              long answer, through shared memory another byte of one, and a wake-up",
         sides: each_client,
         counts: Counts { quick: 12, full: 102 },
         bound: Some(Bound {
@@ -121,7 +136,7 @@ pub(in crate::faults) const SLOW: &[Fault] = &[
         promise: HOLDS,
         how: "600 clients connect at once and say nothing, and leave; a bystander calling",
         sides: each_server,
-        counts: Counts { quick: 12, full: 102 },
+        counts: Counts { quick: 12, full: 1008 },
         bound: None,
         turn: connect_flood,
     },
@@ -131,7 +146,7 @@ pub(in crate::faults) const SLOW: &[Fault] = &[
         how: "60 clients want a session, more than there may be; those that have one are answered, the rest are \
               told BUSY; a bystander calling",
         sides: each_server,
-        counts: Counts { quick: 12, full: 102 },
+        counts: Counts { quick: 12, full: 1008 },
         bound: None,
         turn: session_flood,
     },
@@ -141,16 +156,17 @@ pub(in crate::faults) const SLOW: &[Fault] = &[
         how: "100 clients, one after the other, leave after connecting, after HELLO, after HELLO_ACK, in the midst \
               of a message, or without reading an answer, in turn; a bystander calling",
         sides: each_server,
-        counts: Counts { quick: 12, full: 102 },
+        counts: Counts { quick: 12, full: 1008 },
         bound: None,
         turn: come_and_go,
     },
     Fault {
         name: "token-guesses",
-        promise: "each is refused with AUTH_FAILED, whatever is right about it; others are served all the time",
-        how: "50 guesses of a token, each right but for one bit, or for all; a bystander calling",
+        promise: "each is refused with AUTH_FAILED and counted, whatever is right about it; others are served all \
+                  the time",
+        how: "66 guesses of a token: each of its bits turned, all of them, and one at random; a bystander calling",
         sides: each_server,
-        counts: Counts { quick: 12, full: 102 },
+        counts: Counts { quick: 12, full: 1008 },
         bound: None,
         turn: token_guesses,
     },
@@ -225,6 +241,22 @@ fn never_reads(stage: &mut Stage<'_>) -> Turn {
     Ok(Some(took))
 }
 
+/// Over shared memory nothing shows a server whether its answers are taken, and none waits for room.
+fn answers_not_taken(stage: &mut Stage<'_>) -> Turn {
+    stage.serve()?;
+    stage.bystander()?;
+    let mut session = RegionSession::open(&socket_of(stage), stage.path(), SERVICE, OFFER)?;
+    let requests = if stage.turn_number().is_multiple_of(2) { 1 } else { AT_ONCE };
+    for id in 1..=requests {
+        session.region.publish(&wire::request(id, TEXT))?;
+    }
+    // While its session is there, or was ended: a request over another is no message.
+    stage.bystander_is_well()?;
+    drop(session);
+    is_over(stage)?;
+    Ok(None)
+}
+
 fn stays_after_refusal(stage: &mut Stage<'_>) -> Turn {
     stage.serve()?;
     stage.bystander()?;
@@ -257,18 +289,17 @@ fn stays_after_refusal(stage: &mut Stage<'_>) -> Turn {
 fn smallest_packets(stage: &mut Stage<'_>) -> Turn {
     const CLIENTS: u64 = 4;
     const PACKET_BYTES: u32 = 33;
-    const LONG_BYTES: usize = 4000;
     stage.serve()?;
     stage.bystander()?;
     let offer = Offer { packet_bytes: PACKET_BYTES, ..OFFER };
     let mut sessions = Vec::new();
     for id in 1..=CLIENTS {
         let session = RawSession::open(&socket_of(stage), &offer)?;
-        let request = wire::request(id, &[b'x'; LONG_BYTES]);
+        let request = wire::request(id, &[b'x'; CUT_BYTES]);
         for packet in wire::packets(&request, PACKET_BYTES as usize) {
             session.raw.send(&packet)?;
         }
-        sessions.push((session, wire::response(id, &[b'x'; LONG_BYTES])));
+        sessions.push((session, wire::response(id, &[b'x'; CUT_BYTES])));
     }
     for (session, right) in sessions {
         for packet in wire::packets(&right, PACKET_BYTES as usize) {
@@ -283,31 +314,69 @@ fn smallest_packets(stage: &mut Stage<'_>) -> Turn {
 }
 
 fn silent_server(stage: &mut Stage<'_>) -> Turn {
-    const DRIP_PAUSE: Duration = Duration::from_millis(20);
-    const SMALL_PACKET_BYTES: u32 = 64;
-    const LONG_BYTES: usize = 4000;
     stage.timeout = CALL;
     let socket = socket_of(stage);
     let listener = RawListener::bind(&socket)?;
     let mut client = stage.new_client(stage.sides.client, &[])?;
     let (raw, offer) = listener.greet()?;
-    raw.send(&Offer { packet_bytes: SMALL_PACKET_BYTES, ..offer }.ack(wire::BASELINE, 1))?;
-    let Seen::Packet(request) = raw.recv()? else { return Err("no request came".into()) };
-    let start = Instant::now();
-    let long = wire::response(wire::id_of(&request), &[b'x'; LONG_BYTES]);
-    let mut packets = wire::packets(&long, SMALL_PACKET_BYTES as usize).into_iter();
     let drips = stage.turn_number().is_multiple_of(2);
-    while raw.recv_within(DRIP_PAUSE)? != Seen::Closed {
+    let took = match stage.sides.over {
+        Over::Socket => silence_over_the_socket(&raw, &offer, drips)?,
+        Over::Shared => silence_through_a_region(stage, &raw, &offer, drips)?,
+    };
+    end(&socket, listener, &mut client)?;
+    Ok(Some(took))
+}
+
+/// Answers after which time the client left.
+fn silence_over_the_socket(raw: &Raw, offer: &Offer, drips: bool) -> Result<Duration, Failure> {
+    const SMALL_PACKET_BYTES: u32 = 64;
+    raw.send(&Offer { packet_bytes: SMALL_PACKET_BYTES, ..*offer }.ack(wire::BASELINE, 1))?;
+    let Seen::Packet(request) = raw.recv()? else { return Err("no request came".into()) };
+    let long = wire::response(wire::id_of(&request), &[b'x'; CUT_BYTES]);
+    let mut packets = wire::packets(&long, SMALL_PACKET_BYTES as usize).into_iter();
+    until_it_leaves(raw, || match packets.next() {
+        Some(packet) if drips => raw.send(&packet).map(drop),
+        _ => Ok(()),
+    })
+}
+
+/// The same through shared memory.
+fn silence_through_a_region(
+    stage: &Stage<'_>,
+    raw: &Raw,
+    offer: &Offer,
+    drips: bool,
+) -> Result<Duration, Failure> {
+    let (mut region, path) = agree_on_a_region(stage, raw, offer)?;
+    let Seen::Packet(request) = region.recv(raw)? else { return Err("no request came".into()) };
+    let long = wire::response(wire::id_of(&request), &[b'x'; CUT_BYTES]);
+    let mut bytes = 0;
+    let took = until_it_leaves(raw, || {
+        if !drips {
+            return Ok(());
+        }
+        bytes += 1;
+        region.begin(&long[..bytes], long.len() as u32)
+    });
+    std::fs::remove_file(path)?;
+    took
+}
+
+/// Does something now and then, from a request on, until a client has left; answers how long that took.
+fn until_it_leaves(
+    raw: &Raw,
+    mut meanwhile: impl FnMut() -> Result<(), Failure>,
+) -> Result<Duration, Failure> {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let start = Instant::now();
+    while raw.recv_within(PAUSE)? != Seen::Closed {
         if start.elapsed() > PATIENCE {
             return Err("the call goes on".into());
         }
-        if let (true, Some(packet)) = (drips, packets.next()) {
-            raw.send(&packet)?;
-        }
+        meanwhile()?;
     }
-    let took = start.elapsed();
-    end(&socket, listener, &mut client)?;
-    Ok(Some(took))
+    Ok(start.elapsed())
 }
 
 fn server_without_handshake(stage: &mut Stage<'_>) -> Turn {
@@ -405,16 +474,20 @@ fn token_guesses(stage: &mut Stage<'_>) -> Turn {
     stage.serve()?;
     stage.bystander()?;
     let socket = socket_of(stage);
-    for guess in 0..GUESSES {
-        let token =
-            if guess % 2 == 0 { OFFER.token ^ (1 << guess) } else { stage.random.below(u64::MAX) };
-        if token == OFFER.token {
-            continue;
-        }
+    let any = stage.random.below(u64::MAX);
+    let mut guesses: Vec<u64> = (0..u64::BITS).map(|bit| OFFER.token ^ (1 << bit)).collect();
+    guesses.extend([!OFFER.token, if any == OFFER.token { !any } else { any }]);
+    let before = stage.counts()?.auth_failed;
+    for token in &guesses {
         let raw = Raw::connect(&socket)?;
-        raw.send(&Offer { token, ..OFFER }.hello())?;
+        raw.send(&Offer { token: *token, ..OFFER }.hello())?;
         raw.must_react(Reaction::Refuse(Status::AUTH_FAILED), 0, TEXT, None)?;
     }
+    let right = before + guesses.len() as u64;
+    settles(SETTLING, || {
+        let now = stage.counts()?.auth_failed;
+        Ok((now != right).then(|| format!("{} of {} guesses counted", now - before, guesses.len())))
+    })?;
     is_over(stage)?;
     Ok(None)
 }

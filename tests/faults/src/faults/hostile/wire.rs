@@ -240,6 +240,13 @@ pub(crate) fn packets(message: &[u8], packet_bytes: usize) -> Vec<Vec<u8>> {
     packets
 }
 
+/// The kind of a message; `None` where there is no header, or another magic number.
+pub(crate) fn kind_of(message: &[u8]) -> Option<u16> {
+    const KIND_AT: usize = 8;
+    let bytes = message.get(KIND_AT..KIND_AT + 2)?.try_into().ok()?;
+    (u32_at(message, 0) == MAGIC).then_some(u16::from_ne_bytes(bytes))
+}
+
 /// The status of a response, or of a control message; `None` where there is no header.
 pub(crate) fn status_of(message: &[u8]) -> Option<Status> {
     let bytes = message.get(14..16)?.try_into().ok()?;

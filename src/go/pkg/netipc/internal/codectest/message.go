@@ -95,6 +95,7 @@ func direction[M any](t *testing.T, vectors []testkit.Vector, m Message[M]) {
 			want := m.FromJSON(t, vector.Fields)
 			encoded := m.Bytes(t, &want)
 			m.mustDecode(t, encoded, &want, "as encoded here")
+			keepsEachRule(t, m, vector.Fields)
 			if !testkit.HostIsLittleEndian() {
 				// Vectors are in little-endian order; their fields were just checked in ours.
 				return

@@ -231,6 +231,18 @@ func TestConnectSaysWhatIsThere(t *testing.T) {
 	if _, err := Connect(dir+"/file.sock", within(soon)); !errors.As(err, &foreign) || foreign.Kind != EntryRegularFile {
 		t.Fatal(err)
 	}
+	stream, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(stream) }()
+	path := dir + "/stream.sock"
+	if err := errors.Join(unix.Bind(stream, &unix.SockaddrUnix{Name: path}), unix.Listen(stream, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Connect(path, within(soon)); !errors.As(err, &foreign) || foreign.Kind != EntryOtherSocket {
+		t.Fatal(err)
+	}
 }
 
 func TestAFullBacklogIsWaitedForUntilTheDeadlineOrAnAbort(t *testing.T) {

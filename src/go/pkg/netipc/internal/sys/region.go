@@ -145,8 +145,10 @@ func (r *RegionChannel) Send(head, body []byte) (err error) {
 	// Before the peer can see any of it: should this fail half way, nothing is used twice.
 	r.sent++
 	r.mapping.copyIn(out.area, head, body)
+	reached(copied)
 	// For the receiver that has seen the sequence number: the length is of the bytes before it.
 	storeRelease32(out.len, uint32(length))
+	reached(measured)
 	r.bell.announce(out, r.sent)
 	return nil
 }

@@ -40,9 +40,12 @@ func (b *bell) announce(out *lane, number uint64) {
 	b.signalled++
 	// For the receiver's look: it finds the message and its length.
 	storeRelease64(out.seq, number)
+	reached(numbered)
 	// For who is about to sleep: with this value it finds the message.
 	storeRelease32(out.alarm, b.signalled)
+	reached(signalled)
 	futexWakeUp(out.alarm, futexWakeOne)
+	reached(woken)
 }
 
 // unchanged: a peer that publishes before its last message was answered harms its messages alone.

@@ -436,3 +436,39 @@ func TestAStringIsEqualToItselfAlone(t *testing.T) {
 		}
 	}
 }
+
+func TestReadingLabelsMayEndBeforeTheLast(t *testing.T) {
+	read := 0
+	for range payload.LabelsAt(labelled(t, someLabels), 5, 2).All() {
+		read++
+		break
+	}
+	if read != 1 {
+		t.Fatal(read)
+	}
+}
+
+func TestZerosAreZeros(t *testing.T) {
+	if !payload.IsZero(nil) || !payload.IsZero(make([]byte, 9)) || payload.IsZero([]byte{0, 0, 4}) {
+		t.Fatal("what is reserved is misread")
+	}
+}
+
+func TestOtherErrorsStayAsTheyAre(t *testing.T) {
+	if err := payload.Shift(payload.ErrNoSpace, 8); err != payload.ErrNoSpace {
+		t.Fatal(err)
+	}
+	if text := payload.Forbid("pid", payload.Fault(0)).Error(); !strings.Contains(text, "`pid`") {
+		t.Fatal(text)
+	}
+}
+
+func TestAResponseThatFailedIsNotFinished(t *testing.T) {
+	var writer payload.LookupWriter
+	if err := writer.Fail(payload.ErrLimitExceeded); err != payload.ErrLimitExceeded {
+		t.Fatal(err)
+	}
+	if _, length, err := writer.Finish("items"); err != payload.ErrLimitExceeded || length != 0 {
+		t.Fatal(length, err)
+	}
+}

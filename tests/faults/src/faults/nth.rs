@@ -1,0 +1,132 @@
+//! Each call that makes a descriptor, refused in turn.
+
+use netipc_bench::Failure;
+use netipc_bench::drivers::Driver;
+use netipc_bench::lines::{CLOSE, NEXT};
+
+use crate::fault::{Language, Turn};
+use crate::refusals::{Learned, Watched};
+use crate::stage::{PATIENCE, SETTLING, Stage, ends_in_words, no_crash};
+use crate::watch::{Belongings, settles};
+
+/// How Go ends a process whose runtime can have no poller: its own, which no library may make for it.
+const NO_POLLER: [&str; 2] = ["runtime: netpollinit failed", "runtime: eventfd failed"];
+/// The exit status of that.
+const THROWN: i32 = 2;
+
+/// Plays a driver's life once. Answers what it had with its first session, if it had one.
+type Life = fn(&mut Stage<'_>, &Watched) -> Result<Option<Belongings>, Failure>;
+
+pub(super) fn server(stage: &mut Stage<'_>) -> Turn {
+    sweep(stage, serve)
+}
+
+pub(super) fn client(stage: &mut Stage<'_>) -> Turn {
+    sweep(stage, ask)
+}
+
+/// One more of the calls refused: a turn is over when one was. One that is not made this time is no turn, and left
+/// to the next round: how often connections are looked for is a matter of time.
+fn sweep(stage: &mut Stage<'_>, life: Life) -> Turn {
+    let learned = match stage.learned.take() {
+        Some(learned) => learned,
+        None => {
+            let watched = Watched::new(None)?;
+            let belongings = life(stage, &watched)?.ok_or("it never had a session")?;
+            Learned { calls: watched.calls()?, belongings }
+        }
+    };
+    let all = learned.calls.len();
+    stage.learned = Some(learned.clone());
+    for _ in 0..all {
+        let next = stage.turn_number() - 1;
+        let call = learned.calls[next % all].clone();
+        let words = format!("{call:?}");
+        let watched = Watched::new(Some(call))?;
+        life(stage, &watched).map_err(|failure| format!("{words}: {failure}"))?;
+        if watched.was_refused()? {
+            return Ok(None);
+        }
+    }
+    Err(format!("none of its {all} calls is made again").into())
+}
+
+fn serve(stage: &mut Stage<'_>, watched: &Watched) -> Result<Option<Belongings>, Failure> {
+    stage.server_wrapper = watched.wrapper(&stage.drivers.refusing);
+    let server = stage.start_server(stage.sides.server, &[], watched.complaints()?.into());
+    stage.server_wrapper.clear();
+    let mut server = server?;
+    if server.expect_ready().is_err() {
+        ended_for_a_reason(&mut server, stage.sides.server, watched)?;
+        stage.pair()?;
+        stage.end_server()?;
+        return Ok(None);
+    }
+    if stage.client.is_none() {
+        stage.client = Some(stage.new_client(stage.sides.client, &[])?);
+    }
+    stage.recovers()?;
+    stage.ask_client(CLOSE)?;
+    stage.recovers()?;
+    let belongings = keeps_no_more(stage, server.id(), stage.sides.server)?;
+    server.end()?;
+    Ok(Some(belongings))
+}
+
+fn ask(stage: &mut Stage<'_>, watched: &Watched) -> Result<Option<Belongings>, Failure> {
+    stage.serve()?;
+    stage.client_wrapper = watched.wrapper(&stage.drivers.refusing);
+    let client = stage.try_client(stage.sides.client, watched.complaints()?.into());
+    stage.client_wrapper.clear();
+    let mut client = match client? {
+        Ok(client) => client,
+        Err(mut ended) => {
+            ended_for_a_reason(&mut ended, stage.sides.client, watched)?;
+            stage.server_settles(0)?;
+            return Ok(None);
+        }
+    };
+    stage.right += client.say(NEXT, PATIENCE)?.1;
+    match client.say(CLOSE, PATIENCE) {
+        Ok((_, right)) => stage.right += right,
+        // In C what was closed is made anew by the program, and may then be refused as at its start.
+        Err(_) if stage.sides.client == Language::C => {
+            ended_for_a_reason(client.driver(), stage.sides.client, watched)?;
+            stage.server_settles(0)?;
+            return Ok(None);
+        }
+        Err(failure) => return Err(failure),
+    }
+    stage.right += client.say(NEXT, PATIENCE)?.1;
+    let belongings = keeps_no_more(stage, client.driver().id(), stage.sides.client)?;
+    client.driver().end()?;
+    stage.server_settles(0)?;
+    Ok(Some(belongings))
+}
+
+/// That a driver with one session has what it has when nothing is refused to it, and nothing beside.
+fn keeps_no_more(stage: &Stage<'_>, pid: u32, language: Language) -> Result<Belongings, Failure> {
+    if let Some(Learned { belongings, .. }) = &stage.learned {
+        settles(SETTLING, || Ok(Belongings::of(pid)?.more_than(belongings, language)))?;
+    }
+    Belongings::of(pid)
+}
+
+/// That a process said why it ends, and did; or that it is Go's runtime that ended it, for want of a poller.
+fn ended_for_a_reason(
+    driver: &mut Driver,
+    language: Language,
+    watched: &Watched,
+) -> Result<(), Failure> {
+    let ended = driver.has_ended()?.ok_or("it neither serves nor ends")?;
+    let said = watched.complained()?;
+    no_crash(driver)?;
+    let thrown = language == Language::Go && ended.code() == Some(THROWN);
+    if thrown && NO_POLLER.iter().any(|words| said.contains(words)) {
+        return Ok(());
+    }
+    if said.trim().is_empty() {
+        return Err(format!("it ended with {ended}, and said nothing").into());
+    }
+    ends_in_words(driver).map_err(|failure| format!("{failure}: {said}").into())
+}

@@ -1,0 +1,104 @@
+//! Which calls of a driver make a descriptor, and having one of them fail: by `refuse/refuse_descriptor.c`, which
+//! watches them all, of every thread.
+
+use std::fs::File;
+use std::path::Path;
+
+use netipc_bench::Failure;
+use netipc_bench::drivers::run_dir;
+use tempfile::TempDir;
+
+use crate::watch::Belongings;
+
+/// Where a call names no path.
+const NO_PATH: &str = "-";
+/// At the end of the line of a call that failed.
+const REFUSED: &str = "REFUSED";
+/// In place of what differs between regions' names.
+const ANY: &str = "*";
+
+/// One call of a driver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    name: String,
+    /// The path it names, with a star for the number of a session.
+    path: String,
+    /// How many of that name and path there are up to it.
+    nth: usize,
+}
+
+/// How a driver is when nothing is refused to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Learned {
+    /// All its calls that make a descriptor, in their order.
+    pub(crate) calls: Vec<Call>,
+    /// What it has with one session.
+    pub(crate) belongings: Belongings,
+}
+
+/// A driver that is watched.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    dir: TempDir,
+    refused: Option<Call>,
+}
+
+impl Watched {
+    /// One to which this call is refused, if any.
+    pub(crate) fn new(refused: Option<Call>) -> Result<Self, Failure> {
+        Ok(Self { dir: run_dir()?, refused })
+    }
+
+    /// What goes before the driver's name.
+    pub(crate) fn wrapper(&self, program: &Path) -> Vec<String> {
+        let (name, path, nth) = match &self.refused {
+            Some(Call { name, path, nth }) => (name.as_str(), path.as_str(), *nth),
+            None => (NO_PATH, NO_PATH, 0),
+        };
+        let log = self.dir.path().join("calls");
+        let paths = [program.display().to_string(), log.display().to_string()];
+        paths.into_iter().chain([name.to_owned(), path.to_owned(), nth.to_string()]).collect()
+    }
+
+    /// Where its complaints go.
+    pub(crate) fn complaints(&self) -> Result<File, Failure> {
+        Ok(File::create(self.dir.path().join("complaints"))?)
+    }
+
+    /// What it complained about.
+    pub(crate) fn complained(&self) -> Result<String, Failure> {
+        Ok(std::fs::read_to_string(self.dir.path().join("complaints"))?)
+    }
+
+    /// Whether the call was made, and so refused.
+    pub(crate) fn was_refused(&self) -> Result<bool, Failure> {
+        Ok(self.log()?.lines().any(|line| line.ends_with(REFUSED)))
+    }
+
+    /// The calls that it made from its first one on which is not that of a loader or of a language's runtime as it
+    /// starts: those read files of the system alone.
+    pub(crate) fn calls(&self) -> Result<Vec<Call>, Failure> {
+        let mut calls: Vec<Call> = Vec::new();
+        let log = self.log()?;
+        for line in log.lines().skip_while(|line| !line.ends_with(NO_PATH)) {
+            let (name, path) = line.split_once(' ').ok_or_else(|| format!("a call {line:?}"))?;
+            let path = without_session(path);
+            let before = calls.iter().filter(|call| call.name == name && call.path == path);
+            let nth = before.count() + 1;
+            calls.push(Call { name: name.to_owned(), path, nth });
+        }
+        Ok(calls)
+    }
+
+    fn log(&self) -> Result<String, Failure> {
+        Ok(std::fs::read_to_string(self.dir.path().join("calls"))?)
+    }
+}
+
+/// A region's path for any session: the first turn's sessions have other numbers than the next one's.
+fn without_session(path: &str) -> String {
+    match (path.rfind('-'), path.strip_suffix(".ipcshm")) {
+        (Some(dash), Some(_)) => format!("{}-{ANY}.ipcshm", &path[..dash]),
+        _ => path.to_owned(),
+    }
+}
