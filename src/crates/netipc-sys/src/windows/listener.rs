@@ -208,22 +208,23 @@ impl Door {
 
     /// Sees to it that as many instances listen as should.
     fn listen(&self) {
+        while self.make_another() {}
+    }
+
+    /// Makes an instance that listens, where there should be one more; `false` where not, or where none is made.
+    fn make_another(&self) -> bool {
         let _making = self.lock_making();
-        loop {
-            let state = self.lock();
-            let waiting = state.listening.len() + state.connected.len();
-            if state.closed || state.listening.len() >= LISTENING || waiting >= self.backlog {
-                return;
-            }
-            drop(state);
-            let made = instance(&self.name, &self.security, 0)
-                .map_err(refused("listen on the endpoint"))
-                .and_then(|handle| self.listen_with(handle));
-            self.lock().failure = made.err();
-            if made.is_err() {
-                return;
-            }
+        let state = self.lock();
+        let waiting = state.listening.len() + state.connected.len();
+        if state.closed || state.listening.len() >= LISTENING || waiting >= self.backlog {
+            return false;
         }
+        drop(state);
+        let made = instance(&self.name, &self.security, 0)
+            .map_err(refused("listen on the endpoint"))
+            .and_then(|handle| self.listen_with(handle));
+        self.lock().failure = made.err();
+        made.is_ok()
     }
 
     /// Has an instance wait for a client.

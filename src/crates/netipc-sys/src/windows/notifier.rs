@@ -20,7 +20,8 @@ use super::kernel_event::KernelEvent;
 use super::transfer::{Done, Started};
 use crate::SysError;
 
-/// Is told when an operation has ended. Called on a thread of the system's pool: it must not wait.
+/// Is told when an operation has ended. Called on a thread of the system's pool: it must not wait, but for another that
+/// makes an instance of a pipe.
 pub(super) trait Ended: Send + Sync {
     fn ended(&self, done: Done);
 }

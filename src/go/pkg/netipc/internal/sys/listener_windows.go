@@ -83,22 +83,27 @@ func (l *Listener) instance(moreFlags uint32) (windows.Handle, error) {
 
 // listen sees to it that as many instances listen as should.
 func (l *Listener) listen() {
+	for l.makeAnother() {
+	}
+}
+
+// makeAnother makes an instance that listens, where there should be one more: false where not, or where none is made.
+func (l *Listener) makeAnother() bool {
 	l.making.Lock()
 	defer l.making.Unlock()
-	for l.wantsAnother() {
-		file, err := l.instance(0)
-		if err != nil {
-			err = refused("listen on the endpoint", err)
-		} else {
-			err = l.listenWith(file)
-		}
-		l.mu.Lock()
-		l.failure = err
-		l.mu.Unlock()
-		if err != nil {
-			return
-		}
+	if !l.wantsAnother() {
+		return false
 	}
+	file, err := l.instance(0)
+	if err != nil {
+		err = refused("listen on the endpoint", err)
+	} else {
+		err = l.listenWith(file)
+	}
+	l.mu.Lock()
+	l.failure = err
+	l.mu.Unlock()
+	return err == nil
 }
 
 func (l *Listener) wantsAnother() bool {
@@ -231,10 +236,19 @@ func (l *Listener) stuck() error {
 // Close gives the name back and refuses the clients that were not accepted; an Accept that waits returns.
 // Channels that it accepted live on.
 func (l *Listener) Close() error {
+	l.closeAll()
+	// One that is being made finds the listener closed, and goes at once.
+	l.making.Lock()
+	defer l.making.Unlock()
+	return nil
+}
+
+// closeAll closes the instances that nobody has accepted, and keeps others from being made.
+func (l *Listener) closeAll() {
 	l.mu.Lock()
 	if l.closed {
 		l.mu.Unlock()
-		return nil
+		return
 	}
 	l.closed = true
 	gone := slices.Concat(l.listening, l.connected)
@@ -244,8 +258,4 @@ func (l *Listener) Close() error {
 	for _, c := range gone {
 		_ = c.Close()
 	}
-	// One that is being made finds the listener closed, and goes at once.
-	l.making.Lock()
-	defer l.making.Unlock()
-	return nil
 }

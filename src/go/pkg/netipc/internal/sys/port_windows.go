@@ -17,7 +17,8 @@ import (
 
 // portUser is who has operations on a file that the port knows.
 type portUser interface {
-	// told: one of its operations may have ended. Called by the port's goroutine: it must not wait.
+	// told: one of its operations may have ended. Called by the port's goroutine: it must not wait, but for another
+	// that makes an instance of a pipe.
 	told()
 	// isPending: the system still uses memory of its operations.
 	isPending() bool
