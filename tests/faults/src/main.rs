@@ -124,6 +124,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     engine::check_itself(&drivers)?;
     clock::check_itself(&drivers)?;
+    refusals::check_itself(&drivers)?;
     let is_wanted = |fault: &&Fault| {
         arguments.only.is_empty() || arguments.only.iter().any(|only| fault.name.contains(only))
     };

@@ -3,11 +3,13 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::process::{Command, Output};
 
 use netipc_bench::Failure;
 use netipc_bench::drivers::run_dir;
 use tempfile::TempDir;
 
+use crate::stage::Drivers;
 use crate::watch::Belongings;
 
 /// Where a call names no path.
@@ -16,6 +18,10 @@ const NO_PATH: &str = "-";
 const REFUSED: &str = "REFUSED";
 /// In place of what differs between regions' names.
 const ANY: &str = "*";
+/// A program that makes a descriptor which names no path, and then one that does.
+const SHELL: [&str; 3] = ["/bin/sh", "-c", "exec 3>&1 </dev/null"];
+/// What it opens.
+const OPENED: &str = "/dev/null";
 
 /// One call of a driver.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,6 +99,28 @@ impl Watched {
     fn log(&self) -> Result<String, Failure> {
         Ok(std::fs::read_to_string(self.dir.path().join("calls"))?)
     }
+}
+
+/// That the calls of a program are seen, and the one refused that is named.
+pub(crate) fn check_itself(drivers: &Drivers) -> Result<(), Failure> {
+    let watched = Watched::new(None)?;
+    let ended = play_shell(&watched, &drivers.refusing)?;
+    if !ended.status.success() {
+        let said = String::from_utf8_lossy(&ended.stderr);
+        return Err(format!("calls cannot be watched here: {}", said.trim()).into());
+    }
+    let opens = watched.calls()?.into_iter().find(|call| call.path == OPENED);
+    let watched = Watched::new(Some(opens.ok_or("a call of a shell is not seen")?))?;
+    if play_shell(&watched, &drivers.refusing)?.status.success() || !watched.was_refused()? {
+        return Err("a call of a shell is not refused".into());
+    }
+    Ok(())
+}
+
+fn play_shell(watched: &Watched, program: &Path) -> Result<Output, Failure> {
+    let words = watched.wrapper(program);
+    let (program, words) = words.split_first().ok_or("a program")?;
+    Ok(Command::new(program).args(words).args(SHELL).output()?)
 }
 
 /// A region's path for any session: the first turn's sessions have other numbers than the next one's.

@@ -32,7 +32,10 @@ fn sweep(stage: &mut Stage<'_>, life: Life) -> Turn {
         Some(learned) => learned,
         None => {
             let watched = Watched::new(None)?;
-            let belongings = life(stage, &watched)?.ok_or("it never had a session")?;
+            let Some(belongings) = life(stage, &watched)? else {
+                let said = watched.complained()?;
+                return Err(format!("it never had a session: {}", said.trim()).into());
+            };
             Learned { calls: watched.calls()?, belongings }
         }
     };
