@@ -14,6 +14,8 @@ use crate::watch::Belongings;
 
 /// Where a call names no path.
 const NO_PATH: &str = "-";
+/// Where it names one that the watcher could not read.
+const UNREAD_PATH: &str = "?";
 /// At the end of the line of a call that failed.
 const REFUSED: &str = "REFUSED";
 /// In place of what differs between regions' names.
@@ -82,18 +84,28 @@ impl Watched {
     }
 
     /// The calls that it made from its first one on which is not that of a loader or of a language's runtime as it
-    /// starts: those read files of the system alone.
+    /// starts: those read files of the system alone. They are counted, as the watcher counts them.
+    ///
+    /// # Errors
+    /// Where the watcher could not read a path: it would refuse another call than is named.
     pub(crate) fn calls(&self) -> Result<Vec<Call>, Failure> {
         let mut calls: Vec<Call> = Vec::new();
         let log = self.log()?;
-        for line in log.lines().skip_while(|line| !line.ends_with(NO_PATH)) {
+        for line in log.lines() {
             let (name, path) = line.split_once(' ').ok_or_else(|| format!("a call {line:?}"))?;
+            if path == UNREAD_PATH {
+                return Err(format!(
+                    "the watcher may not read what path {name} names: it needs CAP_SYS_PTRACE, or to be allowed to \
+                     read the memory of its user's processes (kernel.yama.ptrace_scope=0)"
+                )
+                .into());
+            }
             let path = without_session(path);
             let before = calls.iter().filter(|call| call.name == name && call.path == path);
             let nth = before.count() + 1;
             calls.push(Call { name: name.to_owned(), path, nth });
         }
-        Ok(calls)
+        Ok(calls.into_iter().skip_while(|call| call.path != NO_PATH).collect())
     }
 
     fn log(&self) -> Result<String, Failure> {
@@ -128,5 +140,31 @@ fn without_session(path: &str) -> String {
     match (path.rfind('-'), path.strip_suffix(".ipcshm")) {
         (Some(dash), Some(_)) => format!("{}-{ANY}.ipcshm", &path[..dash]),
         _ => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watched(log: &str) -> Watched {
+        let watched = Watched::new(None).expect("a directory");
+        std::fs::write(watched.dir.path().join("calls"), log).expect("a log");
+        watched
+    }
+
+    #[test]
+    fn calls_are_counted_from_the_loader_on_and_swept_from_the_first_own_one_on() {
+        let log = "openat /etc/one\nopenat /etc/two\nsocket -\nopenat /etc/one\nsocket -\n";
+        let call = |name: &str, path: &str, nth| Call { name: name.into(), path: path.into(), nth };
+        let calls = watched(log).calls().expect("calls");
+        let own = [call("socket", "-", 1), call("openat", "/etc/one", 2), call("socket", "-", 2)];
+        assert_eq!(calls, own);
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_read_is_an_error() {
+        let told = watched("openat ?\nsocket -\n").calls().expect_err("an error").to_string();
+        assert!(told.contains("CAP_SYS_PTRACE"), "{told}");
     }
 }
