@@ -154,6 +154,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             fault.name,
             played.times()
         );
+        if let Some(words) = played.few_for_short_turns() {
+            println!("{}: its full counts are few: {words}", fault.name);
+        }
         if is_new {
             new.push(fault.name);
         }
