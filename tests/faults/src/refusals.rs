@@ -1,6 +1,7 @@
 //! Which calls of a driver make a descriptor, and having one of them fail: by `refuse/refuse_descriptor.c`, which
 //! watches them all, of every thread.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -42,6 +43,30 @@ pub(crate) struct Learned {
     pub(crate) calls: Vec<Call>,
     /// What it has with one session.
     pub(crate) belongings: Belongings,
+    /// Places of calls that were to be refused.
+    tried: BTreeSet<usize>,
+    /// Of those that were.
+    refused: BTreeSet<usize>,
+}
+
+impl Learned {
+    pub(crate) const fn new(calls: Vec<Call>, belongings: Belongings) -> Self {
+        Self { calls, belongings, tried: BTreeSet::new(), refused: BTreeSet::new() }
+    }
+
+    /// The call at this place was to be refused, and was if it was made.
+    pub(crate) fn tried(&mut self, place: usize, was_refused: bool) {
+        self.tried.insert(place);
+        if was_refused {
+            self.refused.insert(place);
+        }
+    }
+
+    /// Calls that were not made any more when they were to be refused: as one whose path has something in it that is
+    /// another each time.
+    pub(crate) fn never_refused(&self) -> impl Iterator<Item = &Call> {
+        self.tried.difference(&self.refused).map(|place| &self.calls[*place])
+    }
 }
 
 /// A driver that is watched.
@@ -160,6 +185,17 @@ mod tests {
         let calls = watched(log).calls().expect("calls");
         let own = [call("socket", "-", 1), call("openat", "/etc/one", 2), call("socket", "-", 2)];
         assert_eq!(calls, own);
+    }
+
+    #[test]
+    fn a_call_that_is_never_made_again_is_known() {
+        let calls = watched("socket -\nopenat /1\nopenat /2\n").calls().expect("calls");
+        let belongings = Belongings { descriptors: 0, threads: 0, rss_kib: 0 };
+        let mut learned = Learned::new(calls.clone(), belongings);
+        for (place, was_refused) in [(0, false), (1, false), (0, true), (0, false), (1, false)] {
+            learned.tried(place, was_refused);
+        }
+        assert_eq!(learned.never_refused().collect::<Vec<_>>(), [&calls[1]]);
     }
 
     #[test]

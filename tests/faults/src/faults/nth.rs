@@ -28,7 +28,7 @@ pub(super) fn client(stage: &mut Stage<'_>) -> Turn {
 /// One more of the calls refused: a turn is over when one was. One that is not made this time is no turn, and left
 /// to the next round: how often connections are looked for is a matter of time.
 fn sweep(stage: &mut Stage<'_>, life: Life) -> Turn {
-    let learned = match stage.learned.take() {
+    let learned = match &stage.learned {
         Some(learned) => learned,
         None => {
             let watched = Watched::new(None)?;
@@ -36,18 +36,20 @@ fn sweep(stage: &mut Stage<'_>, life: Life) -> Turn {
                 let said = watched.complained()?;
                 return Err(format!("it never had a session: {}", said.trim()).into());
             };
-            Learned { calls: watched.calls()?, belongings }
+            stage.learned.insert(Learned::new(watched.calls()?, belongings))
         }
     };
-    let all = learned.calls.len();
-    stage.learned = Some(learned.clone());
+    let calls = learned.calls.clone();
+    let all = calls.len();
     for _ in 0..all {
-        let next = stage.turn_number() - 1;
-        let call = learned.calls[next % all].clone();
+        let next = (stage.turn_number() - 1) % all;
+        let call = calls[next].clone();
         let words = format!("{call:?}");
         let watched = Watched::new(Some(call))?;
         life(stage, &watched).map_err(|failure| format!("{words}: {failure}"))?;
-        if watched.was_refused()? {
+        let was_refused = watched.was_refused()?;
+        stage.learned.as_mut().ok_or("what was learnt")?.tried(next, was_refused);
+        if was_refused {
             return Ok(None);
         }
     }
