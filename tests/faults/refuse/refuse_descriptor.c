@@ -28,6 +28,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Headers before Linux 5.19 do not have it; whether the system does, it says itself. */
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+
 #define NO_PATH (-1)
 #define PATH_BYTES 4096
 #define LINE_BYTES (PATH_BYTES + 64)
