@@ -105,7 +105,7 @@ pub(in crate::faults) const SLOW: &[Fault] = &[
         promise: "all are served",
         how: "four clients whose packets have room for one byte send long messages; a bystander calling",
         sides: each_server,
-        counts: Counts { quick: 6, full: 1008 },
+        counts: Counts { quick: 6, full: 102 },
         bound: None,
         turn: smallest_packets,
     },
