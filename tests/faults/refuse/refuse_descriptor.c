@@ -28,6 +28,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Headers before Linux 5.19 do not have it; whether the system does, it says itself. */
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+
 #define NO_PATH (-1)
 #define PATH_BYTES 4096
 #define LINE_BYTES (PATH_BYTES + 64)
@@ -125,7 +130,7 @@ static void send_descriptor(int channel, int descriptor) {
     struct cmsghdr *head = CMSG_FIRSTHDR(&message);
     *head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof descriptor), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
     memcpy(CMSG_DATA(head), &descriptor, sizeof descriptor);
-    if (sendmsg(channel, &message, 0) < 0)
+    if (sendmsg(channel, &message, MSG_NOSIGNAL) < 0)
         fail("handing on the filter");
 }
 
@@ -169,6 +174,16 @@ static void path_of(const struct seccomp_notif *call, const struct making *makin
     strcpy(path, "?");
 }
 
+/*
+ * After a failure that says that the caller was killed meanwhile (ENOENT) or nothing (EINTR), one goes on. Any other
+ * would stay: the watcher ends with it, and all calls that it would have answered fail with ENOSYS, rather than wait.
+ */
+static int go_on_or_end(void) {
+    if (errno != ENOENT && errno != EINTR)
+        _exit(EXIT_FAILURE);
+    return errno;
+}
+
 /* Answers every call of the program, until there is nobody left who could make one. */
 _Noreturn static void answer(int watcher, int log, const char *name, const char *named, unsigned long nth) {
     unsigned long count = 0;
@@ -177,8 +192,10 @@ _Noreturn static void answer(int watcher, int log, const char *name, const char 
         if (poll(&ready, 1, -1) < 0 || !(ready.revents & POLLIN))
             _exit(EXIT_SUCCESS);
         struct seccomp_notif call = {0};
-        if (ioctl(watcher, SECCOMP_IOCTL_NOTIF_RECV, &call))
-            continue; /* The caller was killed meanwhile. */
+        if (ioctl(watcher, SECCOMP_IOCTL_NOTIF_RECV, &call)) {
+            go_on_or_end();
+            continue;
+        }
         const struct making *making = making_of(call.data.nr);
         char path[PATH_BYTES], line[LINE_BYTES];
         path_of(&call, making, path);
@@ -192,25 +209,27 @@ _Noreturn static void answer(int watcher, int log, const char *name, const char 
             reply.error = -EMFILE;
         else
             reply.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-        ioctl(watcher, SECCOMP_IOCTL_NOTIF_SEND, &reply);
+        while (ioctl(watcher, SECCOMP_IOCTL_NOTIF_SEND, &reply) && go_on_or_end() != ENOENT)
+            ;
     }
 }
 
 /* A watcher that is nobody's child: the program must not meet one that it does not know. */
 static void start_watcher(int channel, int other, char **words) {
+    int log = open(words[0], O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+    if (log < 0)
+        fail(words[0]);
     pid_t between = fork();
     if (between < 0)
         fail("fork");
     if (between > 0) {
+        close(log);
         waitpid(between, NULL, 0);
         return;
     }
     if (fork() != 0)
         _exit(EXIT_SUCCESS);
     close(other);
-    int log = open(words[0], O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
-    if (log < 0)
-        fail(words[0]);
     int watcher = receive_descriptor(channel);
     /* The program's ends of its pipes are the program's alone: who reads them waits for their end. */
     for (int standard = STDIN_FILENO; standard <= STDERR_FILENO; standard++)

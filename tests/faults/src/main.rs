@@ -124,6 +124,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     engine::check_itself(&drivers)?;
     clock::check_itself(&drivers)?;
+    refusals::check_itself(&drivers)?;
     let is_wanted = |fault: &&Fault| {
         arguments.only.is_empty() || arguments.only.iter().any(|only| fault.name.contains(only))
     };
@@ -153,6 +154,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
             fault.name,
             played.times()
         );
+        if let Some(words) = played.few_for_short_turns() {
+            println!("{}: its full counts are few: {words}", fault.name);
+        }
         if is_new {
             new.push(fault.name);
         }

@@ -316,6 +316,9 @@ impl<'a> Stage<'a> {
     /// The end of a stage that nothing went wrong on: nobody holds more than before, everybody ends
     /// well, and nothing is left but the lock.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
+        for call in self.learned.iter().flat_map(Learned::never_refused) {
+            eprintln!("{}: not made again, and so never refused: {call:?}", self.sides);
+        }
         for client in [self.client.take(), self.bystander.take()].into_iter().flatten() {
             self.right += client.finish()?;
         }

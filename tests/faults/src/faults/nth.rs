@@ -28,23 +28,28 @@ pub(super) fn client(stage: &mut Stage<'_>) -> Turn {
 /// One more of the calls refused: a turn is over when one was. One that is not made this time is no turn, and left
 /// to the next round: how often connections are looked for is a matter of time.
 fn sweep(stage: &mut Stage<'_>, life: Life) -> Turn {
-    let learned = match stage.learned.take() {
+    let learned = match &stage.learned {
         Some(learned) => learned,
         None => {
             let watched = Watched::new(None)?;
-            let belongings = life(stage, &watched)?.ok_or("it never had a session")?;
-            Learned { calls: watched.calls()?, belongings }
+            let Some(belongings) = life(stage, &watched)? else {
+                let said = watched.complained()?;
+                return Err(format!("it never had a session: {}", said.trim()).into());
+            };
+            stage.learned.insert(Learned::new(watched.calls()?, belongings))
         }
     };
-    let all = learned.calls.len();
-    stage.learned = Some(learned.clone());
+    let calls = learned.calls.clone();
+    let all = calls.len();
     for _ in 0..all {
-        let next = stage.turn_number() - 1;
-        let call = learned.calls[next % all].clone();
+        let next = (stage.turn_number() - 1) % all;
+        let call = calls[next].clone();
         let words = format!("{call:?}");
         let watched = Watched::new(Some(call))?;
         life(stage, &watched).map_err(|failure| format!("{words}: {failure}"))?;
-        if watched.was_refused()? {
+        let was_refused = watched.was_refused()?;
+        stage.learned.as_mut().ok_or("what was learnt")?.tried(next, was_refused);
+        if was_refused {
             return Ok(None);
         }
     }
@@ -66,11 +71,12 @@ fn serve(stage: &mut Stage<'_>, watched: &Watched) -> Result<Option<Belongings>,
         stage.client = Some(stage.new_client(stage.sides.client, &[])?);
     }
     stage.recovers()?;
+    let first = Belongings::of(server.id())?;
     stage.ask_client(CLOSE)?;
     stage.recovers()?;
-    let belongings = keeps_no_more(stage, server.id(), stage.sides.server)?;
+    keeps_no_more(stage, server.id(), stage.sides.server, first)?;
     server.end()?;
-    Ok(Some(belongings))
+    Ok(Some(first))
 }
 
 fn ask(stage: &mut Stage<'_>, watched: &Watched) -> Result<Option<Belongings>, Failure> {
@@ -87,6 +93,7 @@ fn ask(stage: &mut Stage<'_>, watched: &Watched) -> Result<Option<Belongings>, F
         }
     };
     stage.right += client.say(NEXT, PATIENCE)?.1;
+    let first = Belongings::of(client.driver().id())?;
     match client.say(CLOSE, PATIENCE) {
         Ok((_, right)) => stage.right += right,
         // In C what was closed is made anew by the program, and may then be refused as at its start.
@@ -98,18 +105,24 @@ fn ask(stage: &mut Stage<'_>, watched: &Watched) -> Result<Option<Belongings>, F
         Err(failure) => return Err(failure),
     }
     stage.right += client.say(NEXT, PATIENCE)?.1;
-    let belongings = keeps_no_more(stage, client.driver().id(), stage.sides.client)?;
+    keeps_no_more(stage, client.driver().id(), stage.sides.client, first)?;
     client.driver().end()?;
     stage.server_settles(0)?;
-    Ok(Some(belongings))
+    Ok(Some(first))
 }
 
-/// That a driver with one session has what it has when nothing is refused to it, and nothing beside.
-fn keeps_no_more(stage: &Stage<'_>, pid: u32, language: Language) -> Result<Belongings, Failure> {
-    if let Some(Learned { belongings, .. }) = &stage.learned {
-        settles(SETTLING, || Ok(Belongings::of(pid)?.more_than(belongings, language)))?;
-    }
-    Belongings::of(pid)
+/// That a driver with its second session has what it has when nothing is refused to it, and nothing beside: what it
+/// had with its `first` one, where that is what is to be learnt. The second look alone may still see the first
+/// session's socket, and would then hide that one is kept for good.
+fn keeps_no_more(
+    stage: &Stage<'_>,
+    pid: u32,
+    language: Language,
+    first: Belongings,
+) -> Result<(), Failure> {
+    let most = stage.learned.as_ref().map_or(first, |learned| learned.belongings);
+    settles(SETTLING, || Ok(Belongings::of(pid)?.more_than(&most, language)))?;
+    Ok(())
 }
 
 /// That a process said why it ends, and did; or that it is Go's runtime that ended it, for want of a poller.

@@ -45,7 +45,7 @@ pub(in crate::faults) const HARM: &[Fault] = &[
         promise: "both processes live, and the client is answered, over shared memory or the socket",
         how: "every new region is cut off as soon as its name can be seen, while clients come; a bystander calling",
         sides: shared,
-        counts: Counts { quick: 18, full: 504 },
+        counts: Counts { quick: 18, full: 1008 },
         bound: None,
         turn: cut_at_birth,
     },

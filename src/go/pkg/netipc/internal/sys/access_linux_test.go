@@ -23,6 +23,11 @@ func withoutRights(t *testing.T, f func()) {
 		if _, err := unix.SetfsuidRetUid(nobody); err != nil {
 			t.Fatal(err)
 		}
+		// The call reports no failure. One with a user that there cannot be changes nothing, and tells who it is now.
+		if now, err := unix.SetfsuidRetUid(-1); err != nil || now != nobody {
+			t.Fatalf("root cannot be the user %d here (CAP_SETUID, or a map of users without it): it is %d, %v",
+				nobody, now, err)
+		}
 		defer func() {
 			if _, err := unix.SetfsuidRetUid(0); err != nil {
 				// The thread ends with its goroutine, for it stays locked.
