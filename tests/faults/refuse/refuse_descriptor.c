@@ -4,8 +4,9 @@
  *     refuse_descriptor LOG CALL PATH NTH PROGRAM ARGUMENT…
  *
  * The NTH call named CALL of the whole process that names a PATH like this one (a pattern of file names; "-" where
- * the call names none) fails, as if there were no descriptors; with an NTH of 0 none does. Each call is a line of LOG, "CALL PATH" or "CALL PATH REFUSED",
- * written before the call is made. The program keeps this process' id, and has nothing of the watcher's.
+ * the call names none) fails, as if there were no descriptors; with an NTH of 0 none does. Each call is a line of
+ * LOG, "CALL PATH" or "CALL PATH REFUSED", written before the call is made. The program keeps this process' id, and
+ * has nothing of the watcher's.
  *
  * Calls are counted over all threads, which strace cannot do: in Go the thread that makes a call is any.
  */

@@ -86,10 +86,15 @@ impl<'c> Caller<'c> {
     /// What a live object keeps.
     #[inline(always)]
     pub(crate) fn object<O: Object>(self, object: *const O) -> Result<&'c O::Inner, Failure> {
+        self.in_ref(self.inner(object)?, O::NAME)
+    }
+
+    /// What a live object keeps, as the pointer that it was kept by.
+    #[inline(always)]
+    fn inner<O: Object>(self, object: *const O) -> Result<*const O::Inner, Failure> {
         let words = self.words(object)?;
         live::<O>(words)?;
-        let inner = words.inner.load(Ordering::Relaxed).cast::<O::Inner>();
-        self.in_ref(inner, O::NAME)
+        Ok(words.inner.load(Ordering::Relaxed).cast::<O::Inner>().cast_const())
     }
 
     /// [`object`](Self::object) that nobody closes meanwhile: for calls that any number of threads make at
@@ -126,11 +131,9 @@ impl<'c> Caller<'c> {
     /// [`object`](Self::object) to be kept beyond the call's own look at it: for calls that wait while
     /// another thread may close the object.
     pub(crate) fn shared<O: Object>(self, object: *const O) -> Result<Arc<O::Inner>, Failure> {
-        let words = self.words(object)?;
-        live::<O>(words)?;
-        // The pointer as it was kept: one that is made of a reference may reach no further than the reference, and
-        // the counts lie beside what that refers to.
-        let inner = words.inner.load(Ordering::Relaxed).cast::<O::Inner>().cast_const();
+        // Not one that is made of a reference: that may reach no further than the reference, and the counts lie beside
+        // what it refers to.
+        let inner = self.inner(object)?;
         self.in_ref(inner, O::NAME)?;
         // SAFETY: `inner` came from `Arc::into_raw` in `Vacant::fill`, and the object holds its count
         // while it is live, which it is during the call.
