@@ -38,6 +38,9 @@ struct Board {
     /// Whether it is to close its session.
     closes: bool,
     is_over: bool,
+    /// Who waits for a change. To tell nobody of one is a call of the system all the same, and what a session costs of
+    /// those is counted.
+    waiting: u32,
 }
 
 #[derive(Default)]
@@ -53,14 +56,26 @@ impl Shared {
 
     /// Waits until the board is so.
     fn until(&self, done: impl Fn(&Board) -> bool) -> MutexGuard<'_, Board> {
-        let board = self.board();
-        self.changed.wait_while(board, |board| !done(board)).unwrap_or_else(PoisonError::into_inner)
+        let mut board = self.board();
+        board.waiting += 1;
+        let waited = self.changed.wait_while(board, |board| !done(board));
+        let mut board = waited.unwrap_or_else(PoisonError::into_inner);
+        board.waiting -= 1;
+        board
     }
 
     /// Changes the board, and says so.
     fn change(&self, change: impl FnOnce(&mut Board)) {
-        change(&mut self.board());
-        self.changed.notify_all();
+        let mut board = self.board();
+        change(&mut board);
+        self.say(&board);
+    }
+
+    /// Says to who waits that the board is another.
+    fn say(&self, board: &Board) {
+        if board.waiting > 0 {
+            self.changed.notify_all();
+        }
     }
 }
 
@@ -136,7 +151,7 @@ fn call_on(shared: &Shared, client: &mut string_reverse::Client, options: &Endur
             board.closes = false;
         }
         board.is_held = board.holds;
-        shared.changed.notify_all();
+        shared.say(&board);
         drop(board);
         let mut board = shared.until(|board| !board.holds || board.is_over || board.closes);
         if board.is_over {
@@ -146,7 +161,7 @@ fn call_on(shared: &Shared, client: &mut string_reverse::Client, options: &Endur
             continue;
         }
         board.is_held = false;
-        shared.changed.notify_all();
+        shared.say(&board);
         board.begun += 1;
         let number = board.begun;
         drop(board);

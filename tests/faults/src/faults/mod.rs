@@ -5,6 +5,7 @@ use crate::fault::Fault;
 mod files;
 mod forks;
 mod hostile;
+mod hot_path;
 mod kills;
 mod nth;
 mod races;
@@ -20,6 +21,7 @@ pub(crate) const TABLES: &[&[Fault]] = &[
     files::FAULTS,
     scarce::FAULTS,
     sessions::FAULTS,
+    hot_path::FAULTS,
     storms::FAULTS,
     forks::FAULTS,
     races::FAULTS,
