@@ -115,11 +115,11 @@ func TestAnAbortedCallEndsAndItsClientClosesWhileTheHandlerRuns(t *testing.T) {
 			if status := client.Status(); client.Ready() || status.Session != nil || status.Counters.Resends != 0 {
 				t.Fatalf("%+v", status)
 			}
-			// The handler still has the request, and the session its memory.
+			// The handler still has the request, and the session its memory, but no file.
+			h.leavesNoRegion(t)
 			asks(t, bystander, round)
 			h.release <- struct{}{}
 			eventually(t, "the session ends", func() bool { return h.server.Status().Sessions == 1 })
-			h.leavesNoRegion(t)
 			if round == 0 {
 				goroutines = runtime.NumGoroutine()
 			}

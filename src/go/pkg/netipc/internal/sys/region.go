@@ -307,14 +307,15 @@ func (r *RegionChannel) sleep(socket *PacketChannel, wait *Wait, way restWay) er
 }
 
 // End makes every wait return ErrClosed, now and from now on, from any goroutine, whatever the peer does.
-// A message that is already there still comes first. Sending is not affected.
+// A message that is already there still comes first. Sending is not affected. The server's end removes the file, if
+// there is one, which so does not wait for who still has the channel.
 func (r *RegionChannel) End() {
 	if !r.refs.enter() {
 		return
 	}
 	defer r.leave()
 	r.end()
-	r.bell.sayEnded()
+	r.bell.sayClosed()
 }
 
 func (r *RegionChannel) end() {
@@ -334,8 +335,8 @@ func (r *RegionChannel) interrupt() {
 	r.wakeOwn()
 }
 
-// Close ends the channel and gives its memory back, once nobody uses it any more; the server's end removes
-// the file, if there is one. It may be called from any goroutine, any number of times.
+// Close ends the channel, as End does, and gives its memory back, once nobody uses it any more. It may be called from
+// any goroutine, any number of times.
 func (r *RegionChannel) Close() {
 	if !r.refs.enter() {
 		return

@@ -59,9 +59,7 @@ func (*bell) afterSleep(*lane) {}
 
 func (*bell) peerClosed() bool { return false }
 
-func (*bell) sayEnded() {}
-
-// sayClosed removes the server's file.
+// sayClosed removes the server's file. Once or more often.
 func (b *bell) sayClosed() {
 	if b.entry != nil {
 		b.entry.remove()

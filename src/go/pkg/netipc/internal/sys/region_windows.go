@@ -131,8 +131,6 @@ func (b *bell) sayClosed() {
 	b.wakePeer()
 }
 
-func (b *bell) sayEnded() { b.sayClosed() }
-
 func (b *bell) release() {
 	for _, handle := range [...]windows.Handle{b.section, b.ring, b.handles[hearEvent], b.handles[ownEvent]} {
 		closeHandle(handle)
