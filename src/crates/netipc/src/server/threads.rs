@@ -23,7 +23,7 @@ const STACK_BYTES: usize = 2 << 20;
 pub(super) struct Threads {
     roll: Mutex<Roll>,
     changed: Condvar,
-    /// Why the event loop ended, if not because it was told to.
+    /// Why the event loop or a worker ended, if not because it was told to: the first of them.
     failure: OnceLock<SysError>,
 }
 
@@ -55,7 +55,7 @@ impl Threads {
         Ok(())
     }
 
-    /// The event loop has ended.
+    /// The event loop has ended, or a worker that could not wait.
     pub(super) fn ended_with(&self, outcome: Result<(), SysError>) {
         if let Err(error) = outcome {
             let _first = self.failure.set(error);

@@ -73,8 +73,9 @@ fn wait(engine: &Engine, events: &mut Events) -> Option<u64> {
     if engine.load.found() {
         engine.loop_waker.wake();
     }
-    if waited.is_err() {
-        // The set cannot be waited on: there is no server any more.
+    if let Err(error) = waited {
+        // The set cannot be waited on: there is no server any more. The reason first: who sees the end asks for it.
+        engine.threads.ended_with(Err(error));
         engine.enter(Phase::Stopping);
     }
     events.iter().next().map(|event| event.token)
