@@ -95,4 +95,6 @@ type serviceInfo struct {
 	batchable bool
 	// responseCeiling is the longest answer, in bytes of payload, unless configured.
 	responseCeiling uint32
+	// hasHandler is of a server: whether it was given one.
+	hasHandler bool
 }

@@ -29,6 +29,19 @@ func TestNothingIsAskedOfAServerThatIsNotThere(t *testing.T) {
 	wantError(t, err, service.ErrNotReady)
 }
 
+func TestAServerWithoutAHandlerTakesNoEndpoint(t *testing.T) {
+	endpoint := endpointOf(t, increment.Service)
+	_, err := increment.NewServer(endpoint, service.ServerConfig{}, nil)
+	wantError(t, err, service.ErrNoHandler)
+	_, err = cgroupslookup.NewServer(endpointIn(t, endpoint.RunDir(), cgroupslookup.Service), service.ServerConfig{}, nil)
+	wantError(t, err, service.ErrNoHandler)
+	_, err = cgroupssnapshot.NewServer(endpointIn(t, endpoint.RunDir(), cgroupssnapshot.Service), service.ServerConfig{}, nil)
+	wantError(t, err, service.ErrNoHandler)
+	server, err := increment.NewServer(endpoint, service.ServerConfig{}, addOne)
+	start(t, server, err)
+	asks(t, incrementClient(t, endpoint, service.ClientConfig{}), 1)
+}
+
 func TestARequestThatItsSchemaForbidsIsABadEnvelopeInEachShape(t *testing.T) {
 	lookups, snapshots := endpointOf(t, cgroupslookup.Service), endpointOf(t, cgroupssnapshot.Service)
 	asked := func() { t.Error("a handler was asked") }

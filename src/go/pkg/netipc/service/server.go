@@ -18,6 +18,8 @@ var (
 	ErrStarted = errors.New("the server was started before")
 	// ErrNoServers: a host without servers.
 	ErrNoServers = errors.New("the host has no servers")
+	// ErrNoHandler: a server was made without a handler.
+	ErrNoHandler = errors.New("the server was given no handler: it could answer nothing")
 )
 
 // Server is an endpoint, one method, and workers that answer it (spec section 11). Made by a generated
@@ -36,6 +38,9 @@ type Server struct {
 // bind takes an endpoint.
 func bind(endpoint Endpoint, config ServerConfig, dispatch dispatch) (*Server, error) {
 	info := dispatch.info()
+	if !info.hasHandler {
+		return nil, ErrNoHandler
+	}
 	config = config.resolved(info.responseCeiling)
 	service := &servedService{
 		info: info, dispatch: dispatch, logger: config.Logger, maxSessions: int32(config.MaxSessions),

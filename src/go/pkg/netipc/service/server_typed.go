@@ -17,7 +17,8 @@ import (
 type Handler[Req, RespB any] = func(ctx *Context, request Req, response *RespB) error
 
 // NewCallServer takes an endpoint for a service of the shape call: from here on, nobody else can. It serves
-// once it is started. Generated packages have it as NewServer. It fails as transport.Listen does.
+// once it is started. Generated packages have it as NewServer. It fails with ErrNoHandler, or as
+// transport.Listen does.
 func NewCallServer[Q, Req, Resp, RespB any](
 	service *CallService[Q, Req, Resp, RespB], endpoint Endpoint, config ServerConfig, handler Handler[Req, RespB],
 ) (*Server, error) {
@@ -47,7 +48,7 @@ type callDispatch[Q, Req, Resp, RespB any] struct {
 func (d *callDispatch[Q, Req, Resp, RespB]) info() serviceInfo {
 	return serviceInfo{
 		name: d.service.Name, method: d.service.Method, batchable: d.service.Batchable,
-		responseCeiling: protocol.DefaultResponseCeilingBytes,
+		responseCeiling: protocol.DefaultResponseCeilingBytes, hasHandler: d.handler != nil,
 	}
 }
 
@@ -75,6 +76,7 @@ type lookupDispatch[K comparable, Req, Item, RespB any] struct {
 func (d *lookupDispatch[K, Req, Item, RespB]) info() serviceInfo {
 	return serviceInfo{
 		name: d.service.Name, method: d.service.Method, responseCeiling: protocol.DefaultResponseCeilingBytes,
+		hasHandler: d.handler != nil,
 	}
 }
 
@@ -105,6 +107,7 @@ type snapshotDispatch[I comparable, Req, Resp, Item, RespB any] struct {
 func (d *snapshotDispatch[I, Req, Resp, Item, RespB]) info() serviceInfo {
 	return serviceInfo{
 		name: d.service.Name, method: d.service.Method, responseCeiling: protocol.DefaultSnapshotCeilingBytes,
+		hasHandler: d.handler != nil,
 	}
 }
 
