@@ -32,8 +32,8 @@ const SMALL: &str = "size=1m";
 pub(in crate::faults) const HARM: &[Fault] = &[
     Fault {
         name: "region-cut",
-        promise: "both processes live; that session alone ends, as violated, and the client has another; no zeros are \
-                  taken for an answer",
+        promise: "both processes live; that session alone ends, as violated, and the client has another; no answer is \
+                  wrong whose memory is gone, and none after zeros were put in its place",
         how: "ftruncate of a session's region to nothing, to its header, to one page, to one byte less, or to \
               nothing and back, at a random moment of calls; a bystander calling",
         sides: shared,
@@ -141,7 +141,10 @@ fn cut(stage: &mut Stage<'_>) -> Turn {
     let left = stage.next_of(&ALL);
     // What else is left is all that these calls touch; and each side writes its own words anew, so that zeros
     // end the session of who looks just then.
-    let kind = Harm { ends: left == Left::Nothing, forges: false };
+    // The rest of a page that is cut in the midst is filled with zeros, which both ends go on to see, as they see those of
+    // a file that was cut and made long again: whoever copies a message just then has them in it.
+    let forges = matches!(left, Left::Header | Left::Zeros);
+    let kind = Harm { ends: left == Left::Nothing, forges };
     with_harm(stage, kind, |_, region| {
         let len = region.metadata()?.len();
         let page_bytes = rustix::param::page_size() as u64;
