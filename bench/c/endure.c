@@ -1,7 +1,7 @@
 /*
  * A client that calls on and on, whatever becomes of its server, while its runner does harm:
  * tests/faults/README.md. A failed call is counted, and never ends it; an answer that is wrong is counted, too,
- * for the runner to judge.
+ * and a peer that broke the contract, each by itself, for the runner to judge.
  */
 #include "driver.h"
 
@@ -22,7 +22,7 @@
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    uint64_t right, wrong, failed, refused, longest_ns;
+    uint64_t right, wrong, broken, failed, refused, longest_ns;
     /* Calls begun, the last that returned, and the last that was answered rightly. */
     uint64_t begun, returned, last_right;
     /* It is to pause; it does; it is to close its session. */
@@ -123,7 +123,12 @@ static bool attempt(char *room, size_t bytes, uint64_t number) {
         board.failed++;
         give_reason(nipc_last_error());
         break;
+    case NIPC_ERR_VIOLATION:
+        board.broken++;
+        give_reason(nipc_last_error());
+        break;
     default:
+        /* No call may end so. */
         board.wrong++;
         give_reason(nipc_last_error());
     }
@@ -224,11 +229,11 @@ static void obey(const char *word) {
     } else if (strcmp(word, "tell") != 0) {
         fail("unknown word: %s", word);
     }
-    say("{\"event\":\"endured\",\"right\":%llu,\"wrong\":%llu,\"failed\":%llu,\"refused\":%llu,\"longest_ns\":%llu,"
-        "\"took_ns\":%llu,\"shared\":%s,\"reason\":\"%s\"}",
-        (unsigned long long)board.right, (unsigned long long)board.wrong, (unsigned long long)board.failed,
-        (unsigned long long)board.refused, (unsigned long long)board.longest_ns,
-        (unsigned long long)(monotonic_ns() - start_ns), board.shared ? "true" : "false", quoted());
+    say("{\"event\":\"endured\",\"right\":%llu,\"wrong\":%llu,\"broken\":%llu,\"failed\":%llu,\"refused\":%llu,"
+        "\"longest_ns\":%llu,\"took_ns\":%llu,\"shared\":%s,\"reason\":\"%s\"}",
+        (unsigned long long)board.right, (unsigned long long)board.wrong, (unsigned long long)board.broken,
+        (unsigned long long)board.failed, (unsigned long long)board.refused,
+        (unsigned long long)board.longest_ns, (unsigned long long)(monotonic_ns() - start_ns), board.shared ? "true" : "false", quoted());
     board.longest_ns = 0;
     pthread_mutex_unlock(&board.lock);
 }

@@ -25,6 +25,7 @@ const (
 type endured struct {
 	Right     uint64 `json:"right"`
 	Wrong     uint64 `json:"wrong"`
+	Broken    uint64 `json:"broken"`
 	Failed    uint64 `json:"failed"`
 	Refused   uint64 `json:"refused"`
 	LongestNs uint64 `json:"longest_ns"`
@@ -62,7 +63,8 @@ func (b *board) change(change func()) {
 }
 
 // endure calls on and on, whatever becomes of its server, while its runner does harm. A failed call is counted,
-// and never ends it; an answer that is wrong is counted, too, for the runner to judge.
+// and never ends it; an answer that is wrong is counted, too, and a peer that broke the contract, each by itself,
+// for the runner to judge.
 func endure(o *options) error {
 	// The runtime makes its poller with the first pipe: where it can have none it ends the process, which is to
 	// be seen as a start that failed.
@@ -200,7 +202,8 @@ func (b *board) attempt(client *stringreverse.Client, room []byte, number uint64
 	if err == nil && !isRight {
 		err = fmt.Errorf("wrong answer to %d", number)
 	}
-	isWrong := err != nil && (!errors.As(err, &failure) || failure.Kind == service.KindViolation)
+	// Also an error that no call may end with.
+	isWrong := err != nil && !errors.As(err, &failure)
 	session := client.Status().Session
 	b.change(func() {
 		b.returned = number
@@ -214,6 +217,9 @@ func (b *board) attempt(client *stringreverse.Client, room []byte, number uint64
 			b.lastRight = number
 		case isWrong:
 			b.told.Wrong++
+			b.told.Reason = err.Error()
+		case failure.Kind == service.KindViolation:
+			b.told.Broken++
 			b.told.Reason = err.Error()
 		default:
 			b.told.Failed++

@@ -66,8 +66,10 @@ pub enum Line {
 pub struct Endured {
     /// Calls answered rightly, every byte compared.
     pub right: u64,
-    /// Calls answered wrongly, or with what breaks the contract.
+    /// Calls whose caller was given an answer that is not right, or an error that no call may end with.
     pub wrong: u64,
+    /// Calls that ended because the peer broke the contract: no answer of theirs was given to anybody.
+    pub broken: u64,
     /// Calls that failed.
     pub failed: u64,
     /// Refreshes that gave no session.

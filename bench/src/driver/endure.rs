@@ -4,8 +4,8 @@
 //! ```text
 //!   caller ── refresh, call, compare ──▶ Board ◀── words ── runner
 //! ```
-//! A failed call is counted, and never ends it; an answer that is wrong is counted, too, for the runner
-//! to judge.
+//! A failed call is counted, and never ends it; an answer that is wrong is counted, too, and a peer that broke the
+//! contract, each by itself, for the runner to judge.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -176,6 +176,17 @@ fn call_on(shared: &Shared, client: &mut string_reverse::Client, options: &Endur
     }
 }
 
+/// What came of a call.
+enum Came {
+    Right,
+    /// It was answered, and not with what it asked for.
+    Wrong,
+    /// Not answered, for the peer broke the contract: why.
+    Broken(String),
+    /// Not answered: why.
+    Failed(String),
+}
+
 /// One call, on a session that is made for it where there is none. Answers whether there was one.
 fn attempt(
     shared: &Shared,
@@ -202,9 +213,11 @@ fn attempt(
     let start = Instant::now();
     let answered = client.call(|request| request.bytes(text).finish());
     let took_ns = start.elapsed().as_nanos() as u64;
-    let (is_right, failed) = match answered {
-        Ok(answer) => (answer.bytes().iter().rev().eq(text), None),
-        Err(error) => (error.kind() != CallErrorKind::Violation, Some(error.to_string())),
+    let came_of_it = match answered {
+        Ok(answer) if answer.bytes().iter().rev().eq(text) => Came::Right,
+        Ok(_) => Came::Wrong,
+        Err(error) if error.kind() == CallErrorKind::Violation => Came::Broken(error.to_string()),
+        Err(error) => Came::Failed(error.to_string()),
     };
     let session = client.status().session;
     shared.change(|board| {
@@ -213,19 +226,19 @@ fn attempt(
         if let Some(session) = session {
             board.told.shared = session.terms.profile != Profile::BASELINE;
         }
-        match failed {
-            _ if !is_right => {
-                board.told.wrong += 1;
-                board.told.reason = failed.unwrap_or_else(|| format!("wrong answer to {number}"));
-            }
-            Some(reason) => {
-                board.told.failed += 1;
-                board.told.reason = reason;
-            }
-            None => {
-                board.told.right += 1;
+        let told = &mut board.told;
+        let (count, reason) = match came_of_it {
+            Came::Right => {
                 board.last_right = number;
+                (&mut told.right, None)
             }
+            Came::Wrong => (&mut told.wrong, Some(format!("wrong answer to {number}"))),
+            Came::Broken(reason) => (&mut told.broken, Some(reason)),
+            Came::Failed(reason) => (&mut told.failed, Some(reason)),
+        };
+        *count += 1;
+        if let Some(reason) = reason {
+            told.reason = reason;
         }
     });
     true

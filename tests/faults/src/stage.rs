@@ -437,7 +437,8 @@ impl<'a> Stage<'a> {
 }
 
 impl Client {
-    /// A word to it, and what it tells within this time: also how many more were answered rightly.
+    /// A word to it, and what it tells within this time: also how many more were answered rightly. No answer that it
+    /// was given is wrong, and nobody broke the contract with it.
     pub(crate) fn say(&mut self, word: &str, within: Duration) -> Result<(Endured, u64), Failure> {
         self.driver.say(word)?;
         let told = match self.driver.hear_within(within)? {
@@ -446,6 +447,9 @@ impl Client {
         };
         if told.wrong > 0 {
             return Err(format!("a wrong answer: {}", told.reason).into());
+        }
+        if told.broken > 0 {
+            return Err(format!("the contract was broken: {}", told.reason).into());
         }
         if word == NEXT && self.before.is_none() {
             self.before = Some(Belongings::of(self.driver.id())?);

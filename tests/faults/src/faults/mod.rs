@@ -30,5 +30,6 @@ pub(crate) const TABLES: &[&[Fault]] = &[
     hostile::BATCHES,
     hostile::HARM,
     hostile::SLOW,
+    hostile::FLOODS,
     hostile::NAMES,
 ];

@@ -19,6 +19,8 @@ const CLOSE_ON_EXEC: u32 = 0o200_0000;
 const STANDARD: u32 = 2;
 /// Sessions that a driver's server has at most, where one client was announced.
 const SESSIONS: usize = 9;
+/// What a client is told that comes then.
+const FULL: &str = "BUSY";
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
@@ -41,7 +43,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "full-server",
-        promise: "one more client is told so and served as soon as there is room; those that have sessions notice \
+        promise: "one more client is told BUSY and served as soon as there is room; those that have sessions notice \
                   nothing",
         how: "clients of all languages take all sessions of a server, one more comes, one of them leaves",
         sides: anyone,
@@ -132,6 +134,9 @@ fn full_server(stage: &mut Stage<'_>) -> Turn {
         let (told, _) = newcomer.say(TELL, PATIENCE)?;
         if told.right > 0 {
             return Err("it has more sessions than it may have".into());
+        }
+        if told.refused > 0 && !told.reason.contains(FULL) {
+            return Err(format!("it is not told that the server is full: {}", told.reason).into());
         }
         Ok((told.refused == 0).then(|| "no attempts of one client more".to_owned()))
     })?;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use netipc_bench::Failure;
-use netipc_bench::lines::{NEXT, TELL};
+use netipc_bench::lines::{Endured, NEXT, TELL};
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::process::Signal;
 
@@ -32,7 +32,8 @@ const SMALL: &str = "size=1m";
 pub(in crate::faults) const HARM: &[Fault] = &[
     Fault {
         name: "region-cut",
-        promise: "both processes live; that session alone ends, as violated, and the client has another",
+        promise: "both processes live; that session alone ends, as violated, and the client has another; no answer is \
+                  wrong whose memory is gone, and none after zeros were put in its place",
         how: "ftruncate of a session's region to nothing, to its header, to one page, to one byte less, or to \
               nothing and back, at a random moment of calls; a bystander calling",
         sides: shared,
@@ -42,7 +43,7 @@ pub(in crate::faults) const HARM: &[Fault] = &[
     },
     Fault {
         name: "region-cut-at-birth",
-        promise: "both processes live, and the client is answered, over shared memory or the socket",
+        promise: "both processes live, and the client is answered, never wrongly, over shared memory or the socket",
         how: "every new region is cut off as soon as its name can be seen, while clients come; a bystander calling",
         sides: shared,
         counts: Counts { quick: 18, full: 1008 },
@@ -61,7 +62,8 @@ pub(in crate::faults) const HARM: &[Fault] = &[
     },
     Fault {
         name: "region-scribbled",
-        promise: "both processes live; that session alone suffers, and the client has another once it is over",
+        promise: "both processes live; that session alone suffers, and the client has another once it is over; no \
+                  answer is wrong from then on",
         how: "random bits of a session's region turned, half of them in its header, for 20 ms of calls; a \
               bystander calling",
         sides: shared,
@@ -71,11 +73,20 @@ pub(in crate::faults) const HARM: &[Fault] = &[
     },
 ];
 
+/// What harm comes to.
+#[derive(Clone, Copy, Debug)]
+struct Harm {
+    /// It leaves nothing to go on with: the session must end.
+    ends: bool,
+    /// It writes into the answers themselves: while it lasts they may be wrong, and nobody can tell.
+    forges: bool,
+}
+
 /// Lets a client call, harms its region, and sees that it is answered afterwards; on another session, if the
 /// harm leaves nothing to go on with.
 fn with_harm(
     stage: &mut Stage<'_>,
-    must_end: bool,
+    kind: Harm,
     harm: impl FnOnce(&mut Stage<'_>, &File) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     stage.serve()?;
@@ -89,15 +100,24 @@ fn with_harm(
     harm(stage, &region)?;
     let mut client = stage.client.take().ok_or("a client")?;
     // A call whose session was lost is sent again, and nobody outside need know.
-    hear(&mut client, NEXT)?;
-    if must_end {
+    let since = hear(&mut client, NEXT)?;
+    if kind.ends {
         settles(SETTLING, || Ok(path.exists().then(|| "its session".to_owned())))?;
     }
     let told = hear(&mut client, TELL)?;
     client.driver().end()?;
     stage.right += told.right;
+    none_is_wrong(&told, if kind.forges { since.wrong } else { 0 })?;
     stage.server_settles(OTHER_SESSIONS)?;
     stage.bystander_is_well()
+}
+
+/// That no more answers are wrong than these; calls may well have ended as broken, of a region that was harmed.
+fn none_is_wrong(told: &Endured, but: u64) -> Result<(), Failure> {
+    match told.wrong - but {
+        0 => Ok(()),
+        more => Err(format!("{more} times a wrong answer: {}", told.reason).into()),
+    }
 }
 
 /// The client's: bystanders come before it, and sessions are numbered.
@@ -121,7 +141,11 @@ fn cut(stage: &mut Stage<'_>) -> Turn {
     let left = stage.next_of(&ALL);
     // What else is left is all that these calls touch; and each side writes its own words anew, so that zeros
     // end the session of who looks just then.
-    with_harm(stage, left == Left::Nothing, |_, region| {
+    // The rest of a page that is cut in the midst is filled with zeros, which both ends go on to see, as they see those of
+    // a file that was cut and made long again: whoever copies a message just then has them in it.
+    let forges = matches!(left, Left::Header | Left::Zeros);
+    let kind = Harm { ends: left == Left::Nothing, forges };
+    with_harm(stage, kind, |_, region| {
         let len = region.metadata()?.len();
         let page_bytes = rustix::param::page_size() as u64;
         region.set_len(match left {
@@ -175,7 +199,9 @@ fn clients_are_answered(stage: &mut Stage<'_>, clients: usize) -> Result<(), Fai
     for _ in 0..clients {
         let mut client = stage.new_client(stage.sides.client, &[])?;
         hear(&mut client, NEXT)?;
-        stage.right += hear(&mut client, TELL)?.right;
+        let told = hear(&mut client, TELL)?;
+        none_is_wrong(&told, 0)?;
+        stage.right += told.right;
         client.driver().end()?;
     }
     Ok(())
@@ -184,7 +210,7 @@ fn clients_are_answered(stage: &mut Stage<'_>, clients: usize) -> Result<(), Fai
 fn lose_pages(stage: &mut Stage<'_>) -> Turn {
     stage.mount_run_dir(SMALL)?;
     let filler = stage.path().join("filler");
-    with_harm(stage, true, |stage, region| {
+    with_harm(stage, Harm { ends: true, forges: false }, |stage, region| {
         // Nobody uses the region, and so takes the room, between these two steps.
         stop_driver(stage.client.as_mut().ok_or("a client")?.driver())?;
         stop_driver(&stage.server.as_ref().ok_or("a server")?.driver)?;
@@ -212,7 +238,7 @@ fn take_pages(region: &File, filler: &Path) -> Result<(), Failure> {
 }
 
 fn scribble(stage: &mut Stage<'_>) -> Turn {
-    with_harm(stage, false, |stage, region| {
+    with_harm(stage, Harm { ends: false, forges: true }, |stage, region| {
         let len = region.metadata()?.len();
         let start = Instant::now();
         while start.elapsed() < SCRIBBLING {

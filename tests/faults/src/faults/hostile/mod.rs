@@ -10,7 +10,7 @@
 //! | `clients` | clients that lie to servers |
 //! | `servers`, `batches` | servers that lie to clients |
 //! | `harm` | third parties that harm the memory which two others share |
-//! | `slow` | clients that are slow, silent, or many |
+//! | `slow`, `floods` | clients that are slow or silent; that are many |
 //! | `names` | things in the way, at every name of an endpoint |
 //!
 //! What it does **not** do: decode payloads of services, which fuzz targets do (`fuzz/`).
@@ -22,6 +22,7 @@ mod batches;
 mod cases;
 mod clients;
 mod fields;
+mod floods;
 mod harm;
 mod names;
 mod raw;
@@ -32,6 +33,7 @@ mod wire;
 
 pub(super) use batches::BATCHES;
 pub(super) use clients::CLIENTS;
+pub(super) use floods::FLOODS;
 pub(super) use harm::HARM;
 pub(super) use names::NAMES;
 pub(super) use servers::SERVERS;

@@ -227,6 +227,15 @@ impl RegionSession {
         if session.granted.selected != wire::SHARED_MEMORY {
             return Err(format!("a session of profile {}", session.granted.selected).into());
         }
+        Self::attach(session, run_dir, service)
+    }
+
+    /// The same of one that was agreed on already, over shared memory.
+    pub(crate) fn attach(
+        session: RawSession,
+        run_dir: &Path,
+        service: &str,
+    ) -> Result<Self, Failure> {
         let path = path_of(run_dir, service, session.granted.session_id);
         Ok(Self { session, region: RawRegion::open(&path)? })
     }

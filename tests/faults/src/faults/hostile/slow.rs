@@ -1,4 +1,4 @@
-//! Clients that are slow, silent, or many: they hold what they have for as long as they may, and no longer.
+//! Clients that are slow or silent: they hold what they have for as long as they may, and no longer.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,20 +8,20 @@ use netipc_bench::lines::TELL;
 
 use super::cases;
 use super::clients::socket_of;
-use super::fields::{OFFER, Reaction, TEXT};
+use super::fields::{OFFER, TEXT};
 use super::raw::{Raw, RawListener, RawSession, Seen, told};
 use super::region::RegionSession;
 use super::servers::{agree_on_a_region, hear};
-use super::servers_over_regions;
 use super::wire::{self, Header, Offer, Status};
-use crate::fault::{Bound, Counts, Fault, Over, Turn, each_client, each_server};
+use super::{servers_over_regions, servers_over_sockets};
+use crate::fault::{Bound, Counts, Fault, Over, Turn, each_client};
 use crate::stage::{Client, PATIENCE, SERVICE, SETTLING, Stage};
 use crate::watch::settles;
 
 /// The bystander's.
 const OTHER_SESSIONS: usize = 1;
 /// Deadlines of servers (their defaults), and how much later they may act.
-const HANDSHAKE: Duration = Duration::from_secs(5);
+pub(super) const HANDSHAKE: Duration = Duration::from_secs(5);
 const CHUNK_GAP: Duration = Duration::from_secs(5);
 const ONE_ANSWER: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(1);
@@ -34,23 +34,15 @@ const SILENT: usize = 50;
 const CUT_BYTES: usize = 4000;
 /// Requests that a client publishes one over the other.
 const AT_ONCE: u64 = 100;
-/// More connections than may wait for their handshake at once, and than there may be sessions.
-const FLOOD: usize = 600;
-const CROWD: usize = 60;
-/// Clients that come and go at a time.
-const COMINGS: usize = 100;
 
 const OTHERS_ARE_SERVED: &str = "others are served all the time; the server ends it when its deadline has passed, and \
                                  gives all back";
-const HOLDS: &str =
-    "others are served all the time; who is too many is told so or closed, and all is given back";
-
 pub(in crate::faults) const SLOW: &[Fault] = &[
     Fault {
         name: "silent-clients",
         promise: OTHERS_ARE_SERVED,
         how: "50 clients connect and say nothing; a bystander calling",
-        sides: each_server,
+        sides: servers_over_sockets,
         counts: Counts { quick: 6, full: 54 },
         bound: Some(Bound {
             what: "until the last was closed",
@@ -63,7 +55,7 @@ pub(in crate::faults) const SLOW: &[Fault] = &[
         promise: OTHERS_ARE_SERVED,
         how: "a message in chunks that is never whole: each of its first chunks after a pause, then silence; a \
               bystander calling",
-        sides: each_server,
+        sides: servers_over_sockets,
         counts: Counts { quick: 6, full: 54 },
         bound: Some(Bound { what: "until it was closed", within: CHUNK_GAP.saturating_add(GRACE) }),
         turn: half_a_message,
@@ -73,7 +65,7 @@ pub(in crate::faults) const SLOW: &[Fault] = &[
         promise: OTHERS_ARE_SERVED,
         how: "a client sends requests for as long as the server takes any, and reads no answer; a bystander \
               calling",
-        sides: each_server,
+        sides: servers_over_sockets,
         counts: Counts { quick: 6, full: 54 },
         bound: Some(Bound {
             what: "until it was closed",
@@ -95,7 +87,7 @@ pub(in crate::faults) const SLOW: &[Fault] = &[
         name: "stays-after-refusal",
         promise: OTHERS_ARE_SERVED,
         how: "a client that was refused, or that has broken the contract, goes on sending; a bystander calling",
-        sides: each_server,
+        sides: servers_over_sockets,
         counts: Counts { quick: 6, full: 54 },
         bound: Some(Bound { what: "until it could not", within: HANDSHAKE.saturating_add(GRACE) }),
         turn: stays_after_refusal,
@@ -104,7 +96,7 @@ pub(in crate::faults) const SLOW: &[Fault] = &[
         name: "smallest-packets",
         promise: "all are served",
         how: "four clients whose packets have room for one byte send long messages; a bystander calling",
-        sides: each_server,
+        sides: servers_over_sockets,
         counts: Counts { quick: 6, full: 102 },
         bound: None,
         turn: smallest_packets,
@@ -131,49 +123,10 @@ pub(in crate::faults) const SLOW: &[Fault] = &[
         bound: Some(Bound { what: "until it gave up", within: HANDSHAKE.saturating_add(GRACE) }),
         turn: server_without_handshake,
     },
-    Fault {
-        name: "connect-flood",
-        promise: HOLDS,
-        how: "600 clients connect at once and say nothing, and leave; a bystander calling",
-        sides: each_server,
-        counts: Counts { quick: 12, full: 1008 },
-        bound: None,
-        turn: connect_flood,
-    },
-    Fault {
-        name: "session-flood",
-        promise: HOLDS,
-        how: "60 clients want a session, more than there may be; those that have one are answered, the rest are \
-              told BUSY; a bystander calling",
-        sides: each_server,
-        counts: Counts { quick: 12, full: 1008 },
-        bound: None,
-        turn: session_flood,
-    },
-    Fault {
-        name: "come-and-go",
-        promise: HOLDS,
-        how: "100 clients, one after the other, leave after connecting, after HELLO, after HELLO_ACK, in the midst \
-              of a message, or without reading an answer, in turn; a bystander calling",
-        sides: each_server,
-        counts: Counts { quick: 12, full: 1008 },
-        bound: None,
-        turn: come_and_go,
-    },
-    Fault {
-        name: "token-guesses",
-        promise: "each is refused with AUTH_FAILED and counted, whatever is right about it; others are served all \
-                  the time",
-        how: "66 guesses of a token: each of its bits turned, all of them, and one at random; a bystander calling",
-        sides: each_server,
-        counts: Counts { quick: 12, full: 1008 },
-        bound: None,
-        turn: token_guesses,
-    },
 ];
 
 /// That the server has given all back but the bystander's, who has noticed nothing.
-fn is_over(stage: &mut Stage<'_>) -> Result<(), Failure> {
+pub(super) fn is_over(stage: &mut Stage<'_>) -> Result<(), Failure> {
     stage.server_settles(OTHER_SESSIONS)?;
     stage.bystander_is_well()
 }
@@ -405,93 +358,4 @@ fn end(socket: &Path, listener: RawListener, client: &mut Client) -> Result<(), 
     drop(listener);
     std::fs::remove_file(socket)?;
     client.driver().end()
-}
-
-fn connect_flood(stage: &mut Stage<'_>) -> Turn {
-    stage.serve()?;
-    stage.bystander()?;
-    let socket = socket_of(stage);
-    let mut flood = Vec::new();
-    for _ in 0..FLOOD {
-        flood.push(Raw::connect(&socket)?);
-    }
-    stage.bystander_is_well()?;
-    drop(flood);
-    is_over(stage)?;
-    Ok(None)
-}
-
-fn session_flood(stage: &mut Stage<'_>) -> Turn {
-    stage.serve()?;
-    stage.bystander()?;
-    let socket = socket_of(stage);
-    let (mut had, mut refused) = (Vec::new(), 0);
-    for _ in 0..CROWD {
-        let raw = Raw::connect(&socket)?;
-        raw.send(&OFFER.hello())?;
-        match raw.recv()? {
-            Seen::Packet(packet) if wire::status_of(&packet) == Some(Status::OK) => had.push(raw),
-            Seen::Packet(packet) if wire::status_of(&packet) == Some(Status::BUSY) => {
-                raw.must_close()?;
-                refused += 1;
-            }
-            seen => return Err(format!("{} in place of BUSY", told(&seen)).into()),
-        }
-    }
-    if had.is_empty() || refused == 0 {
-        return Err(format!("{} sessions, {refused} refused", had.len()).into());
-    }
-    for raw in &had {
-        raw.send(&wire::request(1, TEXT))?;
-        raw.must_react(Reaction::Serve, 1, TEXT, None)?;
-    }
-    stage.bystander_is_well()?;
-    drop(had);
-    is_over(stage)?;
-    Ok(None)
-}
-
-fn come_and_go(stage: &mut Stage<'_>) -> Turn {
-    stage.serve()?;
-    stage.bystander()?;
-    let socket = socket_of(stage);
-    for coming in 0..COMINGS {
-        let raw = Raw::connect(&socket)?;
-        let steps = coming % 5;
-        if steps >= 1 {
-            raw.send(&OFFER.hello())?;
-        }
-        if steps >= 2 {
-            raw.must_say(Status::OK)?;
-        }
-        match steps {
-            3 => raw.send(&cases::long_message()[0])?,
-            4 => raw.send(&wire::request(1, TEXT))?,
-            _ => true,
-        };
-    }
-    is_over(stage)?;
-    Ok(None)
-}
-
-fn token_guesses(stage: &mut Stage<'_>) -> Turn {
-    stage.serve()?;
-    stage.bystander()?;
-    let socket = socket_of(stage);
-    let any = stage.random.below(u64::MAX);
-    let mut guesses: Vec<u64> = (0..u64::BITS).map(|bit| OFFER.token ^ (1 << bit)).collect();
-    guesses.extend([!OFFER.token, if any == OFFER.token { !any } else { any }]);
-    let before = stage.counts()?.auth_failed;
-    for token in &guesses {
-        let raw = Raw::connect(&socket)?;
-        raw.send(&Offer { token: *token, ..OFFER }.hello())?;
-        raw.must_react(Reaction::Refuse(Status::AUTH_FAILED), 0, TEXT, None)?;
-    }
-    let right = before + guesses.len() as u64;
-    settles(SETTLING, || {
-        let now = stage.counts()?.auth_failed;
-        Ok((now != right).then(|| format!("{} of {} guesses counted", now - before, guesses.len())))
-    })?;
-    is_over(stage)?;
-    Ok(None)
 }
