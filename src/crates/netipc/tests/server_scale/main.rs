@@ -416,11 +416,11 @@ fn start_and_stop(endpoint: &Endpoint, profiles: Profiles, round: usize) {
     assert_eq!(client.session.profile().is_shared_memory(), profiles == shared_memory());
     client.ping();
     let _stays = round.is_multiple_of(2).then_some(client);
-    match round % 3 {
-        0 => server.stop().expect("stopped"),
-        1 => server.drain().expect("drained"),
-        _ => drop(server),
+    // Its threads are not to be late, whatever time a busy machine leaves them.
+    if round.is_multiple_of(3) {
+        let _left_to_stop = server.drain_within(PATIENCE);
     }
+    server.stop_within(PATIENCE).expect("stopped");
 }
 
 #[test]
