@@ -38,7 +38,7 @@ struct Board {
     /// Whether it is to close its session.
     closes: bool,
     is_over: bool,
-    /// Who waits for a change. To tell nobody of one is a call of the system all the same, and what a session costs of
+    /// How many wait for a change. To tell nobody of one is a call of the system all the same, and what a session costs of
     /// those is counted.
     waiting: u32,
 }
@@ -68,11 +68,11 @@ impl Shared {
     fn change(&self, change: impl FnOnce(&mut Board)) {
         let mut board = self.board();
         change(&mut board);
-        self.say(&board);
+        self.announce(&board);
     }
 
     /// Says to who waits that the board is another.
-    fn say(&self, board: &Board) {
+    fn announce(&self, board: &Board) {
         if board.waiting > 0 {
             self.changed.notify_all();
         }
@@ -151,7 +151,7 @@ fn call_on(shared: &Shared, client: &mut string_reverse::Client, options: &Endur
             board.closes = false;
         }
         board.is_held = board.holds;
-        shared.say(&board);
+        shared.announce(&board);
         drop(board);
         let mut board = shared.until(|board| !board.holds || board.is_over || board.closes);
         if board.is_over {
@@ -161,7 +161,7 @@ fn call_on(shared: &Shared, client: &mut string_reverse::Client, options: &Endur
             continue;
         }
         board.is_held = false;
-        shared.say(&board);
+        shared.announce(&board);
         board.begun += 1;
         let number = board.begun;
         drop(board);

@@ -136,7 +136,9 @@ impl Host {
     pub fn run(self, stop: &Abort) -> Result<(), ServerError> {
         let (running, event_loop) = self.start()?;
         event_loop.run(Some(stop))?;
-        running.stop()
+        running.stop()?;
+        // For what ended it, if that was a worker.
+        running.wait()
     }
 
     /// Starts the workers.

@@ -23,7 +23,7 @@ const STACK_BYTES: usize = 2 << 20;
 pub(super) struct Threads {
     roll: Mutex<Roll>,
     changed: Condvar,
-    /// Why the event loop or a worker ended, if not because it was told to: the first of them.
+    /// Why the event loop or a worker ended, if not because it was told to; the first reason counts.
     failure: OnceLock<SysError>,
 }
 

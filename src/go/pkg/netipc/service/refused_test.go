@@ -30,14 +30,14 @@ func TestNothingIsAskedOfAServerThatIsNotThere(t *testing.T) {
 }
 
 func TestAServerWithoutAHandlerTakesNoEndpoint(t *testing.T) {
-	endpoint := endpointOf(t, increment.Service)
-	_, err := increment.NewServer(endpoint, service.ServerConfig{}, nil)
+	endpoint, config := endpointOf(t, increment.Service), service.ServerConfig{}
+	_, err := increment.NewServer(endpoint, config, nil)
 	wantError(t, err, service.ErrNoHandler)
-	_, err = cgroupslookup.NewServer(endpointIn(t, endpoint.RunDir(), cgroupslookup.Service), service.ServerConfig{}, nil)
+	_, err = cgroupslookup.NewServer(endpointOf(t, cgroupslookup.Service), config, nil)
 	wantError(t, err, service.ErrNoHandler)
-	_, err = cgroupssnapshot.NewServer(endpointIn(t, endpoint.RunDir(), cgroupssnapshot.Service), service.ServerConfig{}, nil)
+	_, err = cgroupssnapshot.NewServer(endpointOf(t, cgroupssnapshot.Service), config, nil)
 	wantError(t, err, service.ErrNoHandler)
-	server, err := increment.NewServer(endpoint, service.ServerConfig{}, addOne)
+	server, err := increment.NewServer(endpoint, config, addOne)
 	start(t, server, err)
 	asks(t, incrementClient(t, endpoint, service.ClientConfig{}), 1)
 }

@@ -302,7 +302,8 @@ fn smallest_packets(stage: &mut Stage<'_>) -> Turn {
         let right = wire::response(id, &[b'x'; CUT_BYTES]);
         sessions.push((session, wire::packets(&right, PACKET_BYTES as usize)));
     }
-    // One packet of each in turn: a session whose answer nobody takes ends at its deadline.
+    // One packet of each in turn, so that the server has room for more of each meanwhile: an answer that is not through by
+    // its deadline ends its session.
     for at in 0..sessions[0].1.len() {
         for (session, right) in &sessions {
             let seen = session.raw.recv()?;

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rustix::fs::{
     AtFlags, CWD, FallocateFlags, Mode, OFlags, Stat, fallocate, fchmod, fstat, open, statat,
@@ -32,11 +32,18 @@ pub(crate) struct OwnEntry {
     path: PathBuf,
     /// As long as the file is mapped, no other has its number.
     device_and_inode: (u64, u64),
+    /// Or is being removed. Looking whose the name is and unlinking it are two steps: a second one who does that could
+    /// unlink a successor's.
+    removed: AtomicBool,
 }
 
 impl OwnEntry {
     /// Once or more often.
     pub(crate) fn remove(&self) {
+        // Relaxed: nothing else comes with it.
+        if self.removed.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let there = statat(CWD, &self.path, AtFlags::SYMLINK_NOFOLLOW);
         if there.is_ok_and(|stat| device_and_inode(&stat) == self.device_and_inode) {
             let _removed = unlink(&self.path);
@@ -64,7 +71,11 @@ pub(crate) fn create(name: &RegionName, sizes: RegionSizes) -> Result<Made, Crea
     let layout = Layout::for_sizes(HEADER_BYTES as u32, sizes).ok_or(CreateError::TooLarge)?;
     let file = open_new(path)?;
     let stat = fstat(&file).map_err(|errno| os("examine a region", errno))?;
-    let entry = OwnEntry { path: path.clone(), device_and_inode: device_and_inode(&stat) };
+    let entry = OwnEntry {
+        path: path.clone(),
+        device_and_inode: device_and_inode(&stat),
+        removed: AtomicBool::new(false),
+    };
     // Whatever the umask.
     let mode = Mode::from_raw_mode(REGION_MODE);
     fchmod(&file, mode).map_err(|errno| os("set the mode of a region", errno))?;

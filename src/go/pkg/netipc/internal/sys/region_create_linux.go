@@ -2,6 +2,7 @@ package sys
 
 import (
 	"os"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -18,15 +19,20 @@ const (
 type ownEntry struct {
 	path          string
 	device, inode uint64
+	// removed: looking whose the name is and unlinking it are two steps, so a second one who does that could unlink a
+	// successor's.
+	removed sync.Once
 }
 
-// remove removes the entry, unless another file has taken its name by now. As long as the file is mapped,
+// remove removes the entry, once, unless another file has taken its name by now. As long as the file is mapped,
 // no other has its number.
 func (e *ownEntry) remove() {
-	var stat unix.Stat_t
-	if unix.Lstat(e.path, &stat) == nil && uint64(stat.Dev) == e.device && uint64(stat.Ino) == e.inode {
-		_ = unix.Unlink(e.path)
-	}
+	e.removed.Do(func() {
+		var stat unix.Stat_t
+		if unix.Lstat(e.path, &stat) == nil && uint64(stat.Dev) == e.device && uint64(stat.Ino) == e.inode {
+			_ = unix.Unlink(e.path)
+		}
+	})
 }
 
 // CreateRegion makes the region of this name, for a server: a new file of mode 0600, all of it reserved. What a
