@@ -280,6 +280,21 @@ static void values_have_the_names_of_the_schema(void)
     CHECK(nipc_cgroups_lookup_orchestrator_name(nameless) == NULL);
 }
 
+/* What the views of a schema of one's own are read by: those of the services have numbers of some kinds only. */
+static void numbers_are_read_wherever_they_lie(void)
+{
+    const uint8_t u8 = UINT8_MAX;
+    const int32_t i32 = INT32_MIN + 1;
+    const int64_t i64 = INT64_MIN + 1;
+    unsigned char record[1 + sizeof u8 + sizeof i32 + sizeof i64] = {0};
+    memcpy(record + 1, &u8, sizeof u8);
+    memcpy(record + 2, &i32, sizeof i32);
+    memcpy(record + 6, &i64, sizeof i64);
+    CHECK(nipc_read_u8(record + 1) == u8);
+    CHECK(nipc_read_i32(record + 2) == i32);
+    CHECK(nipc_read_i64(record + 6) == i64);
+}
+
 static void *run_host(void *host)
 {
     CHECK_OK(nipc_host_run((nipc_host_t *)host));
@@ -342,6 +357,7 @@ int main(void)
     lookups_by_their_own_functions();
     responses_are_built_outside_of_handlers();
     values_have_the_names_of_the_schema();
+    numbers_are_read_wherever_they_lie();
     a_host_runs_on_the_thread_of_its_caller_until_it_is_stopped();
     a_session_is_drained_until_its_peer_leaves_and_works_again_after_an_abort();
     const char *const services[] = {NIPC_INCREMENT_SERVICE,        NIPC_STRING_REVERSE_SERVICE,

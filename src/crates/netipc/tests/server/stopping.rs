@@ -289,7 +289,7 @@ fn a_server_runs_on_its_callers_thread_until_it_is_told_to_stop() {
 }
 
 #[test]
-fn starting_and_stopping_again_and_again_leaves_nothing() {
+fn a_name_is_served_again_and_again() {
     const ROUNDS: u32 = if cfg!(windows) { 10 } else { 100 };
     over_each(|| {
         let place = Place::new();

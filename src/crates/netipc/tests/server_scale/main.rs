@@ -25,6 +25,8 @@ const SERVICE: &str = "scale";
 const LIMITS: Limits = Limits { payload_bytes: 65_536, batch_items: 1024 };
 /// Clients that are killed one after the other, times [`rounds`].
 const KILLS: usize = 100;
+/// Servers that are started and stopped one after the other, times [`rounds`].
+const STARTS: usize = 100;
 /// A dead client is noticed by then.
 const NOTICED: Duration = Duration::from_millis(100);
 /// Other processes want the CPUs, too: so few may be noticed later.
@@ -184,6 +186,14 @@ fn raise_descriptor_limit() {
 
 fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("proc").count()
+}
+
+/// What lies in the run directory.
+fn names(endpoint: &Endpoint) -> Vec<std::ffi::OsString> {
+    let entries = std::fs::read_dir(endpoint.run_dir()).expect("the directory");
+    let mut names: Vec<_> = entries.map(|entry| entry.expect("an entry").file_name()).collect();
+    names.sort();
+    names
 }
 
 /// Times that each thread of this process was put to sleep or pushed aside: none does anything
@@ -371,6 +381,46 @@ fn be_a_client(mut client: Client, last: u64) {
     std::io::stdout().flush().expect("said");
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).expect("the end");
+}
+
+#[test]
+fn starting_and_stopping_again_and_again_leaves_nothing() {
+    alone("starting_and_stopping_again_and_again_leaves_nothing", |endpoint| {
+        for profiles in [Profiles::BASELINE, shared_memory()] {
+            // What is made once, and the lock that servers leave at their name, is made by the first.
+            start_and_stop(endpoint, profiles, 0);
+            eventually("no thread of a server", || threads_named("netipc-").is_empty());
+            let left = || {
+                let mapped = shared_memory::mappings();
+                (descriptors(), proc_status("Threads:"), names(endpoint), mapped)
+            };
+            let kept = left();
+            assert_eq!((kept.2.len(), kept.3), (1, 0), "a lock and nothing else: {:?}", kept.2);
+            (0..rounds(STARTS)).for_each(|round| start_and_stop(endpoint, profiles, round));
+            println!("{profiles}: {kept:?}, and {:?} after {} servers", left(), rounds(STARTS));
+            // A thread that was waited for may be listed a moment longer.
+            eventually("all as before", || left() == kept);
+        }
+    });
+}
+
+/// A server that answers a client, and ends before it or after it, in one of the ways that there are.
+fn start_and_stop(endpoint: &Endpoint, profiles: Profiles, round: usize) {
+    let config = ServerConfig {
+        supported_profiles: profiles,
+        preferred_profiles: profiles,
+        ..ServerConfig::default()
+    };
+    let server = serve(endpoint, config, None);
+    let mut client = Client::with(endpoint, LIMITS, profiles);
+    assert_eq!(client.session.profile().is_shared_memory(), profiles == shared_memory());
+    client.ping();
+    let _stays = round.is_multiple_of(2).then_some(client);
+    // Its threads are not to be late, whatever time a busy machine leaves them.
+    if round.is_multiple_of(3) {
+        let _left_to_stop = server.drain_within(PATIENCE);
+    }
+    server.stop_within(PATIENCE).expect("stopped");
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn regions(endpoint: &Endpoint) -> usize {
 }
 
 /// Regions that this process has mapped.
-fn mappings() -> usize {
+pub(super) fn mappings() -> usize {
     let maps = std::fs::read_to_string("/proc/self/maps").expect("proc");
     maps.lines().filter(|line| line.contains(".ipcshm")).count()
 }
