@@ -233,7 +233,8 @@ static void obey(const char *word) {
         "\"longest_ns\":%llu,\"took_ns\":%llu,\"shared\":%s,\"reason\":\"%s\"}",
         (unsigned long long)board.right, (unsigned long long)board.wrong, (unsigned long long)board.broken,
         (unsigned long long)board.failed, (unsigned long long)board.refused,
-        (unsigned long long)board.longest_ns, (unsigned long long)(monotonic_ns() - start_ns), board.shared ? "true" : "false", quoted());
+        (unsigned long long)board.longest_ns, (unsigned long long)(monotonic_ns() - start_ns),
+        board.shared ? "true" : "false", quoted());
     board.longest_ns = 0;
     pthread_mutex_unlock(&board.lock);
 }
