@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+mod ending;
 mod engine;
 mod fault;
 mod faults;
