@@ -18,6 +18,7 @@ pub mod driver;
 pub mod drivers;
 pub mod lines;
 pub mod runner;
+pub mod source;
 
 mod work;
 

@@ -1,7 +1,6 @@
 //! Which machine was measured, so that nobody compares two.
 
 use std::fs;
-use std::process::Command;
 
 use netipc_sys::raw::{emulator, own_cpus};
 use serde::{Deserialize, Serialize};
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use netipc_sys::{FAMILY, Family};
 
 use crate::Failure;
+use crate::source::{self, said_by};
 
 /// A machine, in words; what the system does not tell is left empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -43,8 +43,6 @@ impl Machine {
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease");
         let governor = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
-        let changed = said_by("git", &["status", "--porcelain", "--untracked-files=no"]);
-        let revision = said_by("git", &["rev-parse", "--short=12", "HEAD"]);
         Ok(Self {
             cpu: Some(field("model name"))
                 .filter(|cpu| !cpu.is_empty())
@@ -57,8 +55,8 @@ impl Machine {
             governor: fs::read_to_string(governor).unwrap_or_default().trim().to_owned(),
             load_before: number_in(&load).unwrap_or(0.0),
             rustc: said_by("rustc", &["--version"]),
-            revision: if changed.is_empty() { revision } else { format!("{revision}+") },
-            date: said_by("date", &["-u", "+%Y-%m-%d"]),
+            revision: source::revision(&[]),
+            date: source::day(),
         })
     }
 }
@@ -96,11 +94,4 @@ fn windows_version() -> String {
 /// The first word of a text that is a number.
 fn number_in(text: &str) -> Option<f64> {
     text.split_whitespace().find_map(|word| word.parse().ok())
-}
-
-/// What a program says, on one line; nothing where there is no such program.
-fn said_by(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output();
-    let said = output.ok().filter(|output| output.status.success()).map(|output| output.stdout);
-    String::from_utf8_lossy(&said.unwrap_or_default()).trim().to_owned()
 }

@@ -108,10 +108,17 @@ pub(crate) type Turn = Result<Option<Duration>, Failure>;
 pub(crate) struct Bound {
     /// What is timed, in words.
     pub(crate) what: &'static str,
-    /// What the median of all turns with each language at each end keeps within, in full counts; the best
-    /// of few turns. Single turns are told by the slowest, and bounded by the runner's patience: this
-    /// machine does other things, too.
+    /// What the median of all turns with each language at each end keeps within, in full counts, and all turns between
+    /// each two sides but one in a hundred; of few turns, not none of those between any two sides. Single turns are
+    /// told by the slowest, and bounded by the runner's patience: this machine does other things, too.
     pub(crate) within: Duration,
+}
+
+impl Bound {
+    /// Whether a turn that took so many microseconds took too long.
+    pub(crate) fn is_broken_by(&self, took_us: u64) -> bool {
+        Duration::from_micros(took_us) > self.within
+    }
 }
 
 /// A fault: a row of the report.

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+mod ending;
 mod engine;
 mod fault;
 mod faults;
@@ -26,14 +27,17 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use netipc_bench::Failure;
+use netipc_bench::{Failure, source};
 
-use engine::{Played, play};
+use engine::{Code, Played, play};
 use fault::{Fault, Language};
 use stage::Drivers;
 
 /// Between a fault that is known to fall short and the reason, in the list of them.
 const KNOWN_SEPARATOR: &str = ": ";
+
+/// Changes under it change nothing of what is played.
+const REPORTS: &str = "docs";
 
 /// Breaks every promise, and sees that it holds.
 #[derive(Debug, Parser)]
@@ -128,6 +132,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let is_wanted = |fault: &&Fault| {
         arguments.only.is_empty() || arguments.only.iter().any(|only| fault.name.contains(only))
     };
+    let code = arguments.write.then(code).transpose()?;
     let mut new = Vec::new();
     let began = Instant::now();
     for fault in table.iter().filter(is_wanted) {
@@ -137,6 +142,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         let turns = arguments.turns.unwrap_or(usual);
         let is_full = arguments.full && arguments.turns.is_none();
         let played = play(&drivers, fault, turns, is_full, arguments.jobs.max(1));
+        let played = Played { code: code.clone(), ..played };
         let (result, is_new) = match played.shortcoming(fault) {
             None => {
                 let words = fault.bound.and_then(|bound| played.took(bound));
@@ -168,7 +174,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         let played = kept(&arguments.results, &table)?;
         std::fs::write(&arguments.report, report::report(&table, &played, &known)?)?;
     } else {
-        is_of_this_table(&arguments.report, &table)?;
+        is_of_this_table(&arguments.report, &table, &known)?;
     }
     println!("all of it took {:.1} s", began.elapsed().as_secs_f64());
     if new.is_empty() {
@@ -213,13 +219,23 @@ fn kept(results: &Path, table: &[Fault]) -> Result<Vec<Played>, Failure> {
 }
 
 /// That the report has a row of every fault, as the table has it.
-fn is_of_this_table(report: &Path, table: &[Fault]) -> Result<(), Failure> {
+fn is_of_this_table(
+    report: &Path,
+    table: &[Fault],
+    known: &[(String, String)],
+) -> Result<(), Failure> {
     let text = std::fs::read_to_string(report)?;
-    for Fault { name, promise, how, .. } in table {
-        if !text.contains(&format!("| `{name}` | {promise} | {how} |")) {
-            let report = report.display();
-            return Err(format!("{report} has no row of {name} as it is: --full --write").into());
-        }
+    match report::is_not_of(&text, table, known) {
+        Some(words) => Err(format!("{} has {words}: --full --write", report.display()).into()),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Which code this is.
+fn code() -> Result<Code, Failure> {
+    let code = Code { commit: source::revision(&[REPORTS]), day: source::day() };
+    if code.commit.is_empty() || code.day.is_empty() {
+        return Err("git tells no commit, or date no day: a result must say what it is of".into());
+    }
+    Ok(code)
 }

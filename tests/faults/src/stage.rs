@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -518,14 +517,6 @@ pub(crate) fn stop_driver(driver: &Driver) -> Result<(), Failure> {
 
 fn pid_of(driver: &Driver) -> Result<Pid, Failure> {
     Ok(i32::try_from(driver.id()).ok().and_then(Pid::from_raw).ok_or("a process")?)
-}
-
-/// That a process ended by itself, and not by a signal: a crash.
-pub(crate) fn no_crash(driver: &mut Driver) -> Result<(), Failure> {
-    match driver.wait()?.signal() {
-        Some(signal) => Err(format!("it was ended by signal {signal}").into()),
-        None => Ok(()),
-    }
 }
 
 /// That a process ended because it said that something failed: by no signal, and by no panic.

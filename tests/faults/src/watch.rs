@@ -66,6 +66,16 @@ impl Belongings {
     }
 }
 
+/// What nobody is blamed for, in words.
+pub(crate) fn allowances() -> String {
+    format!(
+        "What is not counted as more: up to {} MiB resident, which allocators keep of what was freed; in Go also \
+         {SPARE_GO_DESCRIPTORS} descriptor, which a process makes once, and up to {SPARE_GO_THREADS} threads, which \
+         its scheduler keeps for later. In C and Rust no descriptor and no thread is.",
+        SPARE_RSS_KIB / 1024
+    )
+}
+
 /// How many descriptors a server keeps for each session.
 pub(crate) const fn descriptors_of_a_session(language: Language) -> usize {
     match language {
@@ -102,4 +112,17 @@ pub(crate) fn settles(
         std::thread::sleep(LOOK_AGAIN);
     }
     Ok(start.elapsed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_readme_tells_what_is_allowed() {
+        let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+        let readme = std::fs::read_to_string(readme).expect("a README");
+        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words(&readme).contains(&allowances()), "{}", allowances());
+    }
 }

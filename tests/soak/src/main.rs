@@ -21,7 +21,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use netipc_bench::Failure;
+use netipc_bench::{Failure, source};
 
 use report::Report;
 use stage::{Drivers, Outcome, STAGES, Stage};
@@ -76,6 +76,8 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     let drivers = Drivers(arguments.drivers.clone());
+    // As it is now: that of the drivers.
+    let code = format!("`{}`, {}", source::revision(&["docs"]), source::day());
     let end = Instant::now() + arguments.time;
     let outcomes = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -112,7 +114,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Err(format!("{failures} failures").into());
     }
     if let Some(path) = &arguments.report {
-        std::fs::write(path, report.page())?;
+        std::fs::write(path, report.page(&code))?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::samples::{Sample, Watched};
+use crate::samples::{Sample, Watched, allowances};
 use crate::stage::Outcome;
 
 /// All stages together.
@@ -40,10 +40,11 @@ impl<'a> Report<'a> {
         )
     }
 
-    /// docs/soak.md.
-    pub(crate) fn page(&self) -> String {
-        let mut page = String::from(PREFACE);
+    /// docs/soak.md, of a soak of this code.
+    pub(crate) fn page(&self, code: &str) -> String {
+        let mut page = format!("{PREFACE} {}\n\n", allowances());
         page.push_str(&self.summary());
+        let _infallible = writeln!(page, "\nPlayed at {code}.");
         page.push_str(
             "\n| stage | calls | items verified | lost | servers ended | clients ended | most files | files left |\n\
              |---|--:|--:|--:|--:|--:|--:|--:|\n",
@@ -97,6 +98,4 @@ each stage is ended (told to, by SIGTERM, by SIGKILL, in turn) while calls are o
 that fail meanwhile because nobody serves are counted as lost; every answer that comes is verified, all of it.
 
 Of those who stay, the figures are medians: of the second quarter of the time, when they are warm, and of the
-last.
-
-";
+last.";

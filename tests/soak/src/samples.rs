@@ -13,6 +13,16 @@ const THREADS_SLACK: u64 = 3;
 /// Fewer samples say nothing of growth.
 const LEAST_SAMPLES: usize = 8;
 
+/// What counts as no growth, in words.
+pub(crate) fn allowances() -> String {
+    format!(
+        "What does not count as growth: up to {} MiB resident, or one part in {RSS_SLACK_PART} of what it was, \
+         whichever is more, which allocators and Go's collector keep, and up to {THREADS_SLACK} threads, which Go \
+         starts. Every descriptor counts.",
+        RSS_SLACK_KIB / 1024
+    )
+}
+
 /// What a process has at one time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sample {

@@ -3,13 +3,13 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Stdio;
 
 use netipc_bench::Failure;
 use netipc_bench::lines::{CLOSE, MISS, NEXT};
 
+use crate::ending::{Complaints, ended_for_a_reason};
 use crate::fault::{Counts, Fault, Over, Turn, anyone, each_server, shared};
-use crate::stage::{PATIENCE, SERVICE, SETTLING, Stage, no_crash};
+use crate::stage::{PATIENCE, SERVICE, SETTLING, Stage};
 use crate::watch::{names, settles};
 
 /// Room for some regions, and what fills it.
@@ -125,11 +125,12 @@ fn is_over(stage: &mut Stage<'_>, over: Over, when: &str) -> Result<(), Failure>
 
 fn no_file_to_start(stage: &mut Stage<'_>) -> Turn {
     stage.mount_run_dir(NO_FILES)?;
-    let mut server = stage.start_server(stage.sides.server, &[], Stdio::null())?;
+    let mut complaints = Complaints::new()?;
+    let mut server = stage.start_server(stage.sides.server, &[], complaints.place()?)?;
     if server.expect_ready().is_ok() {
         return Err("it serves where it can have no socket".into());
     }
-    no_crash(&mut server)?;
+    ended_for_a_reason(&mut server, stage.sides.server, &complaints.said()?)?;
     stage.unmount_run_dir()?;
     stage.pair()?;
     stage.end_server()?;

@@ -1,18 +1,13 @@
 //! Each call that makes a descriptor, refused in turn.
 
 use netipc_bench::Failure;
-use netipc_bench::drivers::Driver;
 use netipc_bench::lines::{CLOSE, NEXT};
 
+use crate::ending::ended_for_a_reason;
 use crate::fault::{Language, Turn};
 use crate::refusals::{Learned, Watched};
-use crate::stage::{PATIENCE, SETTLING, Stage, ends_in_words, no_crash};
+use crate::stage::{PATIENCE, SETTLING, Stage};
 use crate::watch::{Belongings, settles};
-
-/// How Go ends a process whose runtime can have no poller: its own, which no library may make for it.
-const NO_POLLER: [&str; 2] = ["runtime: netpollinit failed", "runtime: eventfd failed"];
-/// The exit status of that.
-const THROWN: i32 = 2;
 
 /// Plays a driver's life once. Answers what it had with its first session, if it had one.
 type Life = fn(&mut Stage<'_>, &Watched) -> Result<Option<Belongings>, Failure>;
@@ -62,7 +57,7 @@ fn serve(stage: &mut Stage<'_>, watched: &Watched) -> Result<Option<Belongings>,
     stage.server_wrapper.clear();
     let mut server = server?;
     if server.expect_ready().is_err() {
-        ended_for_a_reason(&mut server, stage.sides.server, watched)?;
+        ended_for_a_reason(&mut server, stage.sides.server, &watched.complained()?)?;
         stage.pair()?;
         stage.end_server()?;
         return Ok(None);
@@ -87,7 +82,7 @@ fn ask(stage: &mut Stage<'_>, watched: &Watched) -> Result<Option<Belongings>, F
     let mut client = match client? {
         Ok(client) => client,
         Err(mut ended) => {
-            ended_for_a_reason(&mut ended, stage.sides.client, watched)?;
+            ended_for_a_reason(&mut ended, stage.sides.client, &watched.complained()?)?;
             stage.server_settles(0)?;
             return Ok(None);
         }
@@ -98,7 +93,7 @@ fn ask(stage: &mut Stage<'_>, watched: &Watched) -> Result<Option<Belongings>, F
         Ok((_, right)) => stage.right += right,
         // In C what was closed is made anew by the program, and may then be refused as at its start.
         Err(_) if stage.sides.client == Language::C => {
-            ended_for_a_reason(client.driver(), stage.sides.client, watched)?;
+            ended_for_a_reason(client.driver(), stage.sides.client, &watched.complained()?)?;
             stage.server_settles(0)?;
             return Ok(None);
         }
@@ -123,23 +118,4 @@ fn keeps_no_more(
     let most = stage.learned.as_ref().map_or(first, |learned| learned.belongings);
     settles(SETTLING, || Ok(Belongings::of(pid)?.more_than(&most, language)))?;
     Ok(())
-}
-
-/// That a process said why it ends, and did; or that it is Go's runtime that ended it, for want of a poller.
-fn ended_for_a_reason(
-    driver: &mut Driver,
-    language: Language,
-    watched: &Watched,
-) -> Result<(), Failure> {
-    let ended = driver.has_ended()?.ok_or("it neither serves nor ends")?;
-    let said = watched.complained()?;
-    no_crash(driver)?;
-    let thrown = language == Language::Go && ended.code() == Some(THROWN);
-    if thrown && NO_POLLER.iter().any(|words| said.contains(words)) {
-        return Ok(());
-    }
-    if said.trim().is_empty() {
-        return Err(format!("it ended with {ended}, and said nothing").into());
-    }
-    ends_in_words(driver).map_err(|failure| format!("{failure}: {said}").into())
 }

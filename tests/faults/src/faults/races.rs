@@ -1,21 +1,22 @@
 //! Servers that want one name at once.
 
-use std::process::Stdio;
-
 use netipc_bench::Failure;
 use netipc_bench::drivers::Driver;
 use rustix::process::Signal;
 
+use crate::ending::{Complaints, ended_for_a_reason};
 use crate::fault::{Counts, Fault, Language, Over, Sides, Turn};
-use crate::stage::{Stage, no_crash, signal_driver};
+use crate::stage::{Stage, signal_driver};
 
 /// What servers wait for.
 const START: &str = "start";
+/// What who comes too late says.
+const TAKEN: &str = "address in use";
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "race-of-two",
-        promise: "exactly one server has the name, the other says so and ends; clients are answered",
+        promise: "exactly one server has the name, the other says that it is in use and ends; clients are answered",
         how: "two servers of the two languages start at once (10,008 starts), where the last winner ended well or was \
               killed, in turn",
         sides: over_the_socket,
@@ -25,7 +26,7 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "race-of-ten",
-        promise: "exactly one server has the name, the others say so and end; clients are answered",
+        promise: "exactly one server has the name, the others say that it is in use and end; clients are answered",
         how: "ten servers of all languages start at once (10,080 starts), where the last winner ended well or was \
               killed, in turn",
         sides: over_the_socket,
@@ -58,17 +59,25 @@ fn race_of_ten(stage: &mut Stage<'_>) -> Turn {
 fn race(stage: &mut Stage<'_>, racers: &[Language]) -> Turn {
     let mut waiting = Vec::new();
     for language in racers {
-        waiting.push(stage.start_server(*language, &["--after", START], Stdio::null())?);
+        let complaints = Complaints::new()?;
+        let racer = stage.start_server(*language, &["--after", START], complaints.place()?)?;
+        waiting.push((racer, *language, complaints));
     }
-    for racer in &mut waiting {
+    for (racer, ..) in &mut waiting {
         racer.say(START)?;
     }
     let mut winners = Vec::new();
-    for mut racer in waiting {
+    for (mut racer, language, mut complaints) in waiting {
         if racer.expect_ready().is_ok() {
             winners.push(racer);
         } else {
-            no_crash(&mut racer)?;
+            let said = complaints.said()?;
+            ended_for_a_reason(&mut racer, language, &said)?;
+            if !said.contains(TAKEN) {
+                return Err(
+                    format!("{language} does not say that the name is taken: {said}").into()
+                );
+            }
         }
     }
     let count = winners.len();

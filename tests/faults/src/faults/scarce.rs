@@ -1,17 +1,17 @@
 //! What the system refuses: descriptors, memory that is mapped, room that is reserved.
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use netipc_bench::Failure;
-use netipc_bench::drivers::Driver;
 use netipc_bench::lines::{CLOSE, GO, HOLD, NEXT, TELL};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 
 use super::nth;
+use crate::ending::{Complaints, ended_for_a_reason};
 use crate::fault::{Counts, Fault, Over, Turn, anyone, each_client, each_server, shared};
-use crate::stage::{PATIENCE, SERVICE, Stage, no_crash, signal_driver};
-use crate::watch::settles;
+use crate::refusals::Learned;
+use crate::stage::{PATIENCE, SERVICE, SETTLING, Stage, signal_driver};
+use crate::watch::{Belongings, regions, settles};
 
 /// How many descriptors more than it has a process is left, in turn.
 const SPARE: [u64; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
@@ -21,6 +21,10 @@ const FEW: [u64; 20] = [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18,
 const TIMEOUT: Duration = Duration::from_secs(1);
 /// For so long a server has a connection that it cannot take.
 const FULL: Duration = Duration::from_millis(200);
+/// Numbers of sessions whose regions are refused. In Go a session that has none takes the next number.
+const REFUSED_REGIONS: u64 = 6;
+/// Sessions that go without: more than what is not counted as more in Go, were each to keep something.
+const LEAST_WITHOUT: u64 = REFUSED_REGIONS / 2;
 /// CPU time that it may use meanwhile, in hundredths: it waits, and does not look again and again.
 const MOST_CPU_TICKS: u64 = 5;
 /// What is refused of a region, and how.
@@ -31,8 +35,6 @@ const REGION_CALLS: [&str; 5] = [
     "?open,openat:error=EMFILE",
     "?open,openat:error=ENFILE",
 ];
-/// Exit status of a Rust program that panicked.
-const PANICKED: i32 = 101;
 
 pub(super) const FAULTS: &[Fault] = &[
     Fault {
@@ -57,7 +59,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "no-descriptors-to-start",
         promise: "a server serves, or says why not and ends; the next one serves, and nothing is left",
-        how: "a server started with an RLIMIT_NOFILE of 3 to 22, in turn",
+        how: "a server started with an RLIMIT_NOFILE of 3 to 22, in turn (with 3 a loader can open no library: it ends \
+              the process)",
         sides: each_server,
         counts: Counts { quick: 60, full: 1020 },
         bound: None,
@@ -87,20 +90,24 @@ pub(super) const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "no-region-for-server",
-        promise: "the session goes over the socket, and the next one over shared memory",
-        how: "mmap, fallocate or open of the first region fails in the server, with ENOMEM, ENOSPC, \
-              EMFILE or ENFILE, by strace",
+        promise: "sessions go over the socket, the next one over shared memory once there can be a region, and the \
+                  server keeps nothing of what was refused",
+        how: "mmap, fallocate or open of the first six regions fails in the server, with ENOMEM, ENOSPC, EMFILE or \
+              ENFILE, by strace; what it has looked at before the first session, and with one that has a region \
+              again",
         sides: shared,
-        counts: Counts { quick: 18, full: 1008 },
+        counts: Counts { quick: 45, full: 1008 },
         bound: None,
         turn: no_region_for_server,
     },
     Fault {
         name: "no-region-for-client",
-        promise: "the client makes a session over the socket instead, and is answered",
-        how: "mmap or open of the first regions fails in the client, with ENOMEM, EMFILE or ENFILE, by strace",
+        promise: "the client makes a session over the socket instead, is answered, and keeps nothing of what was refused; \
+                  neither does the server",
+        how: "mmap or open of the first regions fails in the client, with ENOMEM, EMFILE or ENFILE, by strace; \
+              what it has held against what a client has that asks for none",
         sides: shared,
-        counts: Counts { quick: 18, full: 1008 },
+        counts: Counts { quick: 27, full: 1008 },
         bound: None,
         turn: no_region_for_client,
     },
@@ -199,51 +206,51 @@ fn no_descriptors_for_client(stage: &mut Stage<'_>) -> Turn {
 fn no_descriptors_to_start(stage: &mut Stage<'_>) -> Turn {
     let few = stage.next_of(&FEW);
     stage.server_wrapper = vec!["prlimit".to_owned(), format!("--nofile={few}:{few}")];
-    let mut server = stage.start_server(stage.sides.server, &[], Stdio::null())?;
+    let mut complaints = Complaints::new()?;
+    let mut server = stage.start_server(stage.sides.server, &[], complaints.place()?)?;
     stage.server_wrapper.clear();
     if server.expect_ready().is_ok() {
         server.end()?;
     } else {
-        ended_with_words(&mut server)?;
+        let words = |failure| format!("with {few} descriptors: {failure}");
+        ended_for_a_reason(&mut server, stage.sides.server, &complaints.said()?).map_err(words)?;
     }
     stage.pair()?;
     stage.end_server()?;
     Ok(None)
 }
 
-/// That a process said why it ends, and did: no signal, no panic.
-fn ended_with_words(driver: &mut Driver) -> Result<(), Failure> {
-    no_crash(driver)?;
-    if driver.wait()?.code() == Some(PANICKED) {
-        return Err("it panicked".into());
-    }
-    Ok(())
-}
-
-fn inject(more: &[String]) -> Vec<String> {
+/// Runs a driver with these calls refused; beside it, so that the process that was started is the driver.
+fn inject(stage: &Stage<'_>, refused: &str) -> Vec<String> {
     let mut words: Vec<String> =
-        ["strace", "-f", "-qq", "-o", "/dev/null"].map(str::to_owned).to_vec();
-    words.extend(more.iter().cloned());
-    words.push("--".to_owned());
+        ["strace", "--daemonize", "-f", "-qq", "-o", "/dev/null"].map(str::to_owned).to_vec();
+    for id in 1..=REFUSED_REGIONS {
+        let name = format!("{SERVICE}-{id:016x}.ipcshm");
+        words.extend(["-P".to_owned(), stage.path().join(name).display().to_string()]);
+    }
+    words.extend(["-e".to_owned(), format!("inject={refused}"), "--".to_owned()]);
     words
-}
-
-fn region(stage: &Stage<'_>, id: u64) -> String {
-    stage.path().join(format!("{SERVICE}-{id:016x}.ipcshm")).display().to_string()
 }
 
 fn no_region_for_server(stage: &mut Stage<'_>) -> Turn {
     let refused = stage.next_of(&REGION_CALLS);
-    let path = region(stage, 1);
-    stage.server_wrapper =
-        inject(&["-P".to_owned(), path, "-e".to_owned(), format!("inject={refused}")]);
+    stage.server_wrapper = inject(stage, refused);
     let server = stage.new_server(stage.sides.server);
     stage.server_wrapper.clear();
     stage.server = Some(server?);
     stage.client = Some(stage.new_client(stage.sides.client, &[])?);
-    is_over(stage, Over::Socket, refused)?;
-    stage.ask_client(CLOSE)?;
-    is_over(stage, Over::Shared, refused)?;
+    let mut without = 0;
+    while !stage.recovers()?.shared {
+        without += 1;
+        if without > REFUSED_REGIONS {
+            return Err(format!("with {refused} no session is over shared memory again").into());
+        }
+        stage.ask_client(CLOSE)?;
+    }
+    if without < LEAST_WITHOUT {
+        return Err(format!("with {refused} only {without} sessions are over the socket").into());
+    }
+    stage.server_settles(1)?;
     stage.end_both()?;
     Ok(None)
 }
@@ -254,19 +261,53 @@ fn no_region_for_client(stage: &mut Stage<'_>) -> Turn {
         "?open,openat:error=EMFILE",
         "?open,openat:error=ENFILE",
     ]);
+    let most = match &stage.learned {
+        Some(learned) => learned.belongings,
+        None => {
+            let belongings = with_a_session_over_the_socket(stage)?;
+            stage.learned.insert(Learned::new(Vec::new(), belongings)).belongings
+        }
+    };
     stage.serve()?;
-    let mut words = Vec::new();
-    for id in 1..=3 {
-        words.extend(["-P".to_owned(), region(stage, id)]);
-    }
-    words.extend(["-e".to_owned(), format!("inject={refused}")]);
-    stage.client_wrapper = inject(&words);
+    stage.client_wrapper = inject(stage, refused);
     let client = stage.new_client(stage.sides.client, &[]);
     stage.client_wrapper.clear();
     stage.client = Some(client?);
     is_over(stage, Over::Socket, refused)?;
+    let language = stage.sides.client;
+    stage.ask_client(HOLD)?;
+    let client = stage.client.as_mut().ok_or("a client")?.driver().id();
+    settles(SETTLING, || {
+        let now = Belongings::of(client)?;
+        // It has asked for one region alone: none of what Go makes once is left out.
+        let more = (now.descriptors > most.descriptors)
+            .then(|| format!("{} descriptors, not {}", now.descriptors, most.descriptors));
+        let more = more.or_else(|| now.more_than(&most, language));
+        Ok(more.map(|more| format!("{more} in the client, with {refused}")))
+    })?;
+    stage.server_settles(1)?;
+    settles(SETTLING, || {
+        let regions = regions(stage.path())?;
+        Ok((regions > 0).then(|| format!("{regions} regions of no session")))
+    })?;
+    stage.ask_client(GO)?;
     stage.end_both()?;
     Ok(None)
+}
+
+/// What a client has that asked for no region.
+fn with_a_session_over_the_socket(stage: &mut Stage<'_>) -> Result<Belongings, Failure> {
+    stage.serve()?;
+    let shared = std::mem::replace(&mut stage.sides.over, Over::Socket);
+    let client = stage.new_client(stage.sides.client, &[]);
+    stage.sides.over = shared;
+    stage.client = Some(client?);
+    is_over(stage, Over::Socket, "asked for")?;
+    stage.ask_client(HOLD)?;
+    let belongings = Belongings::of(stage.client.as_mut().ok_or("a client")?.driver().id())?;
+    stage.ask_client(GO)?;
+    stage.end_both()?;
+    Ok(belongings)
 }
 
 fn is_over(stage: &mut Stage<'_>, over: Over, refused: &str) -> Result<(), Failure> {

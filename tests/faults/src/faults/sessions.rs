@@ -12,7 +12,7 @@ use crate::stage::{PATIENCE, Stage};
 use crate::watch::settles;
 
 /// For so long nobody is to wake up.
-const IDLE: Duration = Duration::from_millis(500);
+const IDLE: Duration = Duration::from_secs(3);
 /// In the flags of a descriptor, as the kernel shows them.
 const CLOSE_ON_EXEC: u32 = 0o200_0000;
 /// Descriptors that every program is given.
@@ -26,7 +26,8 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault {
         name: "idle",
         promise: "no thread of either end wakes up",
-        how: "nobody asks anything for half a second, sessions open",
+        how: "nobody asks anything for three seconds, sessions open; once more, for 30 s in all, where something was \
+              still coming to rest",
         sides: anyone,
         counts: Counts { quick: 18, full: 108 },
         bound: None,

@@ -139,6 +139,28 @@ func sleepsOf(t testing.TB, pid int) (sleeps int) {
 	return sleeps
 }
 
+// quietLook is for how long nobody is to wake up: whatever has a shorter period does.
+const quietLook = 3 * time.Second
+
+// comesToRest waits until no thread of these processes has woken up for a while.
+func comesToRest(t testing.TB, pids ...int) {
+	t.Helper()
+	sleeps := func() (sum int) {
+		for _, pid := range pids {
+			sum += sleepsOf(t, pid)
+		}
+		return sum
+	}
+	for end := time.Now().Add(soon); time.Now().Before(end); {
+		before := sleeps()
+		_, _ = sys.ReceiveFrom(make(chan int), &Wait{Deadline: After(quietLook)})
+		if sleeps() == before {
+			return
+		}
+	}
+	t.Fatal("idle processes do not come to rest")
+}
+
 func TestAThousandIdleClientsCostNoThreads(t *testing.T) {
 	const clients = 1000
 	const threadsBeside = 16
@@ -173,15 +195,7 @@ func TestAThousandIdleClientsCostNoThreads(t *testing.T) {
 		t.Fatalf("the server has %d threads", threads)
 	}
 	// Its runtime tidies up once after so much work; then nothing may happen any more.
-	quiet := false
-	for end := time.Now().Add(soon); !quiet && time.Now().Before(end); {
-		before := sleepsOf(t, server.Process.Pid)
-		_, _ = sys.ReceiveFrom(make(chan int), &Wait{Deadline: After(500 * time.Millisecond)})
-		quiet = sleepsOf(t, server.Process.Pid) == before
-	}
-	if !quiet {
-		t.Fatal("the idle server does not come to rest")
-	}
+	comesToRest(t, server.Process.Pid)
 	if err := calls[clients/2].call(within(soon)); err != nil {
 		t.Fatal(err)
 	}
@@ -194,17 +208,7 @@ func TestAnIdleSharedMemorySessionMakesNoWakeUps(t *testing.T) {
 	connectSoon(t, endpoint, Proposal{}).Close()
 	client := play(t, "one call, then wait", endpoint)
 	client.says(t, "idle")
-	for _, pid := range []int{server.Process.Pid, client.command.Process.Pid} {
-		quiet := false
-		for end := time.Now().Add(soon); !quiet && time.Now().Before(end); {
-			before := sleepsOf(t, pid)
-			_, _ = sys.ReceiveFrom(make(chan int), &Wait{Deadline: After(500 * time.Millisecond)})
-			quiet = sleepsOf(t, pid) == before
-		}
-		if !quiet {
-			t.Fatal("an idle process does not come to rest")
-		}
-	}
+	comesToRest(t, server.Process.Pid, client.command.Process.Pid)
 }
 
 // connectWithoutDescriptors may have one descriptor more each time, and waits for a message where it gets a
