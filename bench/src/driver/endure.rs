@@ -56,7 +56,15 @@ impl Shared {
 
     /// Waits until the board is so.
     fn until(&self, done: impl Fn(&Board) -> bool) -> MutexGuard<'_, Board> {
-        let mut board = self.board();
+        self.wait(self.board(), done)
+    }
+
+    /// The same, with nothing in between for who has the board.
+    fn wait<'a>(
+        &'a self,
+        mut board: MutexGuard<'a, Board>,
+        done: impl Fn(&Board) -> bool,
+    ) -> MutexGuard<'a, Board> {
         board.waiting += 1;
         let waited = self.changed.wait_while(board, |board| !done(board));
         let mut board = waited.unwrap_or_else(PoisonError::into_inner);
@@ -152,8 +160,8 @@ fn call_on(shared: &Shared, client: &mut string_reverse::Client, options: &Endur
         }
         board.is_held = board.holds;
         shared.announce(&board);
-        drop(board);
-        let mut board = shared.until(|board| !board.holds || board.is_over || board.closes);
+        // Who was told to hold in between would wait here, and had not said that it holds.
+        let mut board = shared.wait(board, |board| !board.holds || board.is_over || board.closes);
         if board.is_over {
             return;
         }
