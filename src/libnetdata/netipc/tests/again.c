@@ -3,12 +3,14 @@
 #include "support.h"
 
 #include <dirent.h>
-#include <poll.h>
 
 #include <netipc/services.h>
 
 #define ROUNDS 100u
 #define STOP_TRIES 10u
+/* A thread that was waited for may be listed a moment longer: so many at most, the last server's. One that each server
+ * left would be far more. */
+#define THREADS_LISTED 8u
 
 static const char *run_dir;
 
@@ -74,15 +76,6 @@ static unsigned entries_of(const char *path)
     return count;
 }
 
-/* Waits until this process has no more threads than that: one that was waited for may be listed a moment longer. */
-static void wait_for_threads(unsigned most)
-{
-    for (unsigned waited_ms = 0; entries_of("/proc/self/task") > most; waited_ms++) {
-        CHECK(waited_ms < SOON_MS);
-        CHECK(poll(NULL, 0, 1) == 0);
-    }
-}
-
 static void starting_and_stopping_again_and_again_leaves_nothing_in_c(uint32_t profiles)
 {
     /* What is made once, and the lock that servers leave at their name, is made by the first. */
@@ -94,7 +87,7 @@ static void starting_and_stopping_again_and_again_leaves_nothing_in_c(uint32_t p
     }
     CHECK(entries_of("/proc/self/fd") == descriptors);
     CHECK(entries_of(run_dir) == names);
-    wait_for_threads(threads);
+    CHECK(entries_of("/proc/self/task") <= threads + THREADS_LISTED);
 }
 
 int main(void)

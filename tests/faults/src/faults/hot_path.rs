@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use netipc_bench::Failure;
 use netipc_bench::drivers::run_dir;
-use netipc_bench::lines::{GO, HOLD, TELL};
+use netipc_bench::lines::{GO, HOLD};
 use netipc_sys::raw::own_cpus;
 
 use crate::fault::{Counts, Fault, Language, Turn, shared};
@@ -15,9 +15,6 @@ use crate::watch::settles;
 
 /// Messages each way in a turn, at least.
 const MESSAGES: u64 = 1_000;
-/// The pause before the first look at how many there are by now, and twice as much before each next one: a look costs
-/// the client some calls of its own.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// A sleep may find that it is for the message before, which was read before its wake-up call came; a wait that was
 /// added to each message would be told by what comes with a second sleep, the look whether the peer is still there.
 const SLEEPS_A_MESSAGE: u64 = 2;
@@ -66,11 +63,8 @@ fn calls_of_the_system(stage: &mut Stage<'_>) -> Turn {
     }
     let start = Instant::now();
     stage.ask_client(GO)?;
-    let mut pause = FIRST_PAUSE;
-    while all_right(stage, TELL)? < before + MESSAGES {
-        std::thread::sleep(pause);
-        pause *= 2;
-    }
+    // By the log, for to ask the client costs it calls of its own.
+    at_least(&ends[1].0, before + MESSAGES)?;
     let right = all_right(stage, HOLD)?;
     for ((log, language), before_it) in ends.iter().zip(seen) {
         calls_of(log, right)?.judge(&before_it, start.elapsed(), *language)?;
@@ -110,9 +104,8 @@ struct Calls {
     others: BTreeMap<String, u64>,
 }
 
-/// The calls in a log, once the one is there that comes with the last message: a peer that looks has the message
-/// before.
-fn calls_of(log: &Path, messages: u64) -> Result<Calls, Failure> {
+/// The calls in a log, once there are wake-up calls for so many messages: a peer that looks has the message before.
+fn at_least(log: &Path, messages: u64) -> Result<Calls, Failure> {
     let mut calls = Calls::default();
     settles(PATIENCE, || {
         calls = Calls::read(&std::fs::read_to_string(log)?);
@@ -120,6 +113,12 @@ fn calls_of(log: &Path, messages: u64) -> Result<Calls, Failure> {
         Ok((missing > 0)
             .then(|| format!("{missing} messages of {messages} without a wake-up call")))
     })?;
+    Ok(calls)
+}
+
+/// The same of so many messages and no more.
+fn calls_of(log: &Path, messages: u64) -> Result<Calls, Failure> {
+    let calls = at_least(log, messages)?;
     if calls.wake_ups > messages {
         return Err(format!("{} wake-up calls for {messages} messages", calls.wake_ups).into());
     }
